@@ -1,0 +1,104 @@
+from libc.stdint cimport int16_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from mosn_mp.buffer.arena cimport Arena
+
+# Set in an offset: it counts from the overlay, not from base.
+cdef enum:
+    OVERLAY = 0x80000000
+
+# Field.flags
+cdef enum:
+    REMOVED = 1     # taken out by an edit: never written
+    VERBATIM = 2    # the wire holds exactly "name: value\r\n" from name_at on
+    HOP = 4         # concerns one connection only: not forwarded
+
+# Names that the proxy itself looks at; Field.known and the index of Head.known_at. 0 = any other name.
+cdef enum Known:
+    K_OTHER = 0
+    K_HOST
+    K_CONTENT_LENGTH
+    K_TRANSFER_ENCODING
+    K_CONNECTION
+    K_KEEP_ALIVE
+    K_PROXY_CONNECTION
+    K_TE
+    K_TRAILER
+    K_UPGRADE
+    K_EXPECT
+    K_GLOBAL_TIMEOUT
+    K_TRY_TIMEOUT
+    K_COUNT
+
+# Head.method_id; M_OTHER = any other token (the text is in Head.method)
+cdef enum MethodId:
+    M_OTHER = 0
+    M_GET
+    M_HEAD
+    M_POST
+    M_PUT
+    M_DELETE
+    M_OPTIONS
+    M_TRACE
+    M_CONNECT
+    M_PATCH
+
+# Head.framing: how the end of the body is known
+cdef enum Framing:
+    F_NONE = 0
+    F_LENGTH
+    F_CHUNKED
+    F_UNTIL_CLOSE
+
+cdef struct Field:
+    uint32_t name_at
+    uint32_t value_at
+    uint32_t value_len
+    uint16_t name_len
+    uint8_t known
+    uint8_t flags
+
+cdef struct Slice:
+    uint32_t at
+    uint32_t len
+
+cdef class Head:
+    cdef Arena arena
+    cdef char* base             # what offsets count from; moves with bind() when the bytes move
+    cdef char* block            # the arena block this head holds a reference on, or NULL
+    cdef Field* fields
+    cdef int count
+    cdef int capacity           # grows up to max_fields
+    cdef char* overlay
+    cdef uint32_t overlay_len
+    cdef uint32_t overlay_cap
+    cdef int16_t known_at[13]   # first live index of each Known name, -1 = absent
+    # pseudo-headers, the same for every protocol
+    cdef Slice method
+    cdef Slice path             # path and query as sent
+    cdef Slice authority
+    cdef Slice scheme
+    cdef public int status      # responses; 0 in requests
+    cdef Slice reason           # HTTP/1 reason phrase
+    cdef int method_id
+    cdef int version            # 10, 11, 20; 0 = not HTTP
+    cdef int framing
+    cdef int64_t content_length # F_LENGTH: the length; else -1
+    cdef bint keep_alive        # the sender allows another message on this connection
+    cdef bint expect_continue
+    cdef bint upgrade           # Connection: upgrade and an Upgrade field
+
+    cdef void clear(self) noexcept
+    cdef void bind(self, char* base) noexcept
+    cdef void own(self, char* block) noexcept
+    cdef char* at(self, uint32_t offset) noexcept
+    cdef int append(self, uint32_t name_at, uint16_t name_len, uint32_t value_at, uint32_t value_len, int known, int flags) except -1
+    cdef uint32_t store(self, const char* bytes_, uint32_t length) except? 0
+    cdef int find(self, const char* name, Py_ssize_t name_len, int after) noexcept
+    cdef int add_field(self, const char* name, Py_ssize_t name_len, const char* value, Py_ssize_t value_len) except -1
+    cdef int remove_field(self, const char* name, Py_ssize_t name_len) noexcept
+    cdef int set_slice(self, Slice* slice, const char* text, Py_ssize_t length) except -1
+    cdef bytes slice_bytes(self, Slice slice)
+    cdef bytes value_bytes(self, int index)
+    cdef uint32_t wire_bound(self) noexcept
+
+cdef int known_name(const char* name, Py_ssize_t length) noexcept
+cdef bint same_name(const char* a, const char* b, Py_ssize_t length) noexcept

@@ -1,0 +1,42 @@
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+from mosn_mp.buffer.buf cimport Buf
+from mosn_mp.buffer.head cimport Head
+
+cdef enum Event:
+    NEED_MORE = 0   # feed more bytes
+    HEAD = 1        # codec.head holds a message head
+    DATA = 2        # codec.data_at/data_len: a piece of the body inside the input
+    TRAILERS = 3    # codec.trailers holds trailer fields; END follows
+    END = 4         # the message is complete
+    HEARTBEAT = 5   # a heartbeat request of stream_id: answer with write_heartbeat_reply
+    GOAWAY = 6      # the other side takes no new streams
+    RESET = 7       # the other side gave up stream_id
+    ERROR = 8       # the wire rules were broken: codec.reason, codec.detail; the connection is lost
+
+cdef enum Role:
+    SERVER = 0      # parses requests, writes responses
+    CLIENT = 1      # writes requests, parses responses
+
+cdef enum:
+    WRITTEN = 0
+    NO_ROOM = 1     # out has too little room; nothing was written
+
+cdef class Codec:
+    cdef Head head
+    cdef Head trailers
+    cdef uint64_t stream_id
+    cdef uint32_t data_at
+    cdef uint32_t data_len
+    cdef int reason
+    cdef const char* detail
+    cdef bint keep_alive
+
+    cdef int next_event(self, Buf* input) except -1
+    cdef int end_of_input(self, Buf* input) except -1
+    cdef int write_head(self, Head head, bint end_stream, Buf* out) except -1
+    cdef int begin_data(self, uint64_t length, Buf* out) except -1
+    cdef int end_data(self, Buf* out) except -1
+    cdef int write_end(self, Head trailers, Buf* out) except -1
+    cdef void begin_message(self) noexcept
+    cdef uint64_t splice_length(self) noexcept
+    cdef void spliced(self, uint64_t length) noexcept

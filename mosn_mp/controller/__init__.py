@@ -1,0 +1,1 @@
+"""Floor 7: the deciding process - loads config, serves admin and metrics."""

@@ -1,0 +1,1 @@
+"""Floor 5: filter interfaces, the chain, built-in stream filters."""

@@ -1,0 +1,1 @@
+"""Floor 8: the supervisor - listening sockets, shared memory, children, rollout of snapshots."""

@@ -1,0 +1,1 @@
+"""Floor 5: everything that holds a socket."""

@@ -1,0 +1,1 @@
+"""Floor 3: counters in shared memory, access log, log files."""

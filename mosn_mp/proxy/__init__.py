@@ -1,0 +1,1 @@
+"""Floor 6: what happens to a connection and to a request; Stream.run() tells it in order."""

@@ -1,0 +1,1 @@
+"""Floor 4: which route a request takes; pure."""
