@@ -1,0 +1,36 @@
+from libc.stdint cimport int64_t
+from mosn_mp.buffer.head cimport Head
+from mosn_mp.route.edits cimport HeaderEdits
+from mosn_mp.route.match cimport PathMatcher
+
+# Route.action
+cdef enum Action:
+    A_CLUSTER = 0   # forward to Route.cluster
+    A_DIRECT = 1    # answer Route.status, Route.body
+    A_REDIRECT = 2  # answer Route.status with `Location: Route.location(head)`
+
+# One route. Immutable but for `cluster`, which Router.link() fills in.
+cdef class Route:
+    cdef readonly str name                  # for the access log
+    cdef readonly int action
+    cdef readonly str cluster_name          # "" unless A_CLUSTER
+    cdef public object cluster              # mosn_mp.cluster.cluster.Cluster after Router.link(), else None
+    cdef readonly int64_t timeout_ms        # whole request; 0 = none
+    cdef readonly int64_t per_try_timeout_ms  # 0 = none
+    cdef readonly int status                # A_DIRECT, A_REDIRECT
+    cdef readonly bytes body                # A_DIRECT
+    cdef readonly bint has_request_edits    # finish_request() has something to do
+    cdef readonly bint has_response_edits   # finish_response() has something to do
+    cdef readonly PathMatcher path
+    cdef readonly tuple headers             # of HeaderMatcher, all must match
+    cdef readonly object redirect           # Redirect or None
+    cdef readonly object rewrite            # Rewrite or None
+    cdef HeaderEdits request_edits
+    cdef HeaderEdits response_edits
+
+    # Call after a host was chosen, once a request (not again on a retry): rewrites path and host, edits headers.
+    cdef int finish_request(self, Head head) except -1
+    # Call on the final response head, local replies included.
+    cdef int finish_response(self, Head head) except -1
+    # The value of Location for A_REDIRECT.
+    cdef bytes location(self, Head head)
