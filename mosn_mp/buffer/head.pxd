@@ -1,5 +1,11 @@
 from libc.stdint cimport int16_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from mosn_mp.buffer.arena cimport Arena
+# Known names and method numbers are re-exported: whoever reads a head takes them from here.
+from mosn_mp.buffer.names cimport (
+    K_CONNECTION, K_CONTENT_LENGTH, K_COUNT, K_EXPECT, K_GLOBAL_TIMEOUT, K_HOST, K_KEEP_ALIVE, K_OTHER, K_PROXY_CONNECTION, K_TE,
+    K_TRAILER, K_TRANSFER_ENCODING, K_TRY_TIMEOUT, K_UPGRADE, M_CONNECT, M_DELETE, M_GET, M_HEAD, M_OPTIONS, M_OTHER, M_PATCH,
+    M_POST, M_PUT, M_TRACE, is_hop_by_hop, known_name, method_number, same_name,
+)
 
 # Set in an offset: it counts from the overlay, not from base.
 cdef enum:
@@ -10,36 +16,6 @@ cdef enum:
     REMOVED = 1     # taken out by an edit: never written
     VERBATIM = 2    # the wire holds exactly "name: value\r\n" from name_at on
     HOP = 4         # concerns one connection only: not forwarded
-
-# Names that the proxy itself looks at; Field.known and the index of Head.known_at. 0 = any other name.
-cdef enum Known:
-    K_OTHER = 0
-    K_HOST
-    K_CONTENT_LENGTH
-    K_TRANSFER_ENCODING
-    K_CONNECTION
-    K_KEEP_ALIVE
-    K_PROXY_CONNECTION
-    K_TE
-    K_TRAILER
-    K_UPGRADE
-    K_EXPECT
-    K_GLOBAL_TIMEOUT
-    K_TRY_TIMEOUT
-    K_COUNT
-
-# Head.method_id; M_OTHER = any other token (the text is in Head.method)
-cdef enum MethodId:
-    M_OTHER = 0
-    M_GET
-    M_HEAD
-    M_POST
-    M_PUT
-    M_DELETE
-    M_OPTIONS
-    M_TRACE
-    M_CONNECT
-    M_PATCH
 
 # Head.framing: how the end of the body is known
 cdef enum Framing:
@@ -67,6 +43,7 @@ cdef class Head:
     cdef Field* fields
     cdef int count
     cdef int capacity           # grows up to max_fields
+    cdef int max_fields
     cdef char* overlay
     cdef uint32_t overlay_len
     cdef uint32_t overlay_cap
@@ -96,9 +73,12 @@ cdef class Head:
     cdef int add_field(self, const char* name, Py_ssize_t name_len, const char* value, Py_ssize_t value_len) except -1
     cdef int remove_field(self, const char* name, Py_ssize_t name_len) noexcept
     cdef int set_slice(self, Slice* slice, const char* text, Py_ssize_t length) except -1
+    cdef int set_field(self, const char* name, Py_ssize_t name_len, const char* value, Py_ssize_t value_len) except -1
+    cdef void drop_field(self, int index) noexcept
     cdef bytes slice_bytes(self, Slice slice)
     cdef bytes value_bytes(self, int index)
+    cdef bytes name_bytes(self, int index)
     cdef uint32_t wire_bound(self) noexcept
-
-cdef int known_name(const char* name, Py_ssize_t length) noexcept
-cdef bint same_name(const char* a, const char* b, Py_ssize_t length) noexcept
+    cdef int grow(self) except -1
+    cdef void _shrink(self) noexcept
+    cdef Slice* pseudo(self, str name) noexcept
