@@ -20,11 +20,6 @@ from cython.cimports.libc.stdlib import free, malloc, realloc
 from cython.cimports.libc.string import memcpy, memset
 from cython.cimports.mosn_mp.buffer.arena import Arena
 from cython.cimports.mosn_mp.buffer.names import (
-    K_EXPECT,
-    K_HOST,
-    K_OTHER,
-    K_UPGRADE,
-    M_OTHER,
     as_bytes,
     checked_name,
     checked_pseudo,
@@ -35,13 +30,14 @@ from cython.cimports.mosn_mp.buffer.names import (
     same_name,
 )
 
-FIRST_FIELDS = 32  # what a browser sends fits; 512 bytes
-KEPT_FIELDS = 128  # a table that grew past this is given back by clear()
-MAX_FIELDS = 1024  # default; codecs refuse far smaller heads, this bounds edits
-FIRST_OVERLAY = 512
-KEPT_OVERLAY = 4096  # an overlay that grew past this is given back by clear()
-MAX_OVERLAY = 65536  # edits of one head; bounds what a filter that adds in a loop can take
-LINE_BOUND = 160  # request or status line without its texts, and the framing lines that a codec adds
+FIRST_FIELDS = cython.declare(cython.int, 32)  # what a browser sends fits; 512 bytes
+KEPT_FIELDS = cython.declare(cython.int, 128)  # a table that grew past this is given back by clear()
+MAX_FIELDS = cython.declare(cython.int, 1024)  # default; codecs refuse far smaller heads, this bounds edits
+FIRST_OVERLAY = cython.declare(uint32_t, 512)
+KEPT_OVERLAY = cython.declare(uint32_t, 4096)  # an overlay that grew past this is given back by clear()
+MAX_OVERLAY = cython.declare(uint32_t, 65536)  # edits of one head; bounds what a filter that adds in a loop can take
+LINE_BOUND = cython.declare(uint32_t, 160)  # request or status line without its texts, and the framing lines that a codec adds
+
 
 @cython.cclass
 class Head:
@@ -53,7 +49,7 @@ class Head:
             raise ValueError(f"max_fields is 1 to 32767, not {max_fields}")
         self.arena = arena
         self.max_fields = max_fields
-        self.capacity = FIRST_FIELDS if FIRST_FIELDS < max_fields else max_fields
+        self.capacity = min(FIRST_FIELDS, max_fields)
         self.fields = cython.cast(cython.pointer(Field), malloc(self.capacity * cython.sizeof(Field)))
         if self.fields == cython.NULL:
             raise MemoryError
@@ -359,8 +355,12 @@ class Head:
 
     def items(self) -> list[tuple[bytes, bytes]]:
         """All live fields as (name, value) in order, names in the case in which they were sent."""
+        live: list[tuple[bytes, bytes]] = []
         i: cython.int
-        return [(self.name_bytes(i), self.value_bytes(i)) for i in range(self.count) if not self.fields[i].flags & REMOVED]
+        for i in range(self.count):
+            if not self.fields[i].flags & REMOVED:
+                live.append((self.name_bytes(i), self.value_bytes(i)))
+        return live
 
     def __contains__(self, name: object) -> bool:
         text: bytes = as_bytes(name)

@@ -1,8 +1,3 @@
-# Byte classes, indexed by the byte.
-cdef unsigned char[256] LOWER   # lower-case twin, ASCII only
-cdef unsigned char[256] TOKEN   # 1: RFC 9110 section 5.6.2
-cdef unsigned char[256] VALUE   # 1: may stand in a field value
-
 # Names that the proxy itself looks at; Field.known and the index of Head.known_at. 0 = any other name.
 cdef enum:
     K_OTHER = 0

@@ -6,23 +6,9 @@ regard to ASCII case, whatever the locale: 0xDF has no other case.
 
 import cython
 from cython.cimports.cpython.bytes import PyBytes_AS_STRING, PyBytes_GET_SIZE
+from cython.cimports.mosn_mp.buffer.octets import LOWER, TOKEN, VALUE
 
-MAX_NAME = 65535  # Field.name_len
-
-# lower-case twin of each byte, ASCII only; a token byte (RFC 9110 section 5.6.2); a byte that a field value may hold
-
-
-def _fill_tables() -> None:
-    i: cython.int
-    for i in range(256):
-        LOWER[i] = i + 32 if 65 <= i <= 90 else i
-        TOKEN[i] = 1 if 48 <= i <= 57 or 65 <= i <= 90 or 97 <= i <= 122 else 0
-        VALUE[i] = 1 if (i >= 32 and i != 127) or i == 9 else 0
-    for i in b"!#$%&'*+-.^_`|~":
-        TOKEN[i] = 1
-
-
-_fill_tables()
+MAX_NAME = cython.declare(cython.Py_ssize_t, 65535)  # Field.name_len
 
 
 @cython.cfunc
@@ -38,7 +24,9 @@ def same_name(a: cython.p_const_char, b: cython.p_const_char, length: cython.Py_
 
 @cython.cfunc
 @cython.exceptval(check=False)
-def _known_if(name: cython.p_const_char, expected: cython.p_const_char, length: cython.Py_ssize_t, known: cython.int) -> cython.int:
+def _known_if(
+    name: cython.p_const_char, expected: cython.p_const_char, length: cython.Py_ssize_t, known: cython.int
+) -> cython.int:
     return known if same_name(name, expected, length) else K_OTHER
 
 
@@ -111,17 +99,11 @@ def method_number(text: cython.p_const_char, length: cython.Py_ssize_t) -> cytho
 @cython.exceptval(check=False)
 def is_hop_by_hop(known: cython.int) -> cython.bint:
     """True for the names that always concern one connection only (RFC 9110 section 7.6.1); Upgrade depends on the message."""
-    return (
-        known == K_CONNECTION
-        or known == K_KEEP_ALIVE
-        or known == K_PROXY_CONNECTION
-        or known == K_TE
-        or known == K_TRAILER
-        or known == K_TRANSFER_ENCODING
-    )
+    return known in (K_CONNECTION, K_KEEP_ALIVE, K_PROXY_CONNECTION, K_TE, K_TRAILER, K_TRANSFER_ENCODING)
 
 
 def as_bytes(text: object) -> bytes:
+    """*text* itself, or encoded as latin-1: what it looks like is what is on the wire."""
     if isinstance(text, bytes):
         return text
     if isinstance(text, str):
