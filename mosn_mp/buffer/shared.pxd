@@ -1,0 +1,54 @@
+# C names for memory that processes share: atomic operations (GCC's __atomic built-ins, as C11 defines their orders), the address
+# behind a buffer object, and the calls by which a tmpfs page is claimed and given back (posix_fallocate(3), madvise(2)).
+from libc.stdint cimport int64_t, uint8_t, uint64_t
+
+cdef extern from *:
+    """
+    #include <errno.h>
+    #include <fcntl.h>
+    #include <stdint.h>
+    #include <sys/mman.h>
+
+    static inline int mosn_claim_byte(uint8_t *at, uint8_t from, uint8_t to) {
+        return __atomic_compare_exchange_n(at, &from, to, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+    }
+    static inline uint8_t mosn_load_byte(const uint8_t *at) { return __atomic_load_n(at, __ATOMIC_RELAXED); }
+    static inline void mosn_publish_byte(uint8_t *at, uint8_t value) { __atomic_store_n(at, value, __ATOMIC_RELEASE); }
+
+    static inline uint64_t mosn_fetch_add(uint64_t *at, uint64_t n) { return __atomic_fetch_add(at, n, __ATOMIC_RELAXED); }
+    static inline uint64_t mosn_load_cell(const uint64_t *at) { return __atomic_load_n(at, __ATOMIC_RELAXED); }
+    static inline void mosn_store_cell(uint64_t *at, uint64_t value) { __atomic_store_n(at, value, __ATOMIC_RELAXED); }
+    static inline uint64_t mosn_swap_cell(uint64_t *at, uint64_t value) {
+        return __atomic_exchange_n(at, value, __ATOMIC_ACQ_REL);
+    }
+    static inline int mosn_claim_cell(uint64_t *at, uint64_t from, uint64_t to) {
+        return __atomic_compare_exchange_n(at, &from, to, 0, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+    }
+
+    /* Address of a writable buffer; it stays valid as long as the exporter lives and is not closed. NULL + exception. */
+    static inline char *mosn_address_of(PyObject *exporter) {
+        Py_buffer view;
+        if (PyObject_GetBuffer(exporter, &view, PyBUF_WRITABLE) < 0) return NULL;
+        char *address = (char *)view.buf;
+        PyBuffer_Release(&view);
+        return address;
+    }
+    /* 0, or the errno: the pages of [offset, offset + length) exist from now on, a write cannot SIGBUS. */
+    static inline int mosn_back_pages(int fd, uint64_t offset, uint64_t length) {
+        int problem;
+        do { problem = posix_fallocate(fd, (off_t)offset, (off_t)length); } while (problem == EINTR);
+        return problem;
+    }
+    static inline int mosn_release_pages(char *at, uint64_t length) { return madvise(at, length, MADV_REMOVE); }
+    """
+    bint claim_byte "mosn_claim_byte"(uint8_t* at, uint8_t from_, uint8_t to) noexcept nogil
+    uint8_t load_byte "mosn_load_byte"(const uint8_t* at) noexcept nogil
+    void publish_byte "mosn_publish_byte"(uint8_t* at, uint8_t value) noexcept nogil
+    uint64_t fetch_add "mosn_fetch_add"(uint64_t* at, uint64_t n) noexcept nogil
+    uint64_t load_cell "mosn_load_cell"(const uint64_t* at) noexcept nogil
+    void store_cell "mosn_store_cell"(uint64_t* at, uint64_t value) noexcept nogil
+    uint64_t swap_cell "mosn_swap_cell"(uint64_t* at, uint64_t value) noexcept nogil
+    bint claim_cell "mosn_claim_cell"(uint64_t* at, uint64_t from_, uint64_t to) noexcept nogil
+    char* address_of "mosn_address_of"(object exporter) except NULL
+    int back_pages "mosn_back_pages"(int fd, uint64_t offset, uint64_t length) noexcept nogil
+    int release_pages "mosn_release_pages"(char* at, uint64_t length) noexcept nogil
