@@ -12,6 +12,7 @@ from pathlib import Path
 from Cython.Build import cythonize
 from setuptools import Extension
 from setuptools.command.build_ext import build_ext
+from setuptools.command.sdist import sdist
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -29,6 +30,11 @@ DIRECTIVES = {
 # together on CPython >= 3.11 (gevent builds with the same switch).
 MACROS = [("CYTHON_FAST_THREAD_STATE", "0")]
 FLAGS = ["-O2", "-fno-strict-aliasing", "-Wno-unused-function", "-Wno-unreachable-code"]
+
+
+# Where in-place builds keep what they compiled, so that only what changed is compiled again.
+IN_PLACE_LIB = "build/in_place"
+IN_PLACE_TEMP = "build/temp"
 
 
 def hot_sources() -> list[Path]:
@@ -51,17 +57,33 @@ def extensions(only: set[str] | None = None) -> list[Extension]:
     return found
 
 
+def translate(modules: list[Extension], force: bool) -> list[Extension]:
+    """*modules* with their sources turned into C under build/cython (those whose sources changed, or with *force* all)."""
+    translated: list[Extension] = cythonize(
+        modules, compiler_directives=DIRECTIVES, build_dir="build/cython", quiet=True, force=force
+    )
+    return translated
+
+
 class BuildHot(build_ext):
-    """build_ext that fills in the hot modules and turns them into C."""
+    """build_ext that turns the hot modules into C before it compiles them."""
 
     def finalize_options(self) -> None:
         os.chdir(ROOT)
-        self.distribution.ext_modules = cythonize(
-            extensions(), compiler_directives=DIRECTIVES, build_dir="build/cython", quiet=True, force=bool(self.force)
-        )
+        self.distribution.ext_modules = translate(list(self.distribution.ext_modules or []), bool(self.force))
         super().finalize_options()
+        if self.editable_mode:  # share the objects of build_in_place: what is up to date is only copied
+            self.build_lib, self.build_temp = IN_PLACE_LIB, IN_PLACE_TEMP
         if not self.parallel:
             self.parallel = os.cpu_count() or 1
+
+
+class SourcesWithHooks(sdist):
+    """sdist that carries these hooks: what unpacks it must be able to build it."""
+
+    def add_defaults(self) -> None:
+        super().add_defaults()
+        self.filelist.extend(str(p.relative_to(ROOT)) for p in sorted((ROOT / "scripts/build_hooks").glob("*.py")))
 
 
 def build_in_place(names: list[str], force: bool) -> None:
@@ -72,14 +94,12 @@ def build_in_place(names: list[str], force: bool) -> None:
     (ROOT / "build").mkdir(exist_ok=True)
     with open(ROOT / "build/lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        modules = cythonize(
-            extensions(set(names) or None), compiler_directives=DIRECTIVES, build_dir="build/cython", quiet=True, force=force
-        )
+        modules = translate(extensions(set(names) or None), force)
         command = build_ext(Distribution({"name": "mosn_mp", "ext_modules": modules}))
         command.inplace = True
         command.force = force
         command.parallel = os.cpu_count() or 1
-        command.build_temp = "build/temp"
+        command.build_lib, command.build_temp = IN_PLACE_LIB, IN_PLACE_TEMP
         command.ensure_finalized()
         command.run()
 

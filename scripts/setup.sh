@@ -1,0 +1,111 @@
+# Sourced by the scripts beside it: makes .venv, installs what is missing and compiles what changed.
+# Works from a bare Debian machine with git and python3; where it may not install, it says in one sentence what to install.
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+VENV=$ROOT/.venv
+PYTHON=${PYTHON:-python3}
+
+say() { printf '%s\n' "$*" >&2; }
+fail() {
+    say "$*"
+    exit 1
+}
+
+# install_packages NAME...: by apt, when this user may; 1 otherwise.
+install_packages() {
+    local as_root=()
+    command -v apt-get >/dev/null || return 1
+    if [ "$(id -u)" != 0 ]; then
+        sudo -n true 2>/dev/null || return 1
+        as_root=(sudo -n)
+    fi
+    say "installing by apt: $*"
+    "${as_root[@]}" apt-get update -qq >/dev/null 2>&1 || true # an old list may still do
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null 2>&1
+}
+
+# python_says EXPRESSION: its value in the Python that .venv is made from.
+python_says() { "$PYTHON" -c "import os, sys, sysconfig; print($1)"; }
+
+check_python() {
+    if ! "$PYTHON" -c '' 2>/dev/null; then
+        install_packages python3 || true
+        "$PYTHON" -c '' 2>/dev/null || fail "There is no $PYTHON here: install Python 3.11 or newer (Debian: apt-get install python3)" \
+            "or set PYTHON to one."
+    fi
+    "$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
+        fail "mosn_mp needs Python 3.11 or newer, and $PYTHON is $(python_says 'sys.version.split()[0]'):" \
+            "set PYTHON to a newer one, for example PYTHON=python3.12."
+}
+
+# Does a C compiler find Python's headers?
+has_compiler() {
+    local cc
+    cc=${CC:-$(python_says "(sysconfig.get_config_var('CC') or 'cc').split()[0]")}
+    command -v "$cc" >/dev/null &&
+        printf '#include <Python.h>\n' | "$cc" "-I$(python_says "sysconfig.get_path('include')")" -x c -fsyntax-only - 2>/dev/null
+}
+
+check_compiler() {
+    local version
+    has_compiler && return
+    version=$(python_says "'%d.%d' % sys.version_info[:2]")
+    install_packages gcc libc6-dev "python$version-dev" || true
+    has_compiler || fail "A C compiler and the headers of Python $version are needed to build mosn_mp:" \
+        "install them (Debian: apt-get install gcc libc6-dev python$version-dev) and run this again."
+}
+
+make_venv() {
+    local version
+    "$VENV/bin/python" -c 'import pip' 2>/dev/null && return
+    version=$(python_says "'%d.%d' % sys.version_info[:2]")
+    if ! "$PYTHON" -c 'import ensurepip, venv' 2>/dev/null; then
+        install_packages "python$version-venv" || true
+        "$PYTHON" -c 'import ensurepip, venv' 2>/dev/null ||
+            fail "Python's venv module is needed: install it (Debian: apt-get install python$version-venv) and run this again."
+    fi
+    say "making the virtual environment .venv"
+    "$PYTHON" -m venv --clear "$VENV" || fail "The virtual environment $VENV could not be made: its message is above."
+}
+
+pip_install() {
+    "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check "$@" ||
+        fail "pip could not install what mosn_mp needs: its message is above."
+}
+
+# set_up [EXTRA...]: .venv with mosn_mp (editable) and the named extras of pyproject.toml, hot modules compiled.
+set_up() {
+    local extra stamp wanted requires
+    check_python
+    mkdir -p "$ROOT/build"
+    exec 9>"$ROOT/build/setup.lock" # two scripts at once take turns
+    flock 9
+    make_venv
+    check_compiler
+    for extra in base "$@"; do
+        stamp=$VENV/.mosn_mp-$extra
+        wanted=$(sha256sum <"$ROOT/pyproject.toml")
+        [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] && continue
+        say "installing mosn_mp's Python packages ($extra)"
+        if [ "$extra" = base ]; then
+            mapfile -t requires < <("$VENV/bin/python" -c 'import sys, tomllib
+print(*tomllib.load(open(sys.argv[1], "rb"))["build-system"]["requires"], sep="\n")' "$ROOT/pyproject.toml")
+            pip_install "${requires[@]}"
+            compile
+            pip_install --no-build-isolation -e "$ROOT"
+        else
+            pip_install --no-build-isolation -e "$ROOT[$extra]"
+        fi
+        printf '%s\n' "$wanted" >"$stamp"
+    done
+    compile
+    exec 9>&-
+}
+
+# Hot modules whose sources changed since they were last compiled.
+compile() {
+    local log=$ROOT/build/compile.log
+    "$VENV/bin/python" "$ROOT/scripts/build_hooks/hot_modules.py" >"$log" 2>&1 && return
+    cat "$log" >&2
+    fail "The hot modules could not be compiled: the compiler's message is above."
+}

@@ -1,0 +1,82 @@
+"""What all tests share: built hot modules, a printed hypothesis seed, and the marks `slow` and `interop`."""
+
+import importlib.util
+import os
+import random
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+BUILD = "run scripts/test, or .venv/bin/python scripts/build_hooks/hot_modules.py"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="also run the tests that take minutes (marked slow)")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    # hypothesis prints the seed of a failed test only; a seed of our own, printed first, repeats the whole run.
+    if getattr(config.option, "hypothesisseed", None) is None:
+        config.option.hypothesisseed = str(random.SystemRandom().randrange(1 << 32))
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    return f"hypothesis seed: {config.option.hypothesisseed} (repeat with --hypothesis-seed={config.option.hypothesisseed})"
+
+
+def unbuilt_modules() -> list[str]:
+    """Hot modules (a .py with a .pxd beside it) that have no compiled file, or one older than its sources."""
+    found = []
+    for source in sorted((ROOT / "mosn_mp").rglob("*.py")):
+        declarations = source.with_suffix(".pxd")
+        if declarations.exists():
+            built = list(source.parent.glob(f"{source.stem}.*.so"))
+            changed_at = max(source.stat().st_mtime, declarations.stat().st_mtime)
+            if not built or max(b.stat().st_mtime for b in built) < changed_at:
+                found.append(".".join(source.relative_to(ROOT).with_suffix("").parts))
+    return found
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collectreport(report: pytest.CollectReport) -> None:
+    # Only a test that cannot be loaded is stopped: while some modules are being written the tests of others run.
+    if report.failed and (unbuilt := unbuilt_modules()):
+        pytest.exit(f"hot modules are not compiled or out of date ({', '.join(unbuilt)}): {BUILD}", returncode=1)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    stale = [name for name in unbuilt_modules() if name in sys.modules]
+    if stale:
+        pytest.exit(f"hot modules are out of date ({', '.join(stale)}): {BUILD}", returncode=1)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.get_closest_marker("slow"):
+            if config.getoption("--long"):
+                item.add_marker(pytest.mark.timeout(3600), append=False)
+            else:
+                item.add_marker(pytest.mark.skip(reason="takes minutes: run it by scripts/test --long"))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for marker in item.iter_markers("interop"):
+        missing = [name for name in marker.args if not is_installed(name)]
+        if missing:
+            pytest.skip(f"{', '.join(missing)} not installed here")
+
+
+def is_installed(name: str) -> bool:
+    """Whether the program *name* can be run, or for `python:NAME` the module can be imported."""
+    if name.startswith("python:"):
+        return importlib.util.find_spec(name.removeprefix("python:")) is not None
+    return shutil.which(name, path=program_path()) is not None
+
+
+def program_path() -> str:
+    """PATH with the folders where Debian puts servers, which a user's PATH leaves out."""
+    return ":".join([*filter(None, [os.environ.get("PATH")]), "/usr/sbin", "/sbin"])

@@ -1,0 +1,173 @@
+"""The rules of the house bite: each test breaks one in a small tree and expects the checker to name it and fail."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class SampleTree:
+    """A project tree with the real setup.cfg and nothing else."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        shutil.copy(ROOT / "setup.cfg", root / "setup.cfg")
+
+    def write(self, path: str, text: str) -> None:
+        (self.root / path).parent.mkdir(parents=True, exist_ok=True)
+        (self.root / path).write_text(text)
+
+    def check(self) -> tuple[int, str]:
+        """Exit code and output of the checker on this tree."""
+        run = subprocess.run([sys.executable, ROOT / "scripts/house", self.root], capture_output=True, text=True, timeout=30)
+        assert not run.stderr, run.stderr
+        return run.returncode, run.stdout
+
+    def refused_because(self, path: str, text: str) -> str:
+        """Output of the checker, which must fail, with *text* at *path*."""
+        self.write(path, text)
+        code, output = self.check()
+        assert code == 1, output
+        assert path in output
+        return output
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> SampleTree:
+    return SampleTree(tmp_path)
+
+
+def test_a_tree_that_keeps_the_rules_passes(tree: SampleTree) -> None:
+    tree.write("mosn_mp/net/pool.py", '"""Pools."""\n\nfrom mosn_mp.codec.codec import Codec\nfrom mosn_mp.net import dial\n')
+    tree.write("mosn_mp/codec/codec.pxd", "from mosn_mp.buffer.buf cimport Buf\n")
+    tree.write("mosn_mp/codec/__init__.py", '"""Codecs."""\n\nfrom mosn_mp.codec.codec import Codec\n\n__all__ = ["Codec"]\n')
+    assert tree.check() == (0, "")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import mosn_mp.net.reactor",
+        "from mosn_mp.net import reactor",
+        "from mosn_mp import net",
+        "from ..net.reactor import Reactor",
+        "from .. import net",
+        "from cython.cimports.mosn_mp.net.reactor import Reactor",
+        "def load():\n    from mosn_mp.net import reactor",
+    ],
+)
+def test_an_import_from_a_floor_above_is_refused(tree: SampleTree, line: str) -> None:
+    assert "floor above" in tree.refused_because("mosn_mp/codec/http1.py", line + "\n")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from mosn_mp.net.reactor cimport Reactor",
+        "from ..net.reactor cimport Reactor, Task",
+        "cimport mosn_mp.net.reactor",
+        "from mosn_mp.net cimport reactor as r",
+    ],
+)
+def test_a_cimport_from_a_floor_above_is_refused_in_a_pxd(tree: SampleTree, line: str) -> None:
+    assert "floor above" in tree.refused_because("mosn_mp/codec/codec.pxd", line + "\n")
+
+
+def test_neighbours_on_one_floor_do_not_import_each_other(tree: SampleTree) -> None:
+    assert "neighbour" in tree.refused_because("mosn_mp/route/router.py", "from cython.cimports.mosn_mp.cluster.host import Host\n")
+
+
+def test_the_worker_and_the_controller_do_not_import_each_other(tree: SampleTree) -> None:
+    assert "neighbour" in tree.refused_because("mosn_mp/worker/boot.py", "from mosn_mp.controller import loader\n")
+
+
+def test_only_the_controller_imports_the_admin_api(tree: SampleTree) -> None:
+    assert "admin API" in tree.refused_because("mosn_mp/master/supervisor.py", "from mosn_mp.admin import server\n")
+
+
+def test_a_package_without_a_floor_is_refused(tree: SampleTree) -> None:
+    assert "has no floor" in tree.refused_because("mosn_mp/extras/thing.py", "import mosn_mp.errors\n")
+
+
+@pytest.mark.parametrize("package", ["codec", "route", "cluster", "config", "buffer"])
+@pytest.mark.parametrize("module", ["socket", "ssl", "gevent", "threading", "time"])
+def test_a_pure_floor_knows_no_socket_thread_or_clock(tree: SampleTree, package: str, module: str) -> None:
+    assert "Pure floors" in tree.refused_because(f"mosn_mp/{package}/thing.py", f"import {module}\n")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from libc.time cimport time",
+        "from posix.time cimport clock_gettime",
+        'cdef extern from "<time.h>" nogil:\n    pass',
+        'cdef extern from "sys/socket.h" nogil:\n    pass',
+        'cdef extern from *:\n    """\n    #include <sys/epoll.h>\n    """',
+    ],
+)
+def test_a_pure_floor_gets_no_clock_or_socket_from_c_either(tree: SampleTree, line: str) -> None:
+    assert "Pure floors" in tree.refused_because("mosn_mp/codec/codec.pxd", line + "\n")
+
+
+def test_the_floors_above_may_read_clocks_and_use_sockets(tree: SampleTree) -> None:
+    tree.write("mosn_mp/net/clock.py", "import socket\nimport time\n")
+    tree.write("mosn_mp/net/libc.pxd", "from posix.time cimport clock_gettime\n")
+    assert tree.check() == (0, "")
+
+
+def test_a_file_of_more_than_800_lines_is_refused(tree: SampleTree) -> None:
+    assert "801 lines" in tree.refused_because("mosn_mp/net/pool.py", "x = 1\n" * 801)
+
+
+def test_a_file_of_more_than_500_lines_is_warned_about(tree: SampleTree) -> None:
+    tree.write("mosn_mp/net/pool.py", "x = 1\n" * 501)
+    code, output = tree.check()
+    assert (code, "warning: 501 lines" in output) == (0, True)
+
+
+def test_a_function_of_more_than_60_lines_is_refused(tree: SampleTree) -> None:
+    body = "def long() -> None:\n" + "    x = 1\n" * 60
+    assert "long has 61 lines" in tree.refused_because("mosn_mp/net/pool.py", body)
+
+
+def test_a_function_of_more_than_40_lines_is_warned_about(tree: SampleTree) -> None:
+    tree.write("mosn_mp/net/pool.py", "def long() -> None:\n" + "    x = 1\n" * 40)
+    code, output = tree.check()
+    assert (code, "warning: long has 41 lines" in output) == (0, True)
+
+
+@pytest.mark.parametrize("name", ["utils.py", "common.py", "helpers.py", "types.py", "misc.py"])
+@pytest.mark.parametrize("top", ["mosn_mp/net", "tests/unit"])
+def test_attic_names_are_refused(tree: SampleTree, top: str, name: str) -> None:
+    assert "says nothing" in tree.refused_because(f"{top}/{name}", "")
+
+
+@pytest.mark.parametrize("word", ["TO" + "DO", "FIX" + "ME"])
+def test_notes_to_do_it_later_are_refused(tree: SampleTree, word: str) -> None:
+    assert word in tree.refused_because("mosn_mp/net/pool.py", f"x = 1  # {word}: better\n")
+
+
+def test_an_import_inside_a_function_is_refused(tree: SampleTree) -> None:
+    assert "imports late" in tree.refused_because("mosn_mp/net/pool.py", "def dial() -> None:\n    import socket\n")
+
+
+def test_code_in_an_init_file_is_refused(tree: SampleTree) -> None:
+    assert "no code" in tree.refused_because("mosn_mp/net/__init__.py", '"""Net."""\n\nSTATE = {}\n')
+
+
+def test_a_page_that_names_a_missing_file_is_refused(tree: SampleTree) -> None:
+    assert "scripts/gone does not exist" in tree.refused_because("README.md", "Run `scripts/gone`.\n")
+
+
+def test_a_link_that_leads_nowhere_is_refused(tree: SampleTree) -> None:
+    assert "leads nowhere" in tree.refused_because("docs/config.md", "[see](filters.md#top)\n")
+
+
+def test_a_page_may_name_what_exists(tree: SampleTree) -> None:
+    tree.write("conf/demo.json", "{}")
+    tree.write("docs/config.md", "[demo](../conf/demo.json) conf/demo.json, conf/*.json. https://example.org/docs/x\n")
+    assert tree.check() == (0, "")
