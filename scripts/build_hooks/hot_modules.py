@@ -28,7 +28,7 @@ DIRECTIVES = {
 
 # CYTHON_FAST_THREAD_STATE=0: Cython's direct access to the exception state and greenlet's swapping of it do not go
 # together on CPython >= 3.11 (gevent builds with the same switch).
-MACROS = [("CYTHON_FAST_THREAD_STATE", "0")]
+MACROS: list[tuple[str, str | None]] = [("CYTHON_FAST_THREAD_STATE", "0")]
 FLAGS = ["-O2", "-fno-strict-aliasing", "-Wno-unused-function", "-Wno-unreachable-code"]
 
 
@@ -59,7 +59,7 @@ def extensions(only: set[str] | None = None) -> list[Extension]:
 
 def translate(modules: list[Extension], force: bool) -> list[Extension]:
     """*modules* with their sources turned into C under build/cython (those whose sources changed, or with *force* all)."""
-    translated: list[Extension] = cythonize(
+    translated: list[Extension] = cythonize(  # type: ignore[no-untyped-call]
         modules, compiler_directives=DIRECTIVES, build_dir="build/cython", quiet=True, force=force
     )
     return translated
@@ -70,7 +70,8 @@ class BuildHot(build_ext):
 
     def finalize_options(self) -> None:
         os.chdir(ROOT)
-        self.distribution.ext_modules = translate(list(self.distribution.ext_modules or []), bool(self.force))
+        wanted = {module.name for module in self.distribution.ext_modules or []}
+        self.distribution.ext_modules = [*translate(extensions(wanted), bool(self.force))]
         super().finalize_options()
         if self.editable_mode:  # share the objects of build_in_place: what is up to date is only copied
             self.build_lib, self.build_temp = IN_PLACE_LIB, IN_PLACE_TEMP

@@ -11,15 +11,15 @@ LEFT_OVER = re.compile(r"\b(?:" + "|".join(["TO" + "DO", "FIX" + "ME", "X" * 3])
 
 def find(tree: Tree) -> Iterator[Finding]:
     """Every file and function that is too large, misnamed, unfinished, or imports late."""
-    house = tree.settings["house"]
+    refused_names = tree.settings["house"]["refused_names"].split()
     late = {line.split(":")[0].strip() for line in tree.lines("house", "late_imports")}
     for source in tree.sources:
-        yield from size(source, house.getint("file_lines_warned"), house.getint("file_lines_refused"))
-        if source.path.name in house["refused_names"].split():
+        yield from size(source, tree.limit("file_lines_warned"), tree.limit("file_lines_refused"))
+        if source.path.name in refused_names:
             yield Finding(source.path, 0, f"{source.path.name} says nothing about what is inside: name the subject")
         yield from left_overs(source)
         if source.path.suffix == ".py":
-            yield from functions(source, house.getint("function_lines_warned"), house.getint("function_lines_refused"))
+            yield from functions(source, tree.limit("function_lines_warned"), tree.limit("function_lines_refused"))
     for source in tree.product(".py"):
         if source.path.name == "__init__.py":
             yield from code_in_init(source)

@@ -74,6 +74,10 @@ class Tree:
         """The files of the product itself that end in *suffix*."""
         return [s for s in self.sources if s.path.parts[0] == PACKAGE and s.path.suffix == suffix]
 
+    def limit(self, key: str) -> int:
+        """A figure of the [house] section."""
+        return int(self.settings["house"][key])
+
     def lines(self, section: str, key: str) -> list[str]:
         """The non-empty lines of a setting; empty when it is not there."""
         value = self.settings.get(section, key, fallback="")

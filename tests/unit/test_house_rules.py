@@ -78,7 +78,8 @@ def test_a_cimport_from_a_floor_above_is_refused_in_a_pxd(tree: SampleTree, line
 
 
 def test_neighbours_on_one_floor_do_not_import_each_other(tree: SampleTree) -> None:
-    assert "neighbour" in tree.refused_because("mosn_mp/route/router.py", "from cython.cimports.mosn_mp.cluster.host import Host\n")
+    line = "from cython.cimports.mosn_mp.cluster.host import Host\n"
+    assert "neighbour" in tree.refused_because("mosn_mp/route/router.py", line)
 
 
 def test_the_worker_and_the_controller_do_not_import_each_other(tree: SampleTree) -> None:
@@ -171,3 +172,40 @@ def test_a_page_may_name_what_exists(tree: SampleTree) -> None:
     tree.write("conf/demo.json", "{}")
     tree.write("docs/config.md", "[demo](../conf/demo.json) conf/demo.json, conf/*.json. https://example.org/docs/x\n")
     assert tree.check() == (0, "")
+
+
+def run_tool(root: Path, *command: str) -> tuple[int, str]:
+    """Exit code and output of a ready-made tool with the project's own settings, run in *root*."""
+    run = subprocess.run([sys.executable, "-m", *command], cwd=root, capture_output=True, text=True, timeout=50)
+    return run.returncode, run.stdout + run.stderr
+
+
+def test_ruff_refuses_what_the_house_forbids(tree: SampleTree) -> None:
+    shutil.copy(ROOT / "pyproject.toml", tree.root)
+    tree.write("mosn_mp/net/pool.py", "import os\n\ndef Dial():\n    try:\n        print(1)\n    except Exception:\n        pass\n")
+    code, output = run_tool(tree.root, "ruff", "check", "--no-cache", "--output-format", "concise", ".")
+    assert code == 1
+    for rule in ("F401", "N802", "T201", "BLE001", "D100", "D103"):
+        assert rule in output
+
+
+def test_mypy_refuses_a_function_without_types(tree: SampleTree) -> None:
+    tree.write("mosn_mp/net/pool.py", "def dial(host):\n    return host\n")
+    code, output = run_tool(tree.root, "mypy", "--config-file", "setup.cfg", "--cache-dir", "cache", "mosn_mp/net/pool.py")
+    assert (code, "no-untyped-def" in output) == (1, True), output
+
+
+def test_import_linter_refuses_an_import_from_a_floor_above(tree: SampleTree) -> None:
+    for package in ("net", "filter", "codec", "route", "cluster", "ipc", "observe", "config", "buffer", "worker", "controller"):
+        tree.write(f"mosn_mp/{package}/__init__.py", "")
+    for module in ("__init__", "errors", "version", "plugin", "cli"):
+        tree.write(f"mosn_mp/{module}.py", "")
+    for package in ("master", "proxy", "admin"):
+        tree.write(f"mosn_mp/{package}/__init__.py", "")
+    tree.write("mosn_mp/codec/http1.py", "import mosn_mp.net\n")
+    tree.write("mosn_mp/buffer/arena.py", "import time\n")
+    script = "import sys; sys.path.insert(0, '.'); from importlinter.cli import lint_imports; sys.exit(lint_imports(no_cache=True))"
+    run = subprocess.run([sys.executable, "-c", script], cwd=tree.root, capture_output=True, text=True, timeout=50)
+    assert run.returncode == 1, run.stderr
+    assert "mosn_mp.codec is not allowed to import mosn_mp.net" in run.stdout
+    assert "mosn_mp.buffer.arena -> time" in run.stdout
