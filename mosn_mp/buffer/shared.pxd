@@ -25,6 +25,8 @@ cdef extern from *:
         return __atomic_compare_exchange_n(at, &from, to, 0, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
     }
 
+    static inline int mosn_leading_zeros(uint64_t value) { return __builtin_clzll(value); }
+
     /* Address of a writable buffer; it stays valid as long as the exporter lives and is not closed. NULL + exception. */
     static inline char *mosn_address_of(PyObject *exporter) {
         Py_buffer view;
@@ -49,6 +51,7 @@ cdef extern from *:
     void store_cell "mosn_store_cell"(uint64_t* at, uint64_t value) noexcept nogil
     uint64_t swap_cell "mosn_swap_cell"(uint64_t* at, uint64_t value) noexcept nogil
     bint claim_cell "mosn_claim_cell"(uint64_t* at, uint64_t from_, uint64_t to) noexcept nogil
+    int leading_zeros "mosn_leading_zeros"(uint64_t value) noexcept nogil    # value must not be 0
     char* address_of "mosn_address_of"(object exporter) except NULL
     int back_pages "mosn_back_pages"(int fd, uint64_t offset, uint64_t length) noexcept nogil
     int release_pages "mosn_release_pages"(char* at, uint64_t length) noexcept nogil
