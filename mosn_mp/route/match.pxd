@@ -1,4 +1,5 @@
 from mosn_mp.buffer.head cimport Head
+from mosn_mp.route.pattern cimport Pattern
 
 # PathMatcher.kind
 cdef enum PathKind:
@@ -12,13 +13,14 @@ cdef class PathMatcher:
     cdef readonly bytes pattern
     cdef const char* text
     cdef Py_ssize_t length
-    cdef object search              # bound method of the compiled pattern (P_REGEX)
+    cdef Pattern regex              # P_REGEX
     # *path* without the query string.
-    cdef int matches(self, const char* path, Py_ssize_t length) except -1
+    cdef bint matches(self, const char* path, Py_ssize_t length) noexcept
 
 cdef class HeaderMatcher:
     cdef readonly bytes name
     cdef readonly bytes value
     cdef readonly bint is_method    # compares the request method
-    cdef object search              # regex, or None: exact
-    cdef int matches(self, Head head) except -1
+    cdef Pattern regex              # or None: equality
+    cdef bint matches(self, Head head) noexcept
+    cdef bint _holds(self, const char* text, Py_ssize_t length) noexcept

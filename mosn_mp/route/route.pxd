@@ -23,14 +23,18 @@ cdef class Route:
     cdef readonly bint has_response_edits   # finish_response() has something to do
     cdef readonly PathMatcher path
     cdef readonly tuple headers             # of HeaderMatcher, all must match
-    cdef readonly object redirect           # Redirect or None
-    cdef readonly object rewrite            # Rewrite or None
+    cdef readonly object redirect           # mosn_mp.route.redirect.Redirect or None
+    cdef readonly bytes prefix_rewrite      # or None
+    cdef readonly bytes host_rewrite        # or None
     cdef HeaderEdits request_edits
     cdef HeaderEdits response_edits
 
-    # Call after a host was chosen, once a request (not again on a retry): rewrites path and host, edits headers.
+    # Call once a request when its route and host are known, not again on a retry.
     cdef int finish_request(self, Head head) except -1
     # Call on the final response head, local replies included.
     cdef int finish_response(self, Head head) except -1
     # The value of Location for A_REDIRECT.
     cdef bytes location(self, Head head)
+    cdef int _rewrite_path(self, Head head) except -1
+
+cdef Py_ssize_t path_length(const char* target, Py_ssize_t length) noexcept
