@@ -4,7 +4,7 @@ Attributes are named exactly as MOSN's keys (pkg/config/v2/*.go), so a path in a
 the code are one word; that is why units are not part of the names here. One representation each:
 
 * a wait is a `Seconds`: a float of seconds, written in files as a Go duration (`300ms`, `1m30s`);
-* an amount of memory is a `Bytes`: an int, written in files as a number of bytes or as `64KB`, `256MB` (1024-based, as MOSN's shm_size);
+* an amount of memory is a `Bytes`: an int, in files a number of bytes or `64KB`, `256MB` (1024-based, as MOSN's shm_size);
 * a list is a tuple, an absent object is None, an absent text is "".
 
 Keys of MOSN that this version does not serve are listed in unserved.py; docs/config.md explains every key that is served.
@@ -14,7 +14,9 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
-Seconds = Annotated[float, Meta(extra={"unit": "duration"})]
+Seconds = Annotated[float, Meta(ge=0, extra={"unit": "duration"})]
+Deadline = Annotated[float, Meta(gt=0, extra={"unit": "duration"})]  # Seconds of a wait that must end
+SignedSeconds = Annotated[float, Meta(extra={"unit": "duration"})]
 Bytes = Annotated[int, Meta(ge=0, extra={"unit": "size"})]
 Count = Annotated[int, Meta(ge=0)]
 Name = Annotated[str, Meta(min_length=1)]
@@ -78,7 +80,7 @@ class RouteAction(HeaderEdits, frozen=True, kw_only=True):
     """Send the request to a cluster."""
 
     cluster_name: Name
-    timeout: Seconds = DEFAULT_ROUTE_TIMEOUT_S  # of the whole request; negative = none
+    timeout: SignedSeconds = DEFAULT_ROUTE_TIMEOUT_S  # of the whole request; negative = none, 0 in the file = the default
     retry_policy: RetryPolicy = RetryPolicy()
 
 
@@ -129,8 +131,8 @@ class Http1Options(Frozen, frozen=True, kw_only=True):
     max_header_count: Annotated[int, Meta(ge=1)] = 100  # Envoy's; beyond: 431
     max_uri_size: Annotated[int, Meta(ge=64, extra={"unit": "size"})] = 16384  # beyond: 414
     max_request_body_size: Bytes = 0  # 0 = unlimited; beyond: 413
-    request_header_timeout: Seconds = 10.0  # first byte to complete head; then 408
-    request_body_timeout: Seconds = 60.0  # between two pieces of a body; then 408
+    request_header_timeout: Deadline = 10.0  # first byte to complete head; then 408
+    request_body_timeout: Deadline = 60.0  # between two pieces of a body; then 408
     max_requests_per_connection: Count = 0  # 0 = unlimited
     reject_underscores: bool = False  # header names with an underscore: 400
 
@@ -159,6 +161,7 @@ class NetworkFilter(Frozen, frozen=True, kw_only=True):
         str,
         Meta(
             extra={
+                "decides": True,
                 "what": "network filter",
                 "choices": ("proxy",),
                 "later": ("tcp_proxy", "udp_proxy", "grpc", "tunnel", "connection_manager", "fault_inject", "rbac"),
@@ -195,7 +198,7 @@ class Listener(Frozen, frozen=True, kw_only=True):
     name: str = ""  # filled in by load(): the address
     type: Annotated[str, Meta(extra={"choices": ("", "ingress", "egress")})] = ""
     address: Name  # ip:port, [ip6]:port
-    bind_port: bool = True
+    bind_port: Annotated[bool, Meta(extra={"only": (True, "a listener without a socket (for transparent proxying)")})] = True
     network: Annotated[str, Meta(extra={"what": "network", "choices": ("tcp",), "later": ("udp", "unix")})] = "tcp"
     access_logs: tuple[AccessLog, ...] = ()
     filter_chains: Annotated[tuple[FilterChain, ...], Meta(min_length=1, max_length=1)]
@@ -204,7 +207,7 @@ class Listener(Frozen, frozen=True, kw_only=True):
     default_read_buffer_size: Bytes = 0  # 0 = one small block of the arena
     max_connections: Count = 0  # 0 = only the limit of the server
     backlog: Annotated[int, Meta(ge=1, le=65535)] = 4096
-    write_timeout: Seconds = 15.0  # MOSN's; of a write on which the client reads nothing
+    write_timeout: Deadline = 15.0  # MOSN's; of a write on which the client reads nothing
 
     @property
     def proxy(self) -> Proxy:
@@ -259,7 +262,7 @@ class Cluster(Frozen, frozen=True, kw_only=True):
     conn_buffer_limit_bytes: Bytes = 16384
     circuit_breakers: Annotated[tuple[Thresholds, ...], Meta(max_length=1)] = ()
     hosts: tuple[Host, ...] = ()
-    connect_timeout: Seconds = 10.0
+    connect_timeout: Deadline = 10.0
     idle_timeout: Seconds = 0.0  # 0 = never
 
     @property

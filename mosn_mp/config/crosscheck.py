@@ -1,0 +1,164 @@
+"""Checks that need more than one place of a configuration: names given twice, references to nothing, addresses, plug-ins.
+
+What is "" was reported as wrong or missing when it was decoded and is passed over here.
+"""
+
+from collections.abc import Iterable
+
+from mosn_mp.config.address import parse_address
+from mosn_mp.config.model import Cluster, Config, Listener, Proxy, StreamFilter
+from mosn_mp.config.problems import Findings, Path, nearest, path_text, show
+from mosn_mp.config.routes import check_router
+from mosn_mp.config.stream_filters import KIND, decode_entry
+from mosn_mp.config.unserved import (
+    UNSERVED_BALANCERS,
+    UNSERVED_PROTOCOLS,
+    UNSERVED_STREAM_FILTERS,
+    not_in_this_version,
+)
+from mosn_mp.plugin import Catalogue
+
+
+def cross_check(config: Config, catalogue: Catalogue, findings: Findings) -> None:
+    """Add to *findings* what is wrong with *config* as a whole."""
+    manager: Path = ("cluster_manager", "clusters")
+    clusters = config.cluster_manager.clusters
+    _check_unique(((cluster.name, (*manager, i, "name")) for i, cluster in enumerate(clusters)), "cluster", findings)
+    for index, cluster in enumerate(clusters):
+        _check_cluster(cluster, (*manager, index), catalogue, findings)
+    for index, server in enumerate(config.servers):
+        path: Path = ("servers", index)
+        _check_unique(((r.router_config_name, (*path, "routers", i)) for i, r in enumerate(server.routers)), "router", findings)
+        _check_unique(((one.name, (*path, "listeners", i)) for i, one in enumerate(server.listeners)), "listener", findings)
+        for i, router in enumerate(server.routers):
+            check_router(router, (*path, "routers", i), [cluster.name for cluster in clusters], findings)
+        routers = [router.router_config_name for router in server.routers]
+        for i, listener in enumerate(server.listeners):
+            _check_listener(listener, (*path, "listeners", i), routers, catalogue, findings)
+    _check_listening_addresses(config, findings)
+    _warn_of_idle_parts(config, findings)
+
+
+def _check_unique(named: Iterable[tuple[str, Path]], what: str, findings: Findings) -> None:
+    first: dict[str, Path] = {}
+    for name, path in named:
+        if name and name in first:
+            findings.error(path, f"the {what} {show(name)} is given twice; first at {path_text(first[name])}", value=name)
+        first.setdefault(name, path)
+
+
+def _check_cluster(cluster: Cluster, path: Path, catalogue: Catalogue, findings: Findings) -> None:
+    _check_name(cluster.lb_type, "balancer", (*path, "lb_type"), catalogue, UNSERVED_BALANCERS, findings)
+    seen: dict[str, int] = {}
+    for index, host in enumerate(cluster.hosts):
+        address = _check_address(host.address, (*path, "hosts", index, "address"), findings)
+        if address in seen:
+            problem = f"the host {show(host.address)} is given twice; first at hosts[{seen[address]}]"
+            findings.error((*path, "hosts", index, "address"), problem, value=host.address)
+        if address:
+            seen.setdefault(address, index)
+        if host.weight != cluster.hosts[0].weight:
+            problem = f"{host.weight} is another weight than hosts[0] has, and {not_in_this_version('weighted balancing')}"
+            findings.error((*path, "hosts", index, "weight"), problem, value=host.weight)
+    if not cluster.hosts and cluster.name:
+        findings.warning(path, f"the cluster {show(cluster.name)} has no hosts: requests to it get 502")
+
+
+def _check_address(text: str, path: Path, findings: Findings) -> str:
+    """The canonical form of the address *text*; "" where there is none or it is wrong."""
+    try:
+        return str(parse_address(text)) if text else ""
+    except ValueError as e:
+        findings.error(path, f"{show(text)}: {e}", value=text)
+        return ""
+
+
+def _check_name(name: str, kind: str, path: Path, catalogue: Catalogue, unserved: tuple[str, ...], findings: Findings) -> None:
+    """Check that *name* is one of the catalogue's of that *kind*."""
+    served = catalogue.names(kind)
+    if not name or name in served:
+        return
+    what = {"codec": "protocol"}.get(kind, kind.replace("_", " "))
+    if name in unserved:
+        findings.error(path, not_in_this_version(f"the {what} {show(name)}"), value=name)
+        return
+    near = nearest(name, (*served, *unserved))
+    problem = f"unknown {what} {show(name)}" + ("" if near else f"; there are {', '.join(served)}")
+    findings.error(path, problem, value=name, suggestion=near)
+
+
+def _check_listener(listener: Listener, path: Path, routers: list[str], catalogue: Catalogue, findings: Findings) -> None:
+    for c, chain in enumerate(listener.filter_chains):
+        for f, entry in enumerate(chain.filters):
+            _check_proxy(entry.config, (*path, "filter_chains", c, "filters", f, "config"), routers, catalogue, findings)
+    for index, stream_filter in enumerate(listener.stream_filters):
+        if stream_filter.type:
+            _check_stream_filter(stream_filter, (*path, "stream_filters", index), catalogue, findings)
+
+
+def _check_proxy(proxy: Proxy, path: Path, routers: list[str], catalogue: Catalogue, findings: Findings) -> None:
+    for key in ("downstream_protocol", "upstream_protocol"):
+        name = getattr(proxy, key)
+        if key == "upstream_protocol" and name == proxy.downstream_protocol:
+            continue
+        if name == "Auto" or "," in name:
+            findings.error((*path, key), not_in_this_version("detecting the protocol of a connection"), value=name)
+        else:
+            _check_name(name, "codec", (*path, key), catalogue, UNSERVED_PROTOCOLS, findings)
+    name = proxy.router_config_name
+    if name and name not in routers and "" not in routers:
+        problem = f"there is no router {show(name)}" + ("" if routers else "; servers[0].routers is empty")
+        findings.error((*path, "router_config_name"), problem, value=name, suggestion=nearest(name, routers))
+
+
+def _check_stream_filter(entry: StreamFilter, path: Path, catalogue: Catalogue, findings: Findings) -> None:
+    if ":" not in entry.type and entry.type not in catalogue.names(KIND):
+        _check_name(entry.type, KIND, (*path, "type"), catalogue, UNSERVED_STREAM_FILTERS, findings)
+        return
+    decode_entry(entry, path, catalogue, findings)
+
+
+def _check_listening_addresses(config: Config, findings: Findings) -> None:
+    """Check that every listener, and the admin server, has an address of its own."""
+    first: dict[str, str] = {}
+    for s, server in enumerate(config.servers):
+        for index, listener in enumerate(server.listeners):
+            path: Path = ("servers", s, "listeners", index, "address")
+            address = _check_address(listener.address, path, findings)
+            if address in first:
+                findings.error(path, f"{show(listener.address)} is taken already by {first[address]}", value=listener.address)
+            if address:
+                first.setdefault(address, f"servers[{s}].listeners[{index}]")
+    if config.admin is None or not config.admin.address.socket_address.address:
+        return
+    socket_address = config.admin.address.socket_address
+    path = ("admin", "address", "socket_address")
+    ip = socket_address.address
+    text = f"[{ip}]:{socket_address.port_value}" if ":" in ip else f"{ip}:{socket_address.port_value}"
+    if socket_address.port_value and _check_address(text, (*path, "address"), findings) in first:
+        findings.error((*path, "port_value"), f"{text} is taken already by {first[str(parse_address(text))]}", value=text)
+
+
+def _warn_of_idle_parts(config: Config, findings: Findings) -> None:
+    """Warn of what nothing leads to."""
+    routes = [
+        route.route.cluster_name
+        for server in config.servers
+        for router in server.routers
+        for host in router.virtual_hosts
+        for route in host.routers
+        if route.route is not None
+    ]
+    for index, cluster in enumerate(config.cluster_manager.clusters):
+        if cluster.name and cluster.name not in routes:
+            findings.warning(("cluster_manager", "clusters", index), f"no route leads to the cluster {show(cluster.name)}")
+    for s, server in enumerate(config.servers):
+        used = {
+            entry.config.router_config_name for one in server.listeners for chain in one.filter_chains for entry in chain.filters
+        }
+        for index, router in enumerate(server.routers):
+            if router.router_config_name and router.router_config_name not in used:
+                problem = f"no listener uses the router {show(router.router_config_name)}"
+                findings.warning(("servers", s, "routers", index), problem)
+        if not server.listeners:
+            findings.warning(("servers", s), "there are no listeners: nothing is served")

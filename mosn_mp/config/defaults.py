@@ -1,0 +1,103 @@
+"""What load() fills in, so that whoever serves a configuration finds every value in it: names, file paths, MOSN's zeros.
+
+Relative paths start at the base directory: the parent of the configuration file's directory where that is called `conf`, `config`
+or `configs` (MOSN's layout, pkg/types/config.go), else that directory itself. So `stop -c FILE` finds the pid file from anywhere.
+Only python_path starts at the configuration file's own directory: it points at code that lies beside it.
+"""
+
+import os.path
+
+from msgspec.structs import replace
+
+from mosn_mp.config.model import (
+    DEFAULT_REQUESTS_PER_CONNECTION,
+    DEFAULT_ROUTE_TIMEOUT_S,
+    AccessLog,
+    Cluster,
+    Config,
+    FilterChain,
+    Listener,
+    NetworkFilter,
+    Route,
+    Router,
+    Server,
+    StreamFilter,
+)
+
+NO_FILE = ("stdout", "stderr", "/dev/stdout", "/dev/stderr")  # log paths that are not files of ours
+
+
+def base_directory(file: str) -> str:
+    """The directory that relative paths of the configuration *file* start at."""
+    directory = os.path.dirname(os.path.abspath(file))
+    return os.path.dirname(directory) if os.path.basename(directory) in ("conf", "config", "configs") else directory
+
+
+def fill_defaults(config: Config, file: str) -> Config:
+    """*config* with everything filled in that its *file* leaves out or says relative to itself."""
+    base = base_directory(file)
+    manager = config.cluster_manager
+    return replace(
+        config,
+        servers=tuple(_fill_server(server, base, os.path.dirname(os.path.abspath(file))) for server in config.servers),
+        cluster_manager=replace(manager, clusters=tuple(map(_fill_cluster, manager.clusters))),
+        pid=os.path.join(base, config.pid or "logs/mosn.pid"),
+    )
+
+
+def _fill_server(server: Server, base: str, config_directory: str) -> Server:
+    return replace(
+        server,
+        default_log_path=_log_path(server.default_log_path or "logs/mosn.log", base),
+        listeners=tuple(_fill_listener(listener, base, config_directory) for listener in server.listeners),
+        routers=tuple(map(_fill_router, server.routers)),
+    )
+
+
+def _log_path(path: str, base: str) -> str:
+    return path if path in NO_FILE else os.path.join(base, path)
+
+
+def _fill_listener(listener: Listener, base: str, config_directory: str) -> Listener:
+    name = listener.name or listener.address
+    return replace(
+        listener,
+        name=name,
+        access_logs=tuple(_fill_access_log(log, name, base) for log in listener.access_logs),
+        filter_chains=tuple(map(_fill_chain, listener.filter_chains)),
+        stream_filters=tuple(_fill_stream_filter(entry, config_directory) for entry in listener.stream_filters),
+    )
+
+
+def _fill_access_log(log: AccessLog, listener: str, base: str) -> AccessLog:
+    default = f"logs/{listener.replace('/', '_')}_access.log"
+    return replace(log, log_path=_log_path(log.log_path or default, base))
+
+
+def _fill_chain(chain: FilterChain) -> FilterChain:
+    return replace(chain, filters=tuple(map(_fill_proxy, chain.filters)))
+
+
+def _fill_proxy(entry: NetworkFilter) -> NetworkFilter:
+    proxy = entry.config
+    return replace(entry, config=replace(proxy, upstream_protocol=proxy.upstream_protocol or proxy.downstream_protocol))
+
+
+def _fill_stream_filter(entry: StreamFilter, config_directory: str) -> StreamFilter:
+    directories = (os.path.normpath(os.path.join(config_directory, path)) for path in entry.python_path)
+    return replace(entry, python_path=tuple(directories))
+
+
+def _fill_router(router: Router) -> Router:
+    hosts = (replace(host, routers=tuple(map(_fill_route, host.routers))) for host in router.virtual_hosts)
+    return replace(router, virtual_hosts=tuple(hosts))
+
+
+def _fill_route(route: Route) -> Route:
+    if route.route is None or route.route.timeout != 0:
+        return route
+    return replace(route, route=replace(route.route, timeout=DEFAULT_ROUTE_TIMEOUT_S))
+
+
+def _fill_cluster(cluster: Cluster) -> Cluster:
+    return replace(cluster, max_request_per_conn=cluster.max_request_per_conn or DEFAULT_REQUESTS_PER_CONNECTION)

@@ -1,0 +1,50 @@
+"""From a file to a Config: read, decode, fill in, check; everything that is wrong is reported at once."""
+
+import os.path
+
+from msgspec import Struct
+
+from mosn_mp.config.crosscheck import cross_check
+from mosn_mp.config.decode import Decoder
+from mosn_mp.config.defaults import fill_defaults
+from mosn_mp.config.model import Config
+from mosn_mp.config.problems import ConfigErrors, Findings, Problem
+from mosn_mp.config.source import Source, read_source
+from mosn_mp.plugin import CATALOGUE, Catalogue
+
+
+class Report(Struct, frozen=True, kw_only=True):
+    """What came of reading a file: a configuration, or errors; warnings in both cases."""
+
+    config: Config | None
+    errors: tuple[Problem, ...] = ()
+    warnings: tuple[Problem, ...] = ()
+
+
+def load(file: str | os.PathLike[str], catalogue: Catalogue = CATALOGUE) -> Config:
+    """The configuration in *file*, complete and checked; ConfigErrors with all that is wrong with it otherwise."""
+    report = check(file, catalogue)
+    if report.config is None:
+        raise ConfigErrors(report.errors, report.warnings)
+    return report.config
+
+
+def check(file: str | os.PathLike[str], catalogue: Catalogue = CATALOGUE) -> Report:
+    """What load() would make of *file*, with its warnings and without raising.
+
+    Stream filters are imported from where the file says, because only they know what their configuration may be.
+    """
+    try:
+        source = read_source(os.fspath(file))
+    except ConfigErrors as e:
+        return Report(config=None, errors=e.errors)
+    findings = Findings()
+    config = fill_defaults(Decoder(findings).decode_struct(Config, source.value, ()), os.fspath(file))
+    cross_check(config, catalogue, findings)
+    errors = _place(source, findings, "errors")
+    return Report(config=None if errors else config, errors=errors, warnings=_place(source, findings, "warnings"))
+
+
+def _place(source: Source, findings: Findings, which: str) -> tuple[Problem, ...]:
+    found = [source.problem(finding) for finding in (findings.errors if which == "errors" else findings.warnings)]
+    return tuple(sorted(found, key=lambda problem: (problem.line, problem.column)))

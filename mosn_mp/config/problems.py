@@ -1,0 +1,106 @@
+"""What is wrong with a configuration: one Problem each, collected while a file is read, placed in the file at the end."""
+
+import difflib
+import json
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from mosn_mp.errors import ConfigError
+
+Path = tuple[str | int, ...]  # ("servers", 0, "listeners", 1, "address")
+
+_LONGEST_VALUE = 80  # an error text shows the value, not the file
+
+
+class Place(NamedTuple):
+    """Where something stands in a file: line and column count from 1, in characters; 0 = the file as a whole."""
+
+    line: int
+    column: int
+
+
+class Problem(Struct, frozen=True, kw_only=True):
+    """One thing that is wrong (or, among the warnings, strange) with one value of a file."""
+
+    file: str
+    line: int
+    column: int
+    path: str
+    value: str  # as JSON, shortened; "" where the value is not the point
+    problem: str
+    suggestion: str = ""  # the nearest valid name
+
+    def __str__(self) -> str:
+        where = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+        return ": ".join(part for part in (where, self.path, self.text) if part)
+
+    @property
+    def text(self) -> str:
+        """The problem with its suggestion, without the place."""
+        return f"{self.problem}; did you mean '{self.suggestion}'?" if self.suggestion else self.problem
+
+    def as_dict(self) -> dict[str, str | int]:
+        """The fields by name, for JSON."""
+        return {name: getattr(self, name) for name in self.__struct_fields__}
+
+
+class ConfigErrors(ConfigError):  # noqa: N818 - the plural of ConfigError
+    """A configuration that cannot be served, with everything that is wrong with it."""
+
+    def __init__(self, errors: tuple[Problem, ...], warnings: tuple[Problem, ...] = ()) -> None:
+        super().__init__("", "\n".join(map(str, errors)))
+        self.errors = errors
+        self.warnings = warnings
+
+
+class Finding(NamedTuple):
+    """A Problem before it is placed."""
+
+    path: Path
+    at_key: bool
+    value: str
+    problem: str
+    suggestion: str
+
+
+class Findings:
+    """The collector that every check of a configuration adds to."""
+
+    def __init__(self) -> None:
+        self.errors: list[Finding] = []
+        self.warnings: list[Finding] = []
+
+    def error(self, path: Path, problem: str, *, value: object = None, suggestion: str = "", at_key: bool = False) -> None:
+        """Add an error about the value at *path*, or, with *at_key*, about the key that is its last step."""
+        self.errors.append(Finding(path, at_key, show(value) if value is not None else "", problem, suggestion))
+
+    def has_error_within(self, path: Path) -> bool:
+        """True if the value at *path*, or something in it, is wrong."""
+        return any(finding.path[: len(path)] == path for finding in self.errors)
+
+    def warning(self, path: Path, problem: str) -> None:
+        """Add a warning: served as written, but hardly what was meant."""
+        self.warnings.append(Finding(path, False, "", problem, ""))
+
+
+def path_text(path: Path) -> str:
+    """*path* as it is written in error texts: `servers[0].listeners[1].address`."""
+    text = ""
+    for step in path:
+        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
+    return text
+
+
+def show(value: object) -> str:
+    """*value* as JSON, shortened to what an error text can carry."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 3] + "..."
+
+
+def nearest(word: str, valid: Iterable[str]) -> str:
+    """The name of *valid* that *word* was probably meant to be, or ""."""
+    names = {name.lower(): name for name in valid}
+    found = difflib.get_close_matches(word.strip().lower(), names, n=1)
+    return names[found[0]] if found else ""
