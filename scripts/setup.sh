@@ -29,7 +29,7 @@ python_says() { "$PYTHON" -c "import os, sys, sysconfig; print($1)"; }
 
 check_python() {
     if ! "$PYTHON" -c '' 2>/dev/null; then
-        install_packages python3 || true
+        [ "$PYTHON" != python3 ] || install_packages python3 || true
         "$PYTHON" -c '' 2>/dev/null || fail "There is no $PYTHON here: install Python 3.11 or newer (Debian: apt-get install python3)" \
             "or set PYTHON to one."
     fi
@@ -46,24 +46,29 @@ has_compiler() {
         printf '#include <Python.h>\n' | "$cc" "-I$(python_says "sysconfig.get_path('include')")" -x c -fsyntax-only - 2>/dev/null
 }
 
-check_compiler() {
+has_venv() { "$PYTHON" -c 'import ensurepip, venv' 2>/dev/null; }
+
+# The Debian packages of what is missing, one a line.
+missing_packages() {
     local version
-    has_compiler && return
     version=$(python_says "'%d.%d' % sys.version_info[:2]")
-    install_packages gcc libc6-dev "python$version-dev" || true
-    has_compiler || fail "A C compiler and the headers of Python $version are needed to build mosn_mp:" \
-        "install them (Debian: apt-get install gcc libc6-dev python$version-dev) and run this again."
+    has_venv || printf '%s\n' "python$version-venv"
+    has_compiler || printf '%s\n' gcc libc6-dev "python$version-dev"
+}
+
+check_system() {
+    local missing
+    mapfile -t missing < <(missing_packages)
+    [ ${#missing[@]} -eq 0 ] && return
+    install_packages "${missing[@]}" || true
+    mapfile -t missing < <(missing_packages)
+    [ ${#missing[@]} -eq 0 ] && return
+    fail "mosn_mp needs Python's venv module, a C compiler and Python's headers:" \
+        "install what is missing (Debian: apt-get install ${missing[*]}) and run this again."
 }
 
 make_venv() {
-    local version
     "$VENV/bin/python" -c 'import pip' 2>/dev/null && return
-    version=$(python_says "'%d.%d' % sys.version_info[:2]")
-    if ! "$PYTHON" -c 'import ensurepip, venv' 2>/dev/null; then
-        install_packages "python$version-venv" || true
-        "$PYTHON" -c 'import ensurepip, venv' 2>/dev/null ||
-            fail "Python's venv module is needed: install it (Debian: apt-get install python$version-venv) and run this again."
-    fi
     say "making the virtual environment .venv"
     "$PYTHON" -m venv --clear "$VENV" || fail "The virtual environment $VENV could not be made: its message is above."
 }
@@ -80,8 +85,8 @@ set_up() {
     mkdir -p "$ROOT/build"
     exec 9>"$ROOT/build/setup.lock" # two scripts at once take turns
     flock 9
+    check_system
     make_venv
-    check_compiler
     for extra in base "$@"; do
         stamp=$VENV/.mosn_mp-$extra
         wanted=$(sha256sum <"$ROOT/pyproject.toml")
