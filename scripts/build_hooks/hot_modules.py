@@ -82,9 +82,9 @@ class BuildHot(build_ext):
 class SourcesWithHooks(sdist):
     """sdist that carries these hooks: what unpacks it must be able to build it."""
 
-    def add_defaults(self) -> None:
-        super().add_defaults()
-        self.filelist.extend(str(p.relative_to(ROOT)) for p in sorted((ROOT / "scripts/build_hooks").glob("*.py")))
+    def make_release_tree(self, base_dir: str, files: list[str]) -> None:
+        hooks = [str(p.relative_to(ROOT)) for p in sorted((ROOT / "scripts/build_hooks").glob("*.py"))]
+        super().make_release_tree(base_dir, [*files, *hooks])
 
 
 def build_in_place(names: list[str], force: bool) -> None:
