@@ -7,7 +7,7 @@ follow MOSN's RequestInfo (pkg/network/requestinfo.go) and variables (mosn-refer
 import cython
 from cython.cimports.cpython.bytes import PyBytes_FromStringAndSize
 from cython.cimports.libc.stdint import uint8_t, uint16_t
-from cython.cimports.libc.string import memcpy, memset, strlen
+from cython.cimports.libc.string import memcmp, memcpy, memset, strlen
 from cython.cimports.mosn_mp.observe.sockaddr import (
     AF_INET,
     AF_INET6,
@@ -130,7 +130,7 @@ def format_address(address: cython.pointer(cython.const[Address]), out: cython.p
     if address.family == AF_INET:
         at = put_dotted(out, address.addr)
     elif address.family == AF_INET6:
-        if is_mapped(address.addr):
+        if memcmp(address.addr, MAPPED, 12) == 0:
             at = put_dotted(out, cython.address(address.addr[12]))
         else:
             out[0] = 91
@@ -145,18 +145,6 @@ def format_address(address: cython.pointer(cython.const[Address]), out: cython.p
         return 0
     out[at] = 58
     return at + 1 + put_small(out + at + 1, address.port)
-
-
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def is_mapped(addr: cython.pointer(cython.const[uint8_t])) -> cython.bint:
-    """Whether the 16 bytes at *addr* are an IPv4 address in IPv6 clothes."""
-    i: cython.int
-    for i in range(12):
-        if addr[i] != cython.cast(uint8_t, MAPPED[i]):
-            return False
-    return True
 
 
 @cython.cfunc
