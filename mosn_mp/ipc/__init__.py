@@ -1,1 +1,1 @@
-"""Floor 3: msgpack frames and file descriptors between master, controller and workers."""
+"""How the processes talk: typed frames, channels that carry them with descriptors, sealed memfds for what is large."""

@@ -1,0 +1,189 @@
+"""The messages between master, controller, workers and the command line: one tagged msgpack map each.
+
+```
+worker      <- Sockets, Prepare, Commit, Abort, Drain, Quit, ReopenLogs, SetLogLevel
+worker      -> Ready | Refused, Committed, Pulse, Drained
+controller  <- Adopt, Served, Failed, Workers, Drain, Quit, ReopenLogs, SetLogLevel
+controller  -> Loaded, Rejected, AdminUp, SetLogLevel, Pulse
+command     -> Ask          command <- Answer
+```
+A frame travels with the descriptors that its docstring names, in that order, by SCM_RIGHTS. A rollout is Prepare -> Ready or
+Refused from every worker -> Commit or Abort to every worker -> Committed; its frames carry the version that they are about.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+
+
+class Frame(msgspec.Struct, frozen=True, tag=True, tag_field="frame", omit_defaults=True):
+    """What every message is; `frame` on the wire is the class's name."""
+
+
+class SocketName(msgspec.Struct, frozen=True, array_like=True):
+    """Which listening socket a descriptor is: that of *slot* in the group of *listener*."""
+
+    listener: str
+    slot: int
+
+
+class Sockets(Frame, frozen=True):
+    """master -> worker: listening sockets, one descriptor for each name (at most MAX_FDS a frame). They stay until Withdraw."""
+
+    names: list[SocketName]
+
+
+class Withdraw(Frame, frozen=True):
+    """master -> worker: these sockets are not yours any more; close them once nothing accepts from them."""
+
+    names: list[SocketName]
+
+
+class Prepare(Frame, frozen=True):
+    """master -> worker: compile this snapshot and say whether you can serve it. Descriptors: snapshot, tables."""
+
+    version: int
+
+
+class Ready(Frame, frozen=True):
+    """worker -> master: the snapshot is compiled and waits for Commit or Abort."""
+
+    version: int
+
+
+class Refused(Frame, frozen=True):
+    """worker -> master: this snapshot cannot be served here; what was served goes on."""
+
+    version: int
+    reason: str
+
+
+class Commit(Frame, frozen=True):
+    """master -> worker: serve the prepared snapshot from now on."""
+
+    version: int
+
+
+class Abort(Frame, frozen=True):
+    """master -> worker: forget the prepared snapshot."""
+
+    version: int
+
+
+class Committed(Frame, frozen=True):
+    """worker -> master: new requests are served by this version."""
+
+    version: int
+
+
+class Drain(Frame, frozen=True):
+    """master -> worker, controller: accept nothing new, finish what is in flight within *deadline_s*, exit 0."""
+
+    deadline_s: float
+
+
+class Quit(Frame, frozen=True):
+    """master -> worker, controller: close everything now and exit 0."""
+
+
+class ReopenLogs(Frame, frozen=True):
+    """master -> worker, controller: open every log file anew (it was renamed by a log rotation)."""
+
+
+class SetLogLevel(Frame, frozen=True):
+    """controller -> master -> everybody: the level of the log at *path* ("" = the default log) is now *level* (MOSN's name)."""
+
+    path: str
+    level: str
+
+
+class Pulse(Frame, frozen=True):
+    """worker, controller -> master, once a second: alive, with what `status` shows of it."""
+
+    active: int = 0
+    version: int = 0
+
+
+class Loaded(Frame, frozen=True):
+    """controller -> master: the config is valid. Descriptors: snapshot, plan (a memfd each)."""
+
+
+class Rejected(Frame, frozen=True):
+    """controller -> master: the config cannot be served; one line for each thing that is wrong with it."""
+
+    problems: list[str]
+
+
+class Adopt(Frame, frozen=True):
+    """master -> a restarted controller: this snapshot is served; do not read the file. Descriptors: snapshot."""
+
+    version: int
+
+
+class Served(Frame, frozen=True):
+    """master -> controller: your snapshot is committed everywhere as *version*. Descriptors: tables, arena, metrics, state."""
+
+    version: int
+
+
+class Failed(Frame, frozen=True):
+    """master -> controller: your snapshot was refused by a worker and is served nowhere."""
+
+    reason: str
+
+
+class State(Frame, frozen=True):
+    """master -> controller: MOSN's stage number of the whole program (mosn-reference section 2), for /api/v1/states."""
+
+    stage: int
+
+
+class AdminUp(Frame, frozen=True):
+    """controller -> master: admin HTTP answers at *address*, or (*problem* not empty) it could not be started."""
+
+    address: str
+    problem: str = ""
+
+
+class Ask(Frame, frozen=True):
+    """command line -> master, over the control socket: what is wanted ("status")."""
+
+    what: str
+
+
+class Answer(Frame, frozen=True):
+    """master -> command line: the answer as msgpack in *body*, or why there is none."""
+
+    ok: bool
+    problem: str = ""
+    body: bytes = b""
+
+
+AnyFrame = (
+    Sockets | Withdraw | Prepare | Ready | Refused | Commit | Abort | Committed | Drain | Quit | ReopenLogs | SetLogLevel | Pulse
+    | Loaded | Rejected | Adopt | Served | Failed | State | AdminUp | Ask | Answer
+)  # fmt: skip
+
+MAX_FDS = 128  # descriptors in one frame; Linux takes at most 253 (SCM_MAX_FD) in one message
+MAX_FRAME_BYTES = 131_072  # fits SO_SNDBUF's default (212,992) with the kernel's overhead; what is larger travels as a memfd
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder: msgspec.msgpack.Decoder[AnyFrame] = msgspec.msgpack.Decoder(AnyFrame)
+
+
+def encode_frame(frame: Frame) -> bytes:
+    """The msgpack map of *frame*; ValueError if it is larger than a frame may be."""
+    packed = _encoder.encode(frame)
+    if len(packed) > MAX_FRAME_BYTES:
+        raise ValueError(f"a {type(frame).__name__} frame of {len(packed)} bytes: at most {MAX_FRAME_BYTES} fit; send a memfd")
+    return packed
+
+
+def decode_frame(packed: bytes | memoryview) -> AnyFrame:
+    """The frame in *packed*; ValueError (msgspec.ValidationError) if it is none."""
+    return _decoder.decode(packed)
+
+
+def chunked(names: Sequence[SocketName]) -> list[Sequence[SocketName]]:
+    """*names* in pieces that fit one frame's descriptors each."""
+    return [names[at : at + MAX_FDS] for at in range(0, len(names), MAX_FDS)]

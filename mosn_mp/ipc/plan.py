@@ -1,0 +1,51 @@
+"""The plan: what the master has to know of a snapshot that it does not read itself; the controller makes both."""
+
+import msgspec
+
+
+class ListenerPlan(msgspec.Struct, frozen=True):
+    """One TCP address to listen on; *bind* False: the listener has no socket of its own (MOSN's bind_port)."""
+
+    name: str
+    host: str
+    port: int
+    bind: bool = True
+    backlog: int = 1024
+
+
+class Need(msgspec.Struct, frozen=True, array_like=True):
+    """One thing that needs cells in shared memory: its kind there and its labels, as observe.directory keys them."""
+
+    kind: str
+    labels: list[tuple[str, str]]
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """Everything of a snapshot that concerns the master; *config_path* is only for messages."""
+
+    config_path: str
+    pid_path: str
+    workers: int
+    listeners: list[ListenerPlan]
+    log_path: str
+    log_level: str
+    graceful_timeout_s: float
+    arena_bytes: int
+    admin_address: str = ""
+    metrics: list[Need] = []  # counters: kinds of observe.cells.BLOCKS (MOSN's types, mosn-reference 10.1)
+    state: list[Need] = []  # kinds of cluster.state.RECORD_TYPES
+    server_name: str = ""
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Plan)
+
+
+def encode_plan(plan: Plan) -> bytes:
+    """The msgpack of *plan*."""
+    return _encoder.encode(plan)
+
+
+def decode_plan(packed: bytes) -> Plan:
+    """The plan in *packed*; ValueError if it is none."""
+    return _decoder.decode(packed)
