@@ -1,0 +1,132 @@
+"""The command `mosn_mp`: start, stop, status, check, version (MOSN's cmd/mosn/main/control.go, mosn-reference section 2).
+
+Each command imports what it needs when it runs: `start` must not wait for what only `status` prints with.
+"""
+
+import sys
+
+import click
+
+from mosn_mp.version import VERSION
+
+LOG_LEVELS = ("trace", "debug", "info", "warning", "error", "critical", "off")
+# MOSN's names on the command line -> its names in a config
+_LEVEL_NAMES = {"warning": "WARN", "critical": "FATAL"}
+
+config_option = click.option(
+    "-c", "--config", "config_path", metavar="FILE", envvar="MOSN_CONFIG", default="configs/mosn_config.json", show_default=True,
+    show_envvar=True, help="The configuration, JSON or YAML.",
+)  # fmt: skip
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(VERSION, "-v", "--version", prog_name="mosn_mp", message="%(prog)s %(version)s")
+def cli() -> None:
+    """A multi-process prefork proxy with MOSN's configuration."""
+
+
+@cli.command()
+@config_option
+@click.option(
+    "-l", "--log-level", type=click.Choice(LOG_LEVELS, case_sensitive=False), envvar="LOG_LEVEL", show_envvar=True,
+    help="Wins over the level in the configuration.",
+)  # fmt: skip
+def start(config_path: str, log_level: str | None) -> None:
+    """Serve in the foreground until SIGTERM (graceful) or SIGINT (now)."""
+    from mosn_mp.master.start import HotModuleError, import_data_plane, run_master
+
+    level = _LEVEL_NAMES.get(log_level, log_level) if log_level else ""
+    try:
+        sys.exit(run_master(config_path, level, import_data_plane))
+    except HotModuleError as e:
+        _fail(str(e))
+
+
+@cli.command()
+@config_option
+@click.option("--graceful", is_flag=True, help="Let requests in flight finish (SIGTERM); otherwise SIGINT, as MOSN does.")
+@click.option(
+    "--timeout", "timeout_s", type=click.FloatRange(0.1), default=10.0, show_default=True, help="Seconds to wait for the end."
+)
+def stop(config_path: str, graceful: bool, timeout_s: float) -> None:
+    """Stop the running program of this configuration and wait until it is gone."""
+    from mosn_mp.config.problems import ConfigErrors
+    from mosn_mp.master.stop import StopError, stop_master
+
+    try:
+        pid = stop_master(config_path, graceful, timeout_s)
+    except (StopError, ConfigErrors) as e:
+        _fail(str(e))
+    else:
+        click.echo(f"stopped: pid {pid}")
+
+
+@cli.command()
+@config_option
+@json_option
+def status(config_path: str, as_json: bool) -> None:
+    """Show processes, listeners, connections, requests and memory of the running program."""
+    from mosn_mp.config.problems import ConfigErrors
+    from mosn_mp.master.ask import AskError, ask_status, status_json, status_text
+
+    try:
+        report = ask_status(config_path)
+    except (AskError, ConfigErrors) as e:
+        _fail(str(e))
+    else:
+        click.echo(status_json(report) if as_json else status_text(report))
+
+
+@cli.command()
+@config_option
+@json_option
+def check(config_path: str, as_json: bool) -> None:
+    """Say what is wrong with a configuration (exit 1), or in one line what it would serve (exit 0)."""
+    from mosn_mp.config.load import check as check_config
+    from mosn_mp.config.summary import summary
+
+    report = check_config(config_path)
+    served = summary(report.config) if report.config is not None else None
+    if as_json:
+        import json
+
+        import msgspec
+
+        found = {
+            "ok": served is not None,
+            "summary": msgspec.to_builtins(served),
+            "errors": [problem.as_dict() for problem in report.errors],
+            "warnings": [problem.as_dict() for problem in report.warnings],
+        }
+        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+    else:
+        for problem in report.errors:
+            click.echo(str(problem), err=True)
+        for problem in report.warnings:
+            click.echo(f"warning: {problem}", err=True)
+        click.echo(f"{config_path}: {served or f'{len(report.errors)} errors'}", err=served is None)
+    sys.exit(0 if served is not None else 1)
+
+
+@cli.command()
+def version() -> None:
+    """Print the version."""
+    click.echo(f"mosn_mp {VERSION}")
+
+
+def main() -> None:
+    """The entry point; flags without a command mean `start`, as in MOSN."""
+    arguments = sys.argv[1:]
+    if arguments and arguments[0].startswith("-") and arguments[0] not in ("-h", "--help", "-v", "--version"):
+        arguments = ["start", *arguments]
+    cli.main(args=arguments, prog_name="mosn_mp")
+
+
+def _fail(text: str) -> None:
+    click.echo(text, err=True)
+    sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+"""The start of the controller: load the config and send it before anything else, because the whole program waits for that.
+
+Arguments: the channel's descriptor, the config file, `--log-level=LEVEL`, `--adopt` (a restart: the master sends what is served).
+"""
+
+import os
+import signal
+from typing import NamedTuple
+
+from mosn_mp.config.load import load
+from mosn_mp.config.model import Config
+from mosn_mp.config.problems import ConfigErrors
+from mosn_mp.config.snapshot import encode
+from mosn_mp.controller.plan import make_plan
+from mosn_mp.ipc.channel import Channel, ChannelClosedError
+from mosn_mp.ipc.frames import Loaded, Rejected
+from mosn_mp.ipc.memfd import seal_bytes
+from mosn_mp.ipc.plan import encode_plan
+
+START_TIMEOUT_S = 60.0
+
+
+class Arguments(NamedTuple):
+    """The command line."""
+
+    channel_fd: int
+    config_path: str
+    log_level: str
+    is_adopting: bool
+
+
+def main(argv: list[str]) -> int:
+    """Be the controller until the master says otherwise; the exit status."""
+    arguments = parse(argv)
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(number, lambda *_: None)  # the master decides what they mean
+    channel = Channel.adopt(arguments.channel_fd)
+    try:
+        config = None if arguments.is_adopting else _load(channel, arguments)
+    except ChannelClosedError:
+        return 0  # the master is gone already
+    if config is None and not arguments.is_adopting:
+        return 0  # refused, and said so
+    # After the snapshot is on its way: gevent and the admin server take longer to import than a config to load.
+    from mosn_mp.controller.process import ControllerProcess
+
+    return ControllerProcess(channel, config, arguments.config_path, arguments.log_level).wait_end()
+
+
+def parse(argv: list[str]) -> Arguments:
+    """The arguments that Keeper.start() gives."""
+    channel_fd, config_path, *options = argv
+    level = next((option.partition("=")[2] for option in options if option.startswith("--log-level=")), "")
+    return Arguments(int(channel_fd), config_path, level, "--adopt" in options)
+
+
+def _load(channel: Channel, arguments: Arguments) -> Config | None:
+    """Load the file and send it to the master, or say what is wrong with it and return None."""
+    try:
+        config = load(arguments.config_path)
+    except ConfigErrors as e:
+        channel.send(Rejected([str(problem) for problem in e.errors]))
+        return None
+    snapshot_fd = seal_bytes("mosn_mp-snapshot", encode(config))
+    plan_fd = seal_bytes("mosn_mp-plan", encode_plan(make_plan(config, arguments.config_path, arguments.log_level)))
+    channel.send(Loaded(), (snapshot_fd, plan_fd))
+    os.close(snapshot_fd)
+    os.close(plan_fd)
+    return config

@@ -1,0 +1,55 @@
+"""The plan of a config: what of it the master acts on."""
+
+from mosn_mp.config.address import parse_address
+from mosn_mp.config.cpus import worker_count
+from mosn_mp.config.model import Config, Listener
+from mosn_mp.ipc.plan import ListenerPlan, Need, Plan
+
+
+def make_plan(config: Config, config_path: str, log_level: str = "") -> Plan:
+    """The plan of valid *config*; *log_level* (of the command line) wins over the config's if given."""
+    server = config.server
+    return Plan(
+        config_path=config_path,
+        pid_path=config.pid,
+        workers=worker_count(config),
+        listeners=[_listener_plan(listener) for listener in server.listeners],
+        log_path=server.default_log_path,
+        log_level=log_level.upper() or server.default_log_level,
+        graceful_timeout_s=server.graceful_timeout,
+        arena_bytes=server.arena_size,
+        admin_address=admin_address(config),
+        metrics=_listener_needs(config, "downstream") + _host_needs(config, "upstream"),
+        state=_state_needs(config),
+        server_name=server.mosn_server_name,
+    )
+
+
+def _listener_needs(config: Config, kind: str) -> list[Need]:
+    return [Need(kind, [("listener", listener.name)]) for listener in config.server.listeners]
+
+
+def _host_needs(config: Config, kind: str) -> list[Need]:
+    return [
+        Need(kind, [("cluster", cluster.name), ("host", host.address)])
+        for cluster in config.cluster_manager.clusters
+        for host in cluster.hosts
+    ]
+
+
+def _state_needs(config: Config) -> list[Need]:
+    clusters = [Need("cluster", [("cluster", cluster.name)]) for cluster in config.cluster_manager.clusters]
+    return [Need("server", []), *_listener_needs(config, "listener"), *clusters, *_host_needs(config, "host")]
+
+
+def admin_address(config: Config) -> str:
+    """`ip:port` of the admin server, "" = none."""
+    if config.admin is None:
+        return ""
+    where = config.admin.address.socket_address
+    return f"[{where.address}]:{where.port_value}" if ":" in where.address else f"{where.address}:{where.port_value}"
+
+
+def _listener_plan(listener: Listener) -> ListenerPlan:
+    address = parse_address(listener.address)
+    return ListenerPlan(listener.name, address.ip, address.port, listener.bind_port, listener.backlog)

@@ -1,0 +1,78 @@
+"""`mosn_mp status`: ask the running master, and print what it answers."""
+
+import msgspec
+
+from mosn_mp.ipc.channel import ChannelClosedError
+from mosn_mp.ipc.report import StatusReport
+from mosn_mp.master.control import ask_master
+from mosn_mp.master.pidfile import running_pid
+from mosn_mp.master.whereabouts import pid_path_of
+
+
+class AskError(Exception):
+    """There is nobody to ask, or no answer."""
+
+
+def ask_status(config_path: str) -> StatusReport:
+    """The report of the master of *config_path*; raises AskError, ConfigErrors."""
+    pid_path = pid_path_of(config_path)
+    pid = running_pid(pid_path)
+    if pid is None:
+        raise AskError(f"not running: nobody holds {pid_path}")
+    try:
+        answer = ask_master(pid_path, "status")
+    except (OSError, ChannelClosedError, ValueError) as e:  # TimeoutError is an OSError
+        raise AskError(f"pid {pid} does not answer at {pid_path}.sock: {e}") from e
+    if not answer.ok:
+        raise AskError(answer.problem)
+    return msgspec.msgpack.decode(answer.body, type=StatusReport)
+
+
+def status_json(report: StatusReport) -> str:
+    """*report* as JSON."""
+    return msgspec.json.format(msgspec.json.encode(report), indent=2).decode()
+
+
+def status_text(report: StatusReport) -> str:
+    """*report* for people."""
+    lines = [
+        f"{report.program} {report.state}, config version {report.config_version} of {report.config_path}, "
+        f"memory {_mib(report.pss_bytes)}" + (f", admin {report.admin_address}" if report.admin_address else ""),
+        "",
+        *_table(
+            ("process", "pid", "state", "version", "uptime", "memory", "connections", "active", "requests", "deaths"),
+            [
+                (
+                    f"{p.role} {p.slot}" if p.slot >= 0 else p.role, str(p.pid), p.state, str(p.version or "-"),
+                    f"{p.uptime_s:.0f} s", _mib(p.pss_bytes), _count(p.slot, p.connections), _count(p.slot, p.active),
+                    _count(p.slot, p.requests), str(p.deaths),
+                )
+                for p in report.processes
+            ],
+        ),
+        "",
+        *_table(
+            ("listener", "address", "connections", "in all", "requests"),
+            [(x.name, x.address, str(x.connections), str(x.connections_total), str(x.requests)) for x in report.listeners],
+        ),
+        "",
+        *_table(
+            ("arena blocks", "total", "in use", "in memory"),
+            [(f"{x.block_bytes // 1024} KiB", str(x.total), str(x.total - x.free), str(x.touched)) for x in report.arena],
+        ),
+    ]  # fmt: skip
+    return "\n".join(lines)
+
+
+def _count(slot: int, number: int) -> str:
+    return str(number) if slot >= 0 else "-"
+
+
+def _mib(size: int) -> str:
+    return f"{size / 1048576:.1f} MiB"
+
+
+def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
+    """Aligned columns: the first to the left, numbers to the right."""
+    widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in (head, *rows)]

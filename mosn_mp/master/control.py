@@ -1,0 +1,115 @@
+"""The control socket: `<pid file>.sock`, mode 0600, where the command line asks the running master.
+
+Each connection is one Ask and one Answer over SOCK_SEQPACKET. Only the master's own user and root are heard (SO_PEERCRED).
+"""
+
+import contextlib
+import logging
+import os
+import socket
+import struct
+from collections.abc import Callable
+
+from mosn_mp.ipc.channel import Channel, ChannelClosedError, Delivery, close_fds
+from mosn_mp.ipc.frames import Answer, Ask
+from mosn_mp.master.line import Line
+from mosn_mp.master.loop import Loop, Timer
+
+log = logging.getLogger("mosn_mp.master")
+
+MAX_CLIENTS = 16  # a person and a few scripts; the rest waits in the backlog
+CLIENT_TIMEOUT_S = 10.0
+_UCRED = struct.Struct("3i")
+
+
+def control_path(pid_path: str) -> str:
+    """Where the control socket of the master with pid file *pid_path* is."""
+    return pid_path + ".sock"
+
+
+@contextlib.contextmanager
+def short_address(path: str):  # type: ignore[no-untyped-def]  # Iterator[str]
+    """*path* as an address that fits sockaddr_un (108 bytes) however deep the directory is."""
+    directory = os.open(os.path.dirname(os.path.abspath(path)), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{directory}/{os.path.basename(path)}"
+    finally:
+        os.close(directory)
+
+
+class ControlSocket:
+    """The listening end; to be made by the holder of the pid file, so whatever lies at the path is stale."""
+
+    def __init__(self, loop: Loop, path: str, answer: Callable[[Ask], Answer]) -> None:
+        """Listen at *path*; OSError if that cannot be done."""
+        self._loop = loop
+        self._path = path
+        self._answer = answer
+        self._clients: dict[int, tuple[Line, Timer]] = {}
+        self._sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+        # The mode at bind() counts: a chmod afterwards would leave a moment for others.
+        umask = os.umask(0o177)
+        try:
+            with short_address(path) as address:
+                self._sock.bind(address)
+        finally:
+            os.umask(umask)
+        self._sock.listen(MAX_CLIENTS)
+        loop.watch(self._sock.fileno(), self._accept)
+
+    def close(self) -> None:
+        """Hang up on all and remove the socket."""
+        self._loop.unwatch(self._sock.fileno())
+        self._sock.close()
+        for number in list(self._clients):
+            self._drop(number)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._path)
+
+    def _accept(self, _: int) -> None:
+        try:
+            sock, _address = self._sock.accept()
+        except OSError:  # it hung up again, or we are out of descriptors: the next one may have more luck
+            return
+        _pid, uid, _gid = _UCRED.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size))
+        if uid not in (0, os.geteuid()) or len(self._clients) >= MAX_CLIENTS:
+            sock.close()
+            return
+        number = sock.fileno()
+        line = Line(
+            self._loop, Channel(sock), "control client", lambda d: self._reply(number, d), lambda: self._drop(number),
+            on_end=lambda: self._drop(number),
+        )  # fmt: skip
+        self._clients[number] = (line, self._loop.call_later(CLIENT_TIMEOUT_S, lambda: self._drop(number)))
+
+    def _reply(self, number: int, delivery: Delivery) -> None:
+        close_fds(delivery.fds)
+        if isinstance(delivery.frame, Ask):
+            self._clients[number][0].send(self._answer(delivery.frame))
+        else:
+            self._drop(number)
+
+    def _drop(self, number: int) -> None:
+        client = self._clients.pop(number, None)
+        if client is not None:
+            client[1].cancel()
+            client[0].close()
+
+
+def ask_master(pid_path: str, what: str, timeout_s: float = 5.0) -> Answer:
+    """The answer of the master that holds *pid_path*; OSError if it cannot be asked, TimeoutError, ChannelClosedError."""
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
+    try:
+        with short_address(control_path(pid_path)) as address:
+            sock.connect(address)
+        channel = Channel(sock)
+        channel.send(Ask(what))
+        delivery = channel.wait_receive(timeout_s)
+    finally:
+        sock.close()
+    close_fds(delivery.fds)
+    if not isinstance(delivery.frame, Answer):
+        raise ChannelClosedError(f"the master answered with {type(delivery.frame).__name__}")
+    return delivery.frame

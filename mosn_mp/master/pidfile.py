@@ -1,0 +1,90 @@
+"""The pid file: who runs, and the lock that lets only one run (MOSN pkg/server/pid writes "<pid>\\n"; the lock is ours).
+
+The lock is a POSIX record lock (fcntl(2)) on the file itself: the kernel drops it when the master dies, even by kill -9, so a
+stale file is known for certain and a recycled pid never keeps anyone from starting. It belongs to the process, so forked workers
+do not hold it, and it survives exec. The file is written in place under the lock: a renamed one would be a different inode.
+"""
+
+import fcntl
+import os
+import struct
+
+# struct flock of 64-bit Linux: l_type, l_whence, l_start, l_len, l_pid
+_FLOCK = struct.Struct("@hhqqi4x")
+
+
+class AlreadyRunningError(Exception):
+    """Another master holds the pid file."""
+
+    def __init__(self, path: str, pid: int) -> None:
+        super().__init__(
+            f"already running: pid {pid} holds {path}; stop it (mosn_mp stop) or name another pid file in the config"
+        )
+        self.pid = pid
+
+
+class PidFile:
+    """A pid file that this process holds until release() or its death."""
+
+    def __init__(self, path: str) -> None:
+        """Lock *path* and write our pid; raises AlreadyRunningError, or OSError if it cannot be written."""
+        self.path = path
+        os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+        while True:
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+            try:
+                fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except (BlockingIOError, PermissionError):
+                pid = _holder(fd)
+                os.close(fd)
+                if pid:
+                    raise AlreadyRunningError(path, pid) from None
+                continue  # it was released between the two looks
+            if _is_file_at(fd, path):
+                break
+            os.close(fd)  # the holder unlinked it while we waited to open it: take the new one
+        self._fd = fd
+        text = b"%d\n" % os.getpid()
+        os.pwrite(fd, text, 0)  # one write over the stale text: a reader never sees an empty file
+        os.ftruncate(fd, len(text))
+
+    def release(self) -> None:
+        """Remove the file, then let go of the lock (in this order: nobody can lock a file that is about to vanish unnoticed)."""
+        if self._fd >= 0:
+            if _is_file_at(self._fd, self.path):
+                os.unlink(self.path)
+            os.close(self._fd)
+            self._fd = -1
+
+
+def running_pid(path: str) -> int | None:
+    """The pid of the master that holds the pid file at *path*, or None: there is none, or it is stale."""
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        return _holder(fd)
+    finally:
+        os.close(fd)
+
+
+def _holder(fd: int) -> int | None:
+    """The pid that holds the lock of *fd*, without touching it; for a holder in another pid namespace, what the file says."""
+    asked = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+    kind, _, _, _, pid = _FLOCK.unpack(fcntl.fcntl(fd, fcntl.F_GETLK, asked))
+    if kind == fcntl.F_UNLCK:
+        return None
+    if pid > 0:
+        return int(pid)
+    text = os.pread(fd, 32, 0).strip()
+    return int(text) if text.isdigit() else -1
+
+
+def _is_file_at(fd: int, path: str) -> bool:
+    try:
+        there = os.stat(path, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    ours = os.fstat(fd)
+    return (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)

@@ -1,0 +1,365 @@
+"""The master: what it does when something happens, from start to exit.
+
+```
+LOADING --Loaded--> ROLLOUT --all committed--> RUNNING --SIGTERM--> DRAINING --workers gone--> exit 0
+   |                   |                          '----SIGINT, SIGQUIT--> STOPPING ---------> exit 0
+   '--Rejected---------'--refused--> FAILED --children gone--> exit 1
+```
+Source: MOSN's keeper and stage manager (mosn-reference section 2) for signals and stages; gunicorn's arbiter for the loop.
+"""
+
+import contextlib
+import enum
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+
+import msgspec
+
+from mosn_mp.ipc.channel import Channel, Delivery, close_fds
+from mosn_mp.ipc.frames import (
+    AdminUp,
+    Adopt,
+    Answer,
+    Ask,
+    Committed,
+    Drain,
+    Failed,
+    Loaded,
+    Quit,
+    Ready,
+    Refused,
+    Rejected,
+    ReopenLogs,
+    Served,
+    SetLogLevel,
+    State,
+)
+from mosn_mp.ipc.memfd import read_sealed, seal_bytes
+from mosn_mp.ipc.plan import Plan, decode_plan
+from mosn_mp.ipc.processlog import ProcessLog, is_file
+from mosn_mp.master.control import ControlSocket, control_path
+from mosn_mp.master.crew import Crew, Worker, WorkerState
+from mosn_mp.master.deployment import Deployment, Snapshot
+from mosn_mp.master.keeper import Keeper
+from mosn_mp.master.loop import Loop
+from mosn_mp.master.pidfile import AlreadyRunningError, PidFile
+from mosn_mp.master.shared import SharedMemory
+from mosn_mp.master.sockets import BindError, ListeningSockets
+from mosn_mp.master.status import MasterView, make_report
+from mosn_mp.worker.boot import PlaneFactory, WorkerOrder
+
+log = logging.getLogger("mosn_mp.master")
+
+SIGNALS = (
+    signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGCHLD,
+)  # fmt: skip
+LOAD_TIMEOUT_S = 60.0  # reading and checking a config takes milliseconds; a plug-in's import may take seconds
+QUIT_TIMEOUT_S = 2.0  # children that were told to quit are killed after this
+DRAIN_GRACE_S = 1.0  # workers keep their own deadline; the master kills what is this late
+TRIM_EVERY_S = 5.0
+
+
+class Stage(enum.IntEnum):
+    """MOSN's stage numbers (pkg/stagemanager) for /api/v1/states and `status`."""
+
+    INITING = 2
+    STARTING = 4
+    RUNNING = 6
+    GRACEFUL_STOPPING = 8
+    STOPPING = 9
+
+
+class Master:
+    """One run of the program. `run()` returns its exit status."""
+
+    plan: Plan  # of the version being started or served
+
+    def __init__(self, config_path: str, log_level: str, import_plane: Callable[[], PlaneFactory]) -> None:
+        """*log_level* "" = the config's. *import_plane* imports what workers need, while the controller reads the config."""
+        self.config_path = config_path
+        self.pid = os.getpid()
+        self.stage = Stage.INITING
+        self.started_at = time.monotonic()
+        self.admin_address = ""
+        self.log = ProcessLog("master", "stderr", "WARN")
+        self.loop = Loop(log)
+        self.crew = Crew(self.loop, self._make_order, self._on_worker_frame, self._on_worker_death)
+        arguments = [config_path, *([f"--log-level={log_level}"] if log_level else [])]
+        self.keeper = Keeper(self.loop, arguments, self._on_controller_frame, self._on_controller_death)
+        self.sockets = ListeningSockets()
+        self.shared: SharedMemory | None = None
+        self.accepted: Snapshot | None = None
+        self._import_plane = import_plane
+        self._make_plane: PlaneFactory | None = None
+        self._pid_file: PidFile | None = None
+        self._control: ControlSocket | None = None
+        self._deployments: list[Deployment] = []
+        self._status = 0
+
+    # --- start ---------------------------------------------------------------------------------------------------------
+
+    def run(self) -> int:
+        """Start, supervise until told to stop, and clean up; 0, or 1 if the start failed."""
+        self.loop.catch_signals(SIGNALS, self._on_signal)
+        self.keeper.start(is_restart=False)
+        load_timer = self.loop.call_later(LOAD_TIMEOUT_S, self._on_load_timeout)
+        try:
+            self._make_plane = self._import_plane()
+            self.loop.run()
+        finally:
+            load_timer.cancel()
+            self._clean_up()
+        return self._status
+
+    def _on_load_timeout(self) -> None:
+        if self.stage is Stage.INITING:
+            self._fail_start([f"{self.config_path}: not loaded within {LOAD_TIMEOUT_S:g} s"])
+
+    def _on_loaded(self, delivery: Delivery) -> None:
+        """The controller's config is valid: take what it needs from the system, then roll it out."""
+        snapshot_fd, plan_fd = delivery.fds
+        plan = decode_plan(read_sealed(plan_fd))
+        os.close(plan_fd)
+        if self.stage is not Stage.INITING:
+            os.close(snapshot_fd)
+            self.keeper.send(Failed("this version takes a new config only by a restart"))
+            return
+        try:
+            self._pid_file = PidFile(plan.pid_path)
+            self.log.open(plan.log_path, plan.log_level)
+            self.sockets.open(plan.listeners, plan.workers)
+            self.shared = SharedMemory(plan)
+            tables_fd = seal_bytes("mosn_mp-tables", self.shared.place(plan))
+            self._control = ControlSocket(self.loop, control_path(plan.pid_path), self._answer)
+        except (AlreadyRunningError, BindError) as e:
+            self._fail_start([str(e)])
+        except OSError as e:
+            self._fail_start([f"{e.filename or self.config_path}: {e.strerror or e}"])
+        else:
+            self._begin_start(Snapshot(1, snapshot_fd, tables_fd, plan))
+
+    def _begin_start(self, snapshot: Snapshot) -> None:
+        self.stage = Stage.STARTING
+        self.plan = snapshot.plan
+        log.info("start: version 1 of %s to %d workers", self.config_path, snapshot.plan.workers)
+        workers = [self.crew.spawn(slot) for slot in range(snapshot.plan.workers)]
+        self._deploy(snapshot, workers, lambda: self._on_first_commit(snapshot), lambda reason: self._fail_start([reason]))
+        self.loop.call_later(TRIM_EVERY_S, self._trim)
+
+    def _on_first_commit(self, snapshot: Snapshot) -> None:
+        self.accepted = snapshot
+        self.stage = Stage.RUNNING
+        self._tell_served()
+        log.info("serving version %d on %s", snapshot.version, ", ".join(f"{p.host}:{p.port}" for p in snapshot.plan.listeners))
+
+    def _fail_start(self, problems: list[str]) -> None:
+        """Say why on stderr (and in the log, if that is elsewhere), and leave with exit status 1."""
+        for problem in problems:
+            sys.stderr.write(f"{problem}\n")
+            if is_file(self.log.path):
+                log.error("start failed: %s", problem)
+        self._status = 1
+        self._quit()
+
+    # --- controller ----------------------------------------------------------------------------------------------------
+
+    def _on_controller_frame(self, delivery: Delivery) -> None:
+        frame = delivery.frame
+        if isinstance(frame, Loaded):
+            self._on_loaded(delivery)
+            return
+        close_fds(delivery.fds)
+        if isinstance(frame, Rejected):
+            self._fail_start(frame.problems)
+        elif isinstance(frame, AdminUp):
+            self.admin_address = frame.address
+            if frame.problem:
+                log.error("admin: %s", frame.problem)
+        elif isinstance(frame, SetLogLevel):
+            with contextlib.suppress(ValueError):  # the controller has checked it
+                self.log.set_level(frame.path, frame.level)
+            self.crew.broadcast(frame)
+
+    def _on_controller_death(self, how: str) -> None:
+        if self._is_stopping():
+            self._leave_if_alone()
+        elif self.accepted is None:
+            self._fail_start([f"the controller ended while it loaded {self.config_path}: {how}"])
+        else:
+            delay_s = self.keeper.delay_s()
+            log.error("controller ended (%s): a new one in %g s; workers go on", how, delay_s)
+            self.loop.call_later(delay_s, self._restart_controller)
+
+    def _restart_controller(self) -> None:
+        if not self._is_stopping() and self.accepted is not None:
+            self.keeper.start(is_restart=True)
+            self.keeper.send(Adopt(self.accepted.version), (self.accepted.snapshot_fd,))
+            self._tell_served()
+
+    def _tell_served(self) -> None:
+        assert self.accepted is not None and self.shared is not None
+        self.keeper.send(Served(self.accepted.version), (self.accepted.tables_fd, *self.shared.fds()))
+        self.keeper.send(State(int(self.stage)))
+
+    # --- workers -------------------------------------------------------------------------------------------------------
+
+    def _make_order(self, slot: int, channel: Channel) -> WorkerOrder:
+        assert self.shared is not None and self._make_plane is not None
+        return WorkerOrder(slot, channel, self.log, self.plan.graceful_timeout_s, self._make_plane, self.shared)
+
+    def _deploy(
+        self, snapshot: Snapshot, workers: list[Worker], on_commit: Callable[[], None], on_abort: Callable[[str], None]
+    ) -> None:
+        self._deployments = [d for d in self._deployments if not d.is_over()]
+        deployment = Deployment(self.loop, self.crew, snapshot, workers, on_commit, on_abort)
+        self._deployments.append(deployment)
+        deployment.begin(self.sockets.of_slot)
+
+    def _on_worker_frame(self, worker: Worker, delivery: Delivery) -> None:
+        close_fds(delivery.fds)
+        frame = delivery.frame
+        if isinstance(frame, Ready | Refused | Committed):
+            for deployment in self._deployments:
+                if deployment.concerns(worker):
+                    deployment.take(worker, frame)
+
+    def _on_worker_death(self, worker: Worker, how: str) -> None:
+        assert self.shared is not None
+        blocks = self.shared.release_slot(worker.slot)
+        if self._is_stopping():
+            self._leave_if_alone()
+            return
+        log.error("%s ended: %s; %d arena blocks taken back", worker, how, blocks)
+        for deployment in self._deployments:
+            if deployment.concerns(worker):
+                deployment.lost(worker, how)
+        if not self._is_stopping():
+            delay_s = self.crew.delay_s(worker)
+            if delay_s:
+                log.warning("slot %d: a new worker in %g s", worker.slot, delay_s)
+            self.loop.call_later(delay_s, lambda: self._replace(worker.slot))
+
+    def _replace(self, slot: int) -> None:
+        """Refill *slot* with a worker of the accepted version; its sockets were open all the time."""
+        if self._is_stopping() or self.accepted is None:
+            return
+        worker = self.crew.spawn(slot)
+        log.info("%s started", worker)
+        self._deploy(self.accepted, [worker], lambda: None, lambda reason: self._give_up(worker, reason))
+
+    def _give_up(self, worker: Worker, reason: str) -> None:
+        """A replacement cannot serve what the others serve: end it, and try again with back-off."""
+        log.error("%s cannot serve: %s", worker, reason)
+        self.crew.kill(worker)
+
+    # --- command line --------------------------------------------------------------------------------------------------
+
+    def _answer(self, ask: Ask) -> Answer:
+        if ask.what != "status":
+            return Answer(False, f"unknown question {ask.what!r}; this master answers: status")
+        view = MasterView(
+            self.pid, self.started_at, self.stage.name.lower(), self.config_path, self.admin_address, self.accepted, self.shared,
+            self.crew, self.keeper,
+        )  # fmt: skip
+        return Answer(True, "", msgspec.msgpack.encode(make_report(view)))
+
+    # --- signals and the end -------------------------------------------------------------------------------------------
+
+    def _on_signal(self, number: int) -> None:
+        if number == signal.SIGCHLD:
+            self._reap()
+        elif number == signal.SIGTERM:
+            self._stop_gracefully()
+        elif number in (signal.SIGINT, signal.SIGQUIT):
+            log.info("%s: stopping now", signal.Signals(number).name)
+            self._quit()
+        elif number == signal.SIGUSR1:
+            self._reopen_logs()
+        else:
+            log.warning("%s: not in this version; nothing was changed", signal.Signals(number).name)
+
+    def _reap(self) -> None:
+        """Bury all dead children; as pid 1 of a container also those that are not ours."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            if not self.crew.reaped(pid, status):
+                self.keeper.reaped(pid, status)
+
+    def _reopen_logs(self) -> None:
+        try:
+            self.log.reopen()
+        except OSError as e:
+            log.error("SIGUSR1: the log goes on in the old file: %s", e)
+        self.crew.broadcast(ReopenLogs())
+        self.keeper.send(ReopenLogs())
+        log.info("SIGUSR1: logs reopened")
+
+    def _is_stopping(self) -> bool:
+        return self.stage in (Stage.GRACEFUL_STOPPING, Stage.STOPPING)
+
+    def _stop_gracefully(self) -> None:
+        """Nothing new, finish what is in flight; a second SIGTERM ends the patience."""
+        if self._is_stopping() or self.accepted is None:
+            self._quit()
+            return
+        deadline_s = self.plan.graceful_timeout_s
+        log.info("SIGTERM: no new connections; up to %g s for what is in flight", deadline_s)
+        self._set_stage(Stage.GRACEFUL_STOPPING)
+        # Ours first: a worker accepts what is queued and then closes the last descriptor, and with it the queue.
+        self.sockets.close()
+        for worker in self.crew.workers():
+            worker.state = WorkerState.DRAINING
+        self.crew.broadcast(Drain(deadline_s))
+        self.loop.call_later(deadline_s + DRAIN_GRACE_S, self._kill_workers)
+        self._leave_if_alone()
+
+    def _quit(self) -> None:
+        """End everything now."""
+        if self.stage is not Stage.STOPPING:
+            self._set_stage(Stage.STOPPING)
+            self.sockets.close()
+            self.crew.broadcast(Quit())
+            self.loop.call_later(QUIT_TIMEOUT_S, self._kill_workers)
+            self._leave_if_alone()
+
+    def _set_stage(self, stage: Stage) -> None:
+        self.stage = stage
+        self.keeper.send(State(int(stage)))
+
+    def _leave_if_alone(self) -> None:
+        """Workers first, then the controller (its admin shows how the drain goes), then ourselves."""
+        if self.crew.workers():
+            return
+        if self.keeper.pid:
+            self.keeper.send(Quit())
+            self.loop.call_later(QUIT_TIMEOUT_S, self.keeper.kill)
+        else:
+            self.loop.stop()
+
+    def _kill_workers(self) -> None:
+        for worker in self.crew.workers():
+            log.error("%s did not end in time: killing it", worker)
+            self.crew.kill(worker)
+
+    def _trim(self) -> None:
+        assert self.shared is not None
+        self.shared.trim()
+        self.loop.call_later(TRIM_EVERY_S, self._trim)
+
+    def _clean_up(self) -> None:
+        self.sockets.close()
+        if self._control is not None:
+            self._control.close()
+        if self._pid_file is not None:
+            self._pid_file.release()
+        log.info("stopped")
+        self.loop.close()

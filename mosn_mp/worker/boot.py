@@ -1,0 +1,110 @@
+"""From fork() to a running worker: give back what is the master's, build gevent's hub, run.
+
+After fork nothing of the master is left but the channel, the log, the shared memory and read-only pages: its descriptors are
+closed (another worker's channel held open here would hide the master's death from that worker), its signal handlers are gone.
+"""
+
+import gc
+import logging
+import os
+import random
+import signal
+import sys
+from collections.abc import Callable, Iterable
+from typing import NamedTuple, NoReturn, Protocol
+
+from mosn_mp.buffer.arena import Arena
+from mosn_mp.buffer.segment import Segment
+from mosn_mp.cluster.state import State
+from mosn_mp.ipc.channel import Channel
+from mosn_mp.ipc.processlog import ProcessLog
+from mosn_mp.observe.metrics import Metrics
+from mosn_mp.worker.plane import Plane
+from mosn_mp.worker.process import WorkerProcess, ignore_signal
+
+# The master alone decides what these mean. Not SIG_IGN: exec would pass that on to programs that a filter starts.
+MASTERS_SIGNALS = (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+
+
+# An idle worker gives pages back within two of these.
+TRIM_EVERY_S = 5.0
+
+
+class Shared(Protocol):
+    """The shared memory as a worker uses it; made by the master before the fork."""
+
+    arena_segment: Segment
+    metrics: Metrics
+    state: State
+
+    def fds(self) -> tuple[int, ...]:
+        """The descriptors of all segments."""
+
+
+PlaneFactory = Callable[[int, Arena, Shared], Plane]  # (slot, its way into the arena, all shared memory) -> its data plane
+
+
+class WorkerOrder(NamedTuple):
+    """What the master gives a new worker."""
+
+    slot: int
+    channel: Channel
+    log: ProcessLog
+    graceful_timeout_s: float
+    make_plane: PlaneFactory
+    shared: Shared
+
+
+def run_worker(order: WorkerOrder) -> NoReturn:
+    """Be the worker of *order* until its end; called in the child right after fork(), with all signals blocked."""
+    status = 1
+    try:
+        _leave_master(order)
+        status = _serve(order)
+    except BaseException:  # nothing may unwind into the master's frames, which are below ours
+        logging.getLogger("mosn_mp.worker").exception("worker %d: cannot start", order.slot)
+    finally:
+        _flush_output()
+        os._exit(status)
+
+
+def _serve(order: WorkerOrder) -> int:
+    arena = Arena(order.shared.arena_segment, order.slot)
+    plane = order.make_plane(order.slot, arena, order.shared)
+    process = WorkerProcess(order.channel, plane, order.log, order.graceful_timeout_s)
+    process.every(TRIM_EVERY_S, arena.trim)
+    status = process.wait_end()
+    arena.flush_magazines()
+    return status
+
+
+def _leave_master(order: WorkerOrder) -> None:
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    for number in MASTERS_SIGNALS:
+        signal.signal(number, ignore_signal)
+    close_all_but((0, 1, 2, order.channel.fileno(), *order.log.fds(), *order.shared.fds()))
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    order.log.rename(f"worker {order.slot}")
+    random.seed()  # the parent's generator state is the same in every worker
+    gc.unfreeze()
+    gc.freeze()
+    gc.enable()
+
+
+def close_all_but(keep: Iterable[int]) -> None:
+    """Close every descriptor of this process that is not in *keep*."""
+    at = 0
+    for fd in (*sorted(set(keep)), max(map(int, os.listdir("/proc/self/fd"))) + 1):
+        if at < fd:  # CPython 3.11 takes the empty range (0, 0) for all there is
+            os.closerange(at, fd)
+        at = fd + 1
+
+
+def _flush_output() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            continue  # nobody reads it any more

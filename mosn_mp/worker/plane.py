@@ -1,0 +1,45 @@
+"""What a data plane is to the process around it: the interface between worker/process.py and worker/dataplane.py."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from mosn_mp.config.model import Config
+from mosn_mp.observe.directory import Directory
+
+SocketKey = tuple[str, int]  # (listener name, slot)
+
+
+class Plane(Protocol):
+    """Serves connections. All methods return at once and are called from one greenlet; descriptors stay the caller's."""
+
+    def prepare(
+        self, config: Config, version: int, sockets: Mapping[SocketKey, int], directory: Directory, records: Directory
+    ) -> Any:
+        """Compile *config*; the result goes to commit() or abort(). Any exception is a refusal, its text the reason.
+
+        *directory* says where its things have their counters, *records* where their state records are.
+        """
+
+    def commit(self, prepared: Any) -> None:
+        """Serve *prepared*: accept on the sockets it was prepared with, new requests take it."""
+
+    def abort(self, prepared: Any) -> None:
+        """Forget *prepared*."""
+
+    def drain(self, deadline_s: float) -> None:
+        """Take what is queued and stop accepting (the sockets are closed then); finish what is in flight in *deadline_s*."""
+
+    def is_drained(self) -> bool:
+        """Nothing is in flight any more."""
+
+    def active(self) -> int:
+        """Connections with work in flight."""
+
+    def close_all(self) -> None:
+        """Close every connection and flush every log."""
+
+    def reopen_logs(self) -> None:
+        """Open the access logs anew."""
+
+    def lend(self, listener_name: str, fd: int) -> None:
+        """Accept what is queued in another slot's socket of the same listener too, until the socket is withdrawn."""

@@ -1,0 +1,192 @@
+"""The worker's conversation with its master: one greenlet reads frames and drives the data plane.
+
+```
+BOOTING --Prepare--> Ready | Refused --Commit--> SERVING --Drain | the master is gone--> DRAINING --nothing in flight--> exit 0
+                                      --Abort--> as before                        Quit, in any state --> exit 0
+```
+The master's death is end-of-file on the channel, so it is noticed at once, whatever killed it.
+"""
+
+import logging
+import signal
+import time
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+import gevent
+from gevent.event import Event
+
+from mosn_mp.cluster.state import RECORD_TYPES
+from mosn_mp.config.snapshot import decode
+from mosn_mp.ipc.channel import Channel, ChannelClosedError, ChannelStuckError, Delivery, close_fds
+from mosn_mp.ipc.conversation import converse
+from mosn_mp.ipc.frames import (
+    Abort,
+    Commit,
+    Committed,
+    Drain,
+    Frame,
+    Prepare,
+    Pulse,
+    Quit,
+    Ready,
+    Refused,
+    ReopenLogs,
+    SetLogLevel,
+    Sockets,
+    Withdraw,
+)
+from mosn_mp.ipc.memfd import read_sealed
+from mosn_mp.ipc.processlog import ProcessLog
+from mosn_mp.ipc.tables import decode_tables
+from mosn_mp.observe.directory import Directory
+from mosn_mp.worker.plane import Plane, SocketKey
+
+PULSE_EVERY_S = 1.0
+DRAIN_POLL_S = 0.02
+
+
+class WorkerProcess:
+    """The process around one data plane, until wait_end()."""
+
+    def __init__(self, channel: Channel, plane: Plane, log: ProcessLog, graceful_timeout_s: float) -> None:
+        self._channel = channel
+        self._plane = plane
+        self._process_log = log
+        self._log = logging.getLogger("mosn_mp.worker")
+        self._graceful_timeout_s = graceful_timeout_s
+        self._sockets: dict[SocketKey, int] = {}
+        self._prepared: tuple[int, Any] | None = None
+        self._version = 0
+        self._is_draining = False
+        self._ended = Event()
+        self._failure = 0
+        self._actions: dict[type[Frame], Callable[[Delivery], object]] = {
+            Sockets: self._take_sockets,
+            Withdraw: self._withdraw,
+            Prepare: self._prepare,
+            Commit: self._commit,
+            Abort: self._abort,
+            Drain: self._take_drain,
+            Quit: lambda _: self._ended.set(),
+            ReopenLogs: self._reopen_logs,
+            SetLogLevel: self._set_log_level,
+        }
+
+    def wait_end(self) -> int:
+        """Serve until told to stop or left alone; the exit status."""
+        gevent.signal_handler(signal.SIGTERM, self._drain, self._graceful_timeout_s)
+        gevent.spawn(self._converse)
+        gevent.spawn(self._pulse)
+        self._ended.wait()
+        self._plane.close_all()
+        return self._failure
+
+    def every(self, period_s: float, action: Callable[[], object]) -> None:
+        """Call *action* every *period_s* while this process lives."""
+
+        def repeat() -> None:
+            while True:
+                gevent.sleep(period_s)
+                action()
+
+        gevent.spawn(repeat)
+
+    def _converse(self) -> None:
+        """Read frames until the end; a bug in here ends the process, so that the master starts a sound one."""
+        try:
+            converse(self._channel, lambda delivery: self._actions[type(delivery.frame)](delivery))
+        except ChannelClosedError:
+            self._log.warning("the master is gone: finishing what is in flight")
+            self._drain(self._graceful_timeout_s)
+        except Exception:  # noqa: BLE001 - the worker's main loop
+            self._log.exception("worker: the conversation with the master failed")
+            self._failure = 1
+            self._ended.set()
+
+    def _send(self, frame: Frame) -> None:
+        try:
+            self._channel.send(frame)
+        except (ChannelClosedError, ChannelStuckError):
+            return  # end-of-file tells the reader; a master that does not read finds out by itself
+
+    def _pulse(self) -> None:
+        while True:
+            self._send(Pulse(active=self._plane.active(), version=self._version))
+            if self._channel.has_waiting():
+                self._channel.flush()
+            gevent.sleep(PULSE_EVERY_S)
+
+    def _take_sockets(self, delivery: Delivery) -> None:
+        assert isinstance(delivery.frame, Sockets)
+        for name, fd in zip(delivery.frame.names, delivery.fds, strict=True):
+            self._sockets[(name.listener, name.slot)] = fd
+
+    def _withdraw(self, delivery: Delivery) -> None:
+        assert isinstance(delivery.frame, Withdraw)
+        close_fds([self._sockets.pop((name.listener, name.slot)) for name in delivery.frame.names])
+
+    def _prepare(self, delivery: Delivery) -> None:
+        assert isinstance(delivery.frame, Prepare)
+        version = delivery.frame.version
+        try:
+            snapshot, tables = (read_sealed(fd) for fd in delivery.fds)
+            places = decode_tables(tables)
+            directory, records = Directory.unpack(places.metrics), Directory.unpack(places.state, RECORD_TYPES)
+            prepared = self._plane.prepare(decode(snapshot), version, self._sockets, directory, records)
+        except Exception as e:  # noqa: BLE001 - whatever a plug-in of the user raises is a refusal
+            self._log.warning("snapshot %d refused", version, exc_info=True)
+            self._send(Refused(version, f"{type(e).__name__}: {e}" if type(e).__name__ != "ConfigError" else str(e)))
+        else:
+            self._prepared = (version, prepared)
+            self._send(Ready(version))
+        finally:
+            close_fds(delivery.fds)
+
+    def _commit(self, delivery: Delivery) -> None:
+        assert isinstance(delivery.frame, Commit)
+        if self._prepared is None or self._prepared[0] != delivery.frame.version:
+            raise ValueError(f"commit of version {delivery.frame.version}, which is not prepared")
+        self._version, prepared = self._prepared
+        self._prepared = None
+        self._plane.commit(prepared)
+        self._send(Committed(self._version))
+
+    def _abort(self, delivery: Delivery) -> None:
+        assert isinstance(delivery.frame, Abort)
+        if self._prepared is not None and self._prepared[0] == delivery.frame.version:
+            self._plane.abort(self._prepared[1])
+            self._prepared = None
+
+    def _reopen_logs(self, _: Delivery) -> None:
+        self._process_log.reopen()
+        self._plane.reopen_logs()
+
+    def _set_log_level(self, delivery: Delivery) -> None:
+        assert isinstance(delivery.frame, SetLogLevel)
+        self._process_log.set_level(delivery.frame.path, delivery.frame.level)
+
+    def _take_drain(self, delivery: Delivery) -> None:
+        assert isinstance(delivery.frame, Drain)
+        self._drain(delivery.frame.deadline_s)
+
+    def _drain(self, deadline_s: float) -> None:
+        if not self._is_draining:
+            self._is_draining = True
+            self._plane.drain(deadline_s)
+            close_fds(list(self._sockets.values()))
+            self._sockets.clear()
+            gevent.spawn(self._finish, time.monotonic() + deadline_s)
+
+    def _finish(self, until: float) -> None:
+        while not self._plane.is_drained() and time.monotonic() < until:
+            gevent.sleep(DRAIN_POLL_S)
+        left = self._plane.active()
+        if left:
+            self._log.warning("drain deadline reached with %d connections active: closing them", left)
+        self._ended.set()
+
+
+def ignore_signal(_: int, __: FrameType | None) -> None:
+    """A handler that does nothing: the terminal's ^C reaches the whole group, and the master decides what it means."""
