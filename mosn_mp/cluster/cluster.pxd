@@ -10,8 +10,9 @@ cdef class Cluster:
     cdef readonly Balancer balancer
     cdef readonly int64_t connect_timeout_ms
     cdef readonly int64_t idle_timeout_ms   # of pooled connections; 0 = never
-    cdef readonly uint32_t max_connections  # per host of this cluster over all workers; 0 = unlimited
+    cdef readonly uint32_t max_connections  # to all hosts together, from all workers; 0 = unlimited
     cdef readonly uint32_t max_requests_per_connection  # 0 = unlimited
+    cdef readonly uint32_t state_record     # in cluster.state; 0 = none
 
     # A healthy host, another one than *previous* (None on the first try) if there is another; None = no healthy host.
     cdef Host pick(self, Head request, Host previous)

@@ -1,20 +1,21 @@
 from cpython.object cimport PyObject
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
-# One upstream address. Keeps its identity (pool, counters, health) across reloads while the address stays in the cluster.
+# One upstream address. Keeps its identity (pool, counters, health) across reloads while its configuration is the same.
 cdef class Host:
-    cdef readonly str address           # as configured, "10.0.0.1:80", "[::1]:80", "unix:/run/app.sock"
-    cdef readonly bytes address_bytes
-    cdef readonly bytes hostname        # configured host name, b"" if none
+    cdef readonly str address           # as configured: "10.0.0.1:80", "[::1]:80"
+    cdef readonly str hostname          # configured host name, "" if none
     cdef readonly int weight            # 1..128
     cdef readonly str cluster_name
+    cdef readonly object config         # the frozen config it was compiled from
     cdef char sockaddr[128]             # ready for connect(2)
-    cdef readonly uint32_t sockaddr_len # 0: the address is a name, not yet resolved
-    cdef readonly int family            # AF_INET, AF_INET6, AF_UNIX
-    cdef uint64_t* up                   # the U_* counters of this host in this worker's row; NULL until the worker sets it
-    cdef uint8_t* health                # shared health flags, any bit set = unhealthy; NULL = healthy
+    cdef readonly uint32_t sockaddr_len
+    cdef readonly int family            # AF_INET, AF_INET6
+    cdef uint64_t* up                   # this host's U_* counters in this worker's row; NULL until the worker sets it
+    cdef uint8_t* health                # shared health flags, any bit set = not to be picked; NULL = healthy
     cdef public object pool             # set by net/
-    cdef public uint32_t state_group    # cells in cluster.state; 0 = none
+    cdef public uint32_t state_group    # its record in cluster.state; 0 = none
+    cdef uint8_t own_health
 
     cdef bint is_healthy(self) noexcept
 
@@ -24,5 +25,7 @@ cdef class HostSet:
     cdef PyObject** at                  # borrowed pointers into hosts
     cdef readonly int count
     cdef Host get(self, int index)
-    # May host number *index* be picked: healthy and not *previous*.
+    # May host number *index* be picked: healthy and not *previous* (None = any).
     cdef bint is_eligible(self, int index, Host previous) noexcept
+    # How many hosts may be picked.
+    cdef int count_eligible(self, Host previous) noexcept

@@ -1,0 +1,41 @@
+"""LB_ROUNDROBIN: hosts in turn, with one cursor for all workers (MOSN pkg/upstream/cluster, roundRobinLoadBalancer).
+
+The cursor lies in shared memory and every worker advances it, so that few requests over many workers are spread as evenly as over
+one. An unhealthy host costs its turn and the next in line is drawn anew: its neighbour does not get a double share.
+"""
+
+import cython
+from cython.cimports.libc.stdint import uint64_t
+from cython.cimports.mosn_mp.buffer.head import Head
+from cython.cimports.mosn_mp.cluster.host import Host, HostSet
+from cython.cimports.mosn_mp.cluster.lb.balancer import Balancer
+
+
+@cython.cclass
+class RoundRobin(Balancer):
+    """Hosts in turn."""
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def _next_turn(self) -> uint64_t:
+        if self.state is not None:
+            return self.state.next(self.record)
+        self.turn += 1
+        return self.turn - 1
+
+    @cython.cfunc
+    def pick_eligible(self, hosts: HostSet, request: Head, previous: Host) -> Host:
+        """The next host in turn that may be picked, or None."""
+        count: cython.uint = hosts.count
+        index: cython.uint = 0
+        _turn: cython.uint
+        for _turn in range(count):
+            index = cython.cast(cython.uint, self._next_turn() % count)
+            if hosts.is_eligible(index, previous):
+                return hosts.get(index)
+        # other workers' turns fell between ours, so some hosts may not have been looked at
+        for _turn in range(count):
+            index = index + 1 if index + 1 < count else 0
+            if hosts.is_eligible(index, previous):
+                return hosts.get(index)
+        return None

@@ -1,0 +1,60 @@
+"""What is particular to each balancer; what all must do is in tests/contract/balancer_kit.py."""
+
+import pytest
+
+from mosn_mp.cluster.compile import compile_cluster
+from mosn_mp.cluster.host import Host, HostSet
+from mosn_mp.cluster.lb.balancer import Balancer
+from mosn_mp.cluster.lb.random import Random
+from mosn_mp.cluster.lb.round_robin import RoundRobin
+from mosn_mp.cluster.state import State
+from mosn_mp.config import model
+
+
+def some_hosts(count: int) -> tuple[Host, ...]:
+    return tuple(Host(model.Host(address=f"10.0.0.{i}:80"), "c") for i in range(1, count + 1))
+
+
+def test_round_robin_takes_hosts_in_turn() -> None:
+    hosts = some_hosts(3)
+    balancer = RoundRobin()
+    assert [balancer.pick_from(HostSet(hosts)) for _ in range(6)] == list(hosts * 2)
+
+
+def test_round_robin_gives_a_failed_hosts_turns_to_all_others() -> None:
+    hosts = some_hosts(3)
+    hosts[1].healthy = False
+    balancer = RoundRobin()
+    assert [balancer.pick_from(HostSet(hosts)) for _ in range(4)] == [hosts[0], hosts[2]] * 2
+
+
+def test_two_workers_take_turns_by_one_cursor() -> None:
+    state = State.create(max_slots=2, records=2)
+    config = model.Cluster(name="c", hosts=tuple(model.Host(address=f"10.0.0.{i}:80") for i in range(1, 4)))
+    workers = [compile_cluster(config), compile_cluster(config)]
+    for cluster in workers:
+        cluster.share(state, 1)
+    picked = [workers[i % 2].pick_host() for i in range(6)]
+    assert [host.address for host in picked if host] == [f"10.0.0.{i}:80" for i in (1, 2, 3, 1, 2, 3)]
+
+
+def test_random_repeats_itself_for_a_seed_only() -> None:
+    hosts = HostSet(some_hosts(8))
+
+    def picks(seed: int) -> list[Host | None]:
+        balancer = Random(seed)
+        return [balancer.pick_from(hosts) for _ in range(50)]
+
+    assert picks(7) == picks(7)
+    assert picks(0) != picks(0)
+
+
+def test_a_balancer_that_chooses_no_host_is_told_so() -> None:
+    class Broken(Balancer):
+        def choose(self, hosts: tuple[Host, ...], request: object, previous: Host | None) -> object:
+            return "10.0.0.1"
+
+    with pytest.raises(TypeError, match=r"Broken\.choose\(\) returned '10\.0\.0\.1'"):
+        Broken().pick_from(HostSet(some_hosts(1)))
+    with pytest.raises(NotImplementedError, match="choose"):
+        Balancer().pick_from(HostSet(some_hosts(1)))
