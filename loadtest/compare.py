@@ -140,13 +140,17 @@ def load(work: Work, running: Running, seconds: int, folder: Path) -> Round:
     output = subprocess.run(
         [*command, "-s", str(script), f"http://127.0.0.1:{running.port}{work.path}"], capture_output=True, text=True
     ).stdout
-    cpu_s = running.cpu_s() - before
+    return read_wrk(output, running.cpu_s() - before)
+
+
+def read_wrk(output: str, cpu_s: float) -> Round:
+    """What wrk says of a round that cost *cpu_s*."""
     done = re.search(r"(\d+) requests in", output)
-    p99 = re.search(r"99%\s+([\d.]+)(us|ms|s|m)", output)
-    problem = "; ".join(line.strip() for line in output.splitlines() if "Non-2xx" in line or "Socket errors" in line)
     requests = int(done[1]) if done else 0
+    p99 = re.search(r"99%\s+([\d.]+)(us|ms|s|m)", output)
     scale = {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60000.0}
     p99_ms = float(p99[1]) * scale[p99[2]] if p99 else 0.0
+    problem = "; ".join(line.strip() for line in output.splitlines() if "Non-2xx" in line or "Socket errors" in line)
     return Round(cpu_s / max(requests, 1) * 1e6, p99_ms, problem if requests else "no request was answered")
 
 

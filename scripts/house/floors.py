@@ -31,7 +31,8 @@ C_LIBRARIES = re.compile(r"^(?:libc|posix|cpython)\.(?:sys_)?(\w+)$")
 CIMPORT_LINE = re.compile(
     r"^\s*(?:from\s+(?P<source>[.\w]+)\s+c?import\s+(?P<names>[\w, ()]+)|c?import\s+(?P<modules>[\w., ]+))", re.M
 )
-EXTERN_LINE = re.compile(r"^\s*cdef\s+extern\s+from\s+[\"']<?(?P<header>[\w/.]+)>?[\"']", re.M)
+# A header together with what is declared from it; constants and structs touch nothing, functions do.
+EXTERN_BLOCK = re.compile(r"^cdef\s+extern\s+from\s+[\"']<?(?P<header>[\w/.]+)>?[\"'].*\n(?P<names>(?:[ \t]+.*\n|\s*\n)*)", re.M)
 INCLUDE_LINE = re.compile(r"^\s*#\s*include\s*[<\"](?P<header>[\w/.]+)[>\"]", re.M)
 
 
@@ -120,7 +121,7 @@ def python_imports(source: Source) -> Iterator[Import]:
 
 
 def c_imports(source: Source) -> Iterator[Import]:
-    """The cimports of a .pxd file, and the C headers it declares names from."""
+    """The cimports of a .pxd file, and the C headers it takes functions from."""
     for match in CIMPORT_LINE.finditer(source.text):
         line = source.text.count("\n", 0, match.start(0)) + 1
         if match["source"]:
@@ -129,10 +130,10 @@ def c_imports(source: Source) -> Iterator[Import]:
             yield from (Import(line, c_name(f"{base}.{name}")) for name in names if name)
         else:
             yield from (Import(line, c_name(m.split(" as ")[0].strip())) for m in match["modules"].split(","))
-    for pattern in (EXTERN_LINE, INCLUDE_LINE):
-        for match in pattern.finditer(source.text):
-            if match["header"] in C_HEADERS:
-                yield Import(source.text.count("\n", 0, match.start(0)) + 1, C_HEADERS[match["header"]])
+    headers = [*INCLUDE_LINE.finditer(source.text), *(m for m in EXTERN_BLOCK.finditer(source.text) if "(" in m["names"])]
+    for match in headers:
+        if match["header"] in C_HEADERS:
+            yield Import(source.text.count("\n", 0, match.start(0)) + 1, C_HEADERS[match["header"]])
 
 
 def resolve(source: Source, written: str) -> str:

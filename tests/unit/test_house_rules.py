@@ -105,13 +105,19 @@ def test_a_pure_floor_knows_no_socket_thread_or_clock(tree: SampleTree, package:
     [
         "from libc.time cimport time",
         "from posix.time cimport clock_gettime",
-        'cdef extern from "<time.h>" nogil:\n    pass',
-        'cdef extern from "sys/socket.h" nogil:\n    pass',
+        'cdef extern from "<time.h>" nogil:\n    long time(long* t)',
+        'cdef extern from "sys/socket.h" nogil:\n    int AF_INET\n\n    int socket(int domain, int type, int protocol)',
         'cdef extern from *:\n    """\n    #include <sys/epoll.h>\n    """',
     ],
 )
 def test_a_pure_floor_gets_no_clock_or_socket_from_c_either(tree: SampleTree, line: str) -> None:
     assert "Pure floors" in tree.refused_because("mosn_mp/codec/codec.pxd", line + "\n")
+
+
+def test_a_pure_floor_may_use_constants_and_structs_of_socket_headers(tree: SampleTree) -> None:
+    text = 'cdef extern from "sys/socket.h" nogil:\n    int AF_INET\n\ncdef int size(int x)\n'
+    tree.write("mosn_mp/cluster/sockaddr.pxd", text)
+    assert tree.check() == (0, "")
 
 
 def test_the_floors_above_may_read_clocks_and_use_sockets(tree: SampleTree) -> None:
