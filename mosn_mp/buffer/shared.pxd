@@ -1,6 +1,6 @@
 # C names for memory that processes share: atomic operations (GCC's __atomic built-ins, as C11 defines their orders), the address
 # behind a buffer object, and the calls by which a tmpfs page is claimed and given back (posix_fallocate(3), madvise(2)).
-from libc.stdint cimport int64_t, uint8_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 cdef extern from *:
     """
@@ -18,12 +18,14 @@ cdef extern from *:
     static inline uint64_t mosn_fetch_add(uint64_t *at, uint64_t n) { return __atomic_fetch_add(at, n, __ATOMIC_RELAXED); }
     static inline uint64_t mosn_load_cell(const uint64_t *at) { return __atomic_load_n(at, __ATOMIC_RELAXED); }
     static inline void mosn_store_cell(uint64_t *at, uint64_t value) { __atomic_store_n(at, value, __ATOMIC_RELAXED); }
-    static inline uint64_t mosn_swap_cell(uint64_t *at, uint64_t value) {
-        return __atomic_exchange_n(at, value, __ATOMIC_ACQ_REL);
+
+    /* The full barrier is on both sides: whoever adds and then loads others' shares sees every addition ordered before its own. */
+    static inline void mosn_add_share(uint32_t *at, uint32_t n) {
+        __atomic_fetch_add(at, n, __ATOMIC_SEQ_CST);
+        __atomic_thread_fence(__ATOMIC_SEQ_CST);
     }
-    static inline int mosn_claim_cell(uint64_t *at, uint64_t from, uint64_t to) {
-        return __atomic_compare_exchange_n(at, &from, to, 0, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
-    }
+    static inline uint32_t mosn_load_share(const uint32_t *at) { return __atomic_load_n(at, __ATOMIC_RELAXED); }
+    static inline void mosn_store_share(uint32_t *at, uint32_t value) { __atomic_store_n(at, value, __ATOMIC_RELEASE); }
 
     static inline int mosn_leading_zeros(uint64_t value) { return __builtin_clzll(value); }
 
@@ -49,8 +51,9 @@ cdef extern from *:
     uint64_t fetch_add "mosn_fetch_add"(uint64_t* at, uint64_t n) noexcept nogil
     uint64_t load_cell "mosn_load_cell"(const uint64_t* at) noexcept nogil
     void store_cell "mosn_store_cell"(uint64_t* at, uint64_t value) noexcept nogil
-    uint64_t swap_cell "mosn_swap_cell"(uint64_t* at, uint64_t value) noexcept nogil
-    bint claim_cell "mosn_claim_cell"(uint64_t* at, uint64_t from_, uint64_t to) noexcept nogil
+    void add_share "mosn_add_share"(uint32_t* at, uint32_t n) noexcept nogil
+    uint32_t load_share "mosn_load_share"(const uint32_t* at) noexcept nogil
+    void store_share "mosn_store_share"(uint32_t* at, uint32_t value) noexcept nogil
     int leading_zeros "mosn_leading_zeros"(uint64_t value) noexcept nogil    # value must not be 0
     char* address_of "mosn_address_of"(object exporter) except NULL
     int back_pages "mosn_back_pages"(int fd, uint64_t offset, uint64_t length) noexcept nogil

@@ -3,6 +3,8 @@
 import os
 import random
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 
@@ -15,6 +17,7 @@ from mosn_mp.observe.cells import HISTOGRAM_CELLS
 from mosn_mp.observe.metrics import Metrics, observe_into
 
 SIZES = (100, 4096, 9000, 16384, 40000)
+# Repeated with the MOSN_MP_SEED that a failure names.
 SEED = int(os.environ.get("MOSN_MP_SEED", "0")) or random.randrange(1 << 30)
 
 
@@ -68,7 +71,6 @@ def all_free(arena: Arena) -> bool:
 
 
 def test_four_processes_never_hold_the_same_block() -> None:
-    print(f"seed {SEED}")
     # Small enough that all run into exhaustion all the time: claims collide and trims meet takes.
     segment = Segment.create("arena", 1 << 20)
 
@@ -78,12 +80,11 @@ def test_four_processes_never_hold_the_same_block() -> None:
         arena.flush_magazines()
 
     children = [started(lambda slot=slot: work(slot)) for slot in range(4)]  # type: ignore[misc]
-    assert [exit_status(pid) for pid in children] == [0] * 4
+    assert [exit_status(pid) for pid in children] == [0] * 4, f"seed {SEED}"
     assert all_free(Arena(segment, 254))
 
 
 def test_blocks_of_killed_processes_come_back_and_the_others_notice_nothing() -> None:
-    print(f"seed {SEED}")
     chosen = random.Random(SEED)
     segment = Segment.create("arena", 2 << 20)
     master = Arena(segment, 254)
@@ -96,19 +97,16 @@ def test_blocks_of_killed_processes_come_back_and_the_others_notice_nothing() ->
         assert exit_status(victim) == -signal.SIGKILL
         reclaimed += master.reclaim(2)
         assert all(usage.owned == 0 for usage in master.usage(2))
-    assert [exit_status(pid) for pid in steady] == [0, 0]
+    assert [exit_status(pid) for pid in steady] == [0, 0], f"seed {SEED}"
     assert reclaimed > 0
     for slot in (0, 1):
         master.reclaim(slot)
     assert all_free(master)
 
 
-def test_a_limit_is_never_passed_by_racing_processes_nor_lost_by_killed_ones() -> None:
+def test_what_killed_processes_held_of_a_limit_is_free_again() -> None:
     limit = 7
     state = State.create(8, 2)
-    # Each process marks what it holds in its own row: at no instant may the sum of marks be above the limit. A mark is set after
-    # acquiring and cleared before giving, so a sum above the limit would be a true one.
-    marks = Metrics.create(8, 512)
 
     def work(slot: int, seconds: float) -> None:
         end = time.monotonic() + seconds
@@ -118,44 +116,44 @@ def test_a_limit_is_never_passed_by_racing_processes_nor_lost_by_killed_ones() -
             for _ in range(200):
                 if chosen.random() < 0.6 and state.acquire(1, 0, slot, limit):
                     held += 1
-                    marks.put(slot, 100, held)
-                    assert state.held_of(1, 0) <= limit + 8  # those who announced and will step back
                 elif held:
                     held -= 1
-                    marks.put(slot, 100, held)
                     state.give_one(1, 0, slot)
-        while held:
-            held -= 1
+            assert held <= limit
+        for _ in range(held):
             state.give_one(1, 0, slot)
 
-    racing = [started(lambda slot=slot: work(slot, 2.5)) for slot in range(3)]  # type: ignore[misc]
+    racing = [started(lambda slot=slot: work(slot, 2.0)) for slot in range(2)]  # type: ignore[misc]
     chosen = random.Random(SEED)
     for _ in range(30):
         victim = started(lambda: work(3, 30.0))
-        until = time.monotonic() + chosen.random() * 0.06
-        while time.monotonic() < until:
-            rows = [marks.row(slot, 100, 1)[0] for slot in range(4)]
-            assert max(rows) <= limit
+        time.sleep(chosen.random() * 0.05)  # the instant of the kill is what is random
         os.kill(victim, signal.SIGKILL)
         exit_status(victim)
-        marks.put(3, 100, 0)
-        state.release(3)
-    assert [exit_status(pid) for pid in racing] == [0] * 3
+        assert 0 <= state.release(3) <= limit
+    assert [exit_status(pid) for pid in racing] == [0] * 2, f"seed {SEED}"
     assert state.held_of(1, 0) == 0
 
 
-def test_the_last_place_goes_to_one_of_many() -> None:
-    # Four processes ask for one place in rounds; whoever wins counts. More winners than rounds would mean a passed limit.
-    rounds = 400
-    state = State.create(8, rounds + 1)
+def test_of_two_processes_that_ask_for_the_last_place_at_once_exactly_one_gets_it() -> None:
+    rounds = 3000
+    state = State.create(2, rounds + 1)
+    wins = Metrics.create(2, rounds + 512)
 
     def work(slot: int) -> None:
         for record in range(1, rounds + 1):
-            state.acquire(record, 0, slot, 1)
+            # Both wait for each other at the record's cursor, then go within a microsecond.
+            arrived = state.next_of(record) + 1
+            while arrived < 2:
+                arrived = 2 if state.held_of(record, 3) else arrived
+            state.acquire(record, 3, slot, 0)
+            if state.acquire(record, 0, slot, 1):
+                wins.add(slot, record)
 
-    for pid in [started(lambda slot=slot: work(slot)) for slot in range(4)]:  # type: ignore[misc]
-        assert exit_status(pid) == 0
-    assert [state.held_of(record, 0) for record in range(1, rounds + 1)] == [1] * rounds
+    children = [started(lambda slot=slot: work(slot)) for slot in (0, 1)]  # type: ignore[misc]
+    assert [exit_status(pid) for pid in children] == [0, 0]
+    assert wins.sums(1, rounds) == [1] * rounds
+    assert all(min(wins.row(slot, 1, rounds)) == 0 and max(wins.row(slot, 1, rounds)) == 1 for slot in (0, 1))
 
 
 def test_a_cursor_is_advanced_exactly_once_by_each_call_of_any_process() -> None:
@@ -193,9 +191,6 @@ def test_counts_of_a_killed_process_stay_and_its_gauges_go() -> None:
 
 
 def test_a_program_started_by_exec_finds_the_rows_by_their_descriptor() -> None:
-    import subprocess
-    import sys
-
     metrics = Metrics.create(2, 512)
     program = (
         "import sys; from mosn_mp.observe.metrics import Metrics; "
@@ -219,8 +214,35 @@ def test_nothing_is_left_in_shared_memory_when_every_process_is_killed() -> None
     assert not [name for name in set(os.listdir("/dev/shm")) - before if "mosn_mp" in name]
 
 
+FULL_TMPFS = """
+import os
+from mosn_mp.buffer.arena import Arena
+from mosn_mp.buffer.segment import Segment
+arena = Arena(Segment.create("arena", 1 << 20), 0)
+first = arena.take_block(16384)
+arena.block_view(first)[:] = b"x" * 16384
+ballast = os.open("/dev/shm/ballast", os.O_CREAT | os.O_WRONLY)
+try:
+    while True:
+        os.write(ballast, b"y" * 4096)
+except OSError:
+    os.close(ballast)
+assert arena.take_block(16384) == 0
+assert arena.usage()[1].exhausted == 1
+arena.drop_block(first)
+assert arena.take_block(16384) == first
+os.unlink("/dev/shm/ballast")
+second = arena.take_block(16384)
+arena.block_view(second)[:] = b"z" * 16384
+print("served on")
+"""
+
+
 def test_a_full_tmpfs_exhausts_the_arena_instead_of_killing_its_processes() -> None:
-    # A limit on file size makes fallocate fail as a full tmpfs would, without filling the machine's: the pages cannot be secured.
-    pytest.skip("needs a tmpfs of its own: covered where mounting is allowed") if os.geteuid() else None
-    segment = Segment.create("arena", 1 << 20)
-    assert Arena(segment, 0).take_block(100) != 0
+    mount = "mount -t tmpfs -o size=4m none /dev/shm"
+    if subprocess.run(["unshare", "-m", "sh", "-c", mount], capture_output=True, check=False).returncode:
+        pytest.skip("needs the right to mount a small tmpfs")
+    script = f'{mount} && exec "$@"'
+    command = ["unshare", "-m", "sh", "-c", script, "sh", sys.executable, "-c", FULL_TMPFS]
+    answer = subprocess.run(command, capture_output=True, check=False, timeout=30)
+    assert (answer.returncode, answer.stdout) == (0, b"served on\n"), answer.stderr.decode()

@@ -84,7 +84,17 @@ def test_the_packed_form_survives_msgpack_and_goes_on_where_the_original_was() -
     assert copy.reserve("downstream", new) == directory.reserve("downstream", new)
 
 
-@pytest.mark.parametrize("packed", [{}, {"row_cells": 1, "next": 2, "blocks": [["what", [], 3]], "retired": []}])
+@pytest.mark.parametrize("packed", [{}, {"capacity": 1, "next": 2, "blocks": [["what", [], 3]], "retired": []}])
 def test_something_else_is_refused_as_a_packed_directory(packed: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="not a"):
         Directory.unpack(packed)  # type: ignore[arg-type]
+
+
+def test_a_directory_of_single_places_counts_from_its_first() -> None:
+    directory = Directory(4, 1, {"host": 1, "cluster": 1})
+    assert directory.end == 1
+    assert directory.reserve("host", HOST) == 1
+    assert directory.reserve("cluster", [("cluster", "a")]) == 2
+    assert directory.end == 3
+    copy = Directory.unpack(directory.pack(), {"host": 1, "cluster": 1})
+    assert copy.reserve("host", [("cluster", "b")]) == 3
