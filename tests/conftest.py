@@ -20,12 +20,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     # hypothesis prints the seed of a failed test only; a seed of our own, printed first, repeats the whole run.
-    if getattr(config.option, "hypothesisseed", None) is None:
-        config.option.hypothesisseed = str(random.SystemRandom().randrange(1 << 32))
+    if getattr(config.option, "hypothesis_seed", None) is None:
+        config.option.hypothesis_seed = str(random.SystemRandom().randrange(1 << 32))
 
 
 def pytest_report_header(config: pytest.Config) -> str:
-    return f"hypothesis seed: {config.option.hypothesisseed} (repeat with --hypothesis-seed={config.option.hypothesisseed})"
+    return f"hypothesis seed: {config.option.hypothesis_seed} (repeat with --hypothesis-seed={config.option.hypothesis_seed})"
 
 
 def unbuilt_modules() -> list[str]:

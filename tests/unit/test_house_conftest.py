@@ -1,0 +1,82 @@
+"""What conftest.py promises to every test: seeds are printed, long tests wait for --long, a hang ends, stale builds are named."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def run_tests(tree: Path, text: str, *arguments: str) -> tuple[int, str]:
+    """Exit code and output of pytest on one test file in *tree* with the project's conftest and settings."""
+    (tree / "tests").mkdir(exist_ok=True)
+    shutil.copy(ROOT / "setup.cfg", tree)
+    shutil.copy(ROOT / "tests/conftest.py", tree / "tests")
+    (tree / "tests/test_sample.py").write_text("import pytest\n" + text)
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments]
+    run = subprocess.run(command, cwd=tree, capture_output=True, text=True, timeout=50)
+    return run.returncode, run.stdout + run.stderr
+
+
+def make_hot_module(tree: Path) -> Path:
+    """mosn_mp.head in *tree*, hot and never compiled."""
+    package = tree / "mosn_mp"
+    package.mkdir()
+    for name in ("__init__.py", "head.pxd"):
+        (package / name).touch()
+    (package / "head.py").write_text("raise ImportError('uncompiled')\n")
+    return package
+
+
+def test_the_seed_of_a_run_is_printed_and_can_be_given(tmp_path: Path) -> None:
+    code, output = run_tests(tmp_path, "def test_one(): pass\n", "--hypothesis-seed=7")
+    assert (code, "hypothesis seed: 7" in output) == (0, True)
+    assert "hypothesis seed: " in run_tests(tmp_path, "def test_one(): pass\n")[1]
+
+
+@pytest.mark.parametrize(("arguments", "outcome"), [((), "1 skipped"), (("--long",), "1 passed")])
+def test_long_tests_run_only_when_asked_for(tmp_path: Path, arguments: tuple[str, ...], outcome: str) -> None:
+    _, output = run_tests(tmp_path, "@pytest.mark.slow\ndef test_soak(): pass\n", *arguments)
+    assert outcome in output
+
+
+def test_a_test_against_a_missing_program_is_skipped_and_names_it(tmp_path: Path) -> None:
+    text = "@pytest.mark.interop('sh', 'no-such-program', 'python:no_such_module')\ndef test_one(): pass\n"
+    _, output = run_tests(tmp_path, text)
+    assert "no-such-program, python:no_such_module not installed here" in output
+
+
+def test_a_test_against_programs_that_are_here_runs(tmp_path: Path) -> None:
+    assert "1 passed" in run_tests(tmp_path, "@pytest.mark.interop('sh', 'python:json')\ndef test_one(): pass\n")[1]
+
+
+def test_a_test_that_hangs_fails_with_the_line_it_hangs_in(tmp_path: Path) -> None:
+    text = "import time\n@pytest.mark.timeout(0.5)\ndef test_hang():\n    time.sleep(30)  # here\n"
+    code, output = run_tests(tmp_path, text)
+    assert (code, "time.sleep(30)  # here" in output) == (1, True)
+
+
+def test_a_hot_module_that_was_never_compiled_ends_the_run_in_one_sentence(tmp_path: Path) -> None:
+    make_hot_module(tmp_path)
+    code, output = run_tests(tmp_path, "import mosn_mp.head\ndef test_one(): pass\n")
+    assert code == 1
+    assert "hot modules are not compiled or out of date (mosn_mp.head): run scripts/test" in output
+    assert "Traceback" not in output
+
+
+def test_a_hot_module_older_than_its_source_ends_the_run(tmp_path: Path) -> None:
+    package = make_hot_module(tmp_path)
+    (package / "head.py").write_text("")
+    (package / "head.abi.so").touch()
+    os.utime(package / "head.abi.so", (1, 1))
+    code, output = run_tests(tmp_path, "import mosn_mp.head\ndef test_one(): pass\n")
+    assert (code, "hot modules are out of date (mosn_mp.head)" in output) == (1, True)
+
+
+def test_a_stale_module_that_no_test_uses_does_not_stop_the_others(tmp_path: Path) -> None:
+    make_hot_module(tmp_path)
+    assert "1 passed" in run_tests(tmp_path, "def test_one(): pass\n")[1]
