@@ -1,0 +1,73 @@
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from mosn_mp.buffer.buf cimport Buf
+from mosn_mp.net.reactor cimport Pollable, Reactor, Task
+from mosn_mp.observe.record cimport Address
+
+# Connection.state
+cdef enum State:
+    S_SERVING = 0       # a stream has it
+    S_PARKED = 1        # downstream, at a request boundary: no greenlet, no buffer
+    S_POOLED = 2        # upstream, idle in its pool
+    S_LINGERING = 3     # our side is shut; input is thrown away until the far side closes
+    S_CLOSED = 4
+
+# Connection.fill()
+cdef enum:
+    WOULD_BLOCK = 0
+    EOF = -1
+    RESET = -2
+    STARVED = -3        # the arena has no block now; the reactor retries at the next tick
+
+cdef enum:
+    BLOCK_SMALL = 16384     # a head and a small body
+    BLOCK_LARGE = 65536     # bodies that keep coming
+
+cdef class Connection(Pollable):
+    cdef Reactor reactor
+    cdef Keeper keeper          # who decides when nobody waits: the service (downstream) or the pool (upstream)
+    cdef Buf input
+    cdef Buf output
+    cdef uint64_t id
+    cdef uint64_t bytes_read
+    cdef uint64_t bytes_written
+    cdef uint64_t* read_cell    # metric cells that count bytes, or NULL
+    cdef uint64_t* write_cell
+    cdef uint32_t requests      # streams begun on it
+    cdef uint32_t slot          # the keeper's own use (index in the pool's array)
+    cdef uint32_t write_timeout_ms
+    cdef uint8_t state
+    cdef bint broken            # a send failed: nothing more can be written
+    cdef bint close_after_flush
+    cdef bint shut_after_flush
+    cdef bint shut              # FIN was sent
+    cdef Address remote
+    cdef Address local          # asked for when first wanted
+
+    cdef int open(self, int fd, Reactor reactor, Keeper keeper) except -1
+    cdef int fill(self, uint32_t block_size) noexcept
+    cdef bint reserve(self, uint32_t room) noexcept
+    cdef void written(self) noexcept
+    cdef Py_ssize_t send_through(self, const char* payload, size_t length) noexcept
+    cdef bint is_stalled(self) noexcept
+    cdef void drop_input(self) noexcept
+    cdef void release_buffers(self) noexcept
+    cdef void close(self) noexcept
+    cdef void abort(self) noexcept
+    cdef void close_when_flushed(self) noexcept
+    cdef void shut_write_when_flushed(self) noexcept
+    cdef void linger(self, uint32_t timeout_ms) noexcept
+    cdef Address* local_address(self) noexcept
+    cdef int _drain_lingering(self) noexcept
+    cdef bint _take_input(self, uint32_t block_size) noexcept
+    cdef bint _make_room(self, uint32_t block_size) noexcept
+    cdef void _count_written(self, Py_ssize_t count) noexcept
+    cdef void _break(self) noexcept
+    cdef void _drop_output(self) noexcept
+
+cdef class Keeper:
+    cdef int connection_ready(self, Connection connection) except -1
+    cdef int serve_connection(self, Connection connection) except -1
+    cdef int connection_expired(self, Connection connection) except -1
+    cdef void connection_closed(self, Connection connection) noexcept
+
+cdef void read_address(const void* storage, Address* address) noexcept

@@ -1,0 +1,502 @@
+"""A connection: the one module where bytes meet a socket (accept aside): read, write, shutdown, close.
+
+    S_SERVING   -> S_PARKED     request boundary, nothing to read        (downstream)
+    S_SERVING   -> S_POOLED     response complete, may be used again     (upstream)
+    S_PARKED    -> S_SERVING    readable: the keeper spawns a serving greenlet
+    S_POOLED    -> S_SERVING    the pool hands it to a stream
+    any         -> S_LINGERING  our half is shut, what still arrives is thrown away for a moment, so that the far side can read our
+                                last words instead of a reset (RFC 9112 section 9.6)
+    any         -> S_CLOSED
+
+Reads are lazy: a recv that returns less than it could has drained the socket, the next one waits for an edge. Writes are put into
+`output` and leave at the end of the event batch; a large payload leaves at once, behind what is pending, without being copied.
+A block of the arena is held only while bytes are in it.
+"""
+
+import cython
+from cython.cimports.libc.errno import EAGAIN, EINTR, errno
+from cython.cimports.libc.stdint import uint32_t
+from cython.cimports.libc.string import memcpy, memmove, memset
+from cython.cimports.mosn_mp.net.libc import (
+    AF_INET,
+    AF_INET6,
+    MSG_NOSIGNAL,
+    SHUT_WR,
+    SO_LINGER,
+    SOL_SOCKET,
+    close,
+    getsockname,
+    iovec,
+    linger,
+    msghdr,
+    ntohs,
+    recv,
+    send,
+    sendmsg,
+    setsockopt,
+    shutdown,
+    sockaddr,
+    sockaddr_in,
+    sockaddr_in6,
+    sockaddr_storage,
+    socklen_t,
+)
+from cython.cimports.mosn_mp.net.reactor import HANGUP, READ, WRITE, Pollable, Reactor, Task
+from cython.cimports.mosn_mp.observe.record import Address
+
+# A read into less room than this is not worth a system call: take a fresh block.
+LEAST_ROOM = cython.declare(uint32_t, 2048)
+# What a lingering connection may still send before it is cut off, per wake-up.
+LINGER_READS = cython.declare(cython.int, 16)
+
+NEXT_ID = cython.declare(cython.ulonglong, 0)
+
+
+@cython.cclass
+class Keeper:
+    """Who owns connections that no stream has: a listener's service, an upstream pool."""
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def connection_ready(self, connection: Connection) -> cython.int:
+        """An event on a connection that nobody waits for (not in a greenlet: must not switch)."""
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def serve_connection(self, connection: Connection) -> cython.int:
+        """In a serving greenlet after Reactor.spawn(connection)."""
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def connection_expired(self, connection: Connection) -> cython.int:
+        """The connection's own deadline passed (parked too long, pooled too long)."""
+        connection.close()
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def connection_closed(self, connection: Connection) -> cython.void:
+        """The descriptor is about to be closed; called once."""
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def read_address(storage: cython.pointer(cython.const[cython.void]), address: cython.pointer(Address)) -> cython.void:
+    """*address* from a struct sockaddr; any family but the two internet ones is kept as the family alone."""
+    v4: cython.pointer(sockaddr_in) = cython.cast(cython.pointer(sockaddr_in), storage)
+    v6: cython.pointer(sockaddr_in6) = cython.cast(cython.pointer(sockaddr_in6), storage)
+    address.family = cython.cast(cython.pointer(sockaddr), storage).sa_family
+    if address.family == AF_INET:
+        address.port = ntohs(v4.sin_port)
+        memcpy(address.addr, cython.address(v4.sin_addr), 4)
+    elif address.family == AF_INET6:
+        address.port = ntohs(v6.sin6_port)
+        memcpy(address.addr, cython.address(v6.sin6_addr), 16)
+
+
+@cython.cclass
+class Connection(Pollable):
+    """A TCP connection of either side, plain bytes."""
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def open(self, fd: cython.int, reactor: Reactor, keeper: Keeper) -> cython.int:
+        """Take over the non-blocking *fd* and register it; the fd is the connection's from now on, also when this raises."""
+        global NEXT_ID
+        NEXT_ID += 1
+        self.id = NEXT_ID
+        self.fd = fd
+        self.reactor = reactor
+        self.keeper = keeper
+        try:
+            reactor.register(self)
+        except OSError:
+            close(fd)
+            self.fd = -1
+            self.state = S_CLOSED
+            raise
+        return 0
+
+    @property
+    def number(self) -> int:
+        """Unique in this process, as in the access log."""
+        return self.id
+
+    def __dealloc__(self) -> None:
+        if self.fd >= 0:
+            close(self.fd)
+        if self.reactor is not None and self.reactor.arena is not None:
+            if self.input.base != cython.NULL:
+                self.reactor.arena.drop(self.input.base)
+            if self.output.base != cython.NULL:
+                self.reactor.arena.drop(self.output.base)
+
+    # -- reading -------------------------------------------------------------------------------------------------------------
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def fill(self, block_size: uint32_t) -> cython.int:
+        """Read once, behind input.end: the number of bytes, WOULD_BLOCK, EOF, RESET or STARVED.
+
+        A block of *block_size* is taken when none is held or the one held has no room; bytes that heads are bound to are never
+        moved: the old block then lives on by their references.
+        """
+        room: uint32_t
+        count: cython.Py_ssize_t
+        if not self.ready & READ:
+            return WOULD_BLOCK
+        if self.input.base == cython.NULL:
+            if not self._take_input(block_size):
+                return STARVED
+        elif self.input.cap - self.input.end < LEAST_ROOM and not self._make_room(block_size):
+            return STARVED
+        room = self.input.cap - self.input.end
+        while True:
+            count = recv(self.fd, self.input.base + self.input.end, room, 0)
+            if count > 0:
+                if cython.cast(uint32_t, count) < room and not self.half_closed:
+                    self.ready &= ~READ
+                self.input.end += cython.cast(uint32_t, count)
+                self.bytes_read += count
+                if self.read_cell != cython.NULL:
+                    self.read_cell[0] += count
+                return cython.cast(cython.int, count)
+            if count == 0:
+                self.half_closed = True
+                return EOF
+            if errno == EAGAIN:
+                self.ready &= ~READ
+                return WOULD_BLOCK
+            if errno != EINTR:
+                self.broken = True
+                return RESET
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def _take_input(self, block_size: uint32_t) -> cython.bint:
+        block: cython.p_char = self.reactor.arena.take(block_size)
+        if block == cython.NULL:
+            self.reactor.starve(self)
+            return False
+        self.input.base = block
+        self.input.cap = self.reactor.arena.size_of(block)
+        self.input.start = self.input.end = 0
+        return True
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def _make_room(self, block_size: uint32_t) -> cython.bint:
+        """Compact the block, or go on in a new one that is larger when the unread bytes need it."""
+        old: Buf = self.input
+        unread: uint32_t = old.end - old.start
+        shared: cython.bint = self.reactor.arena.refs(old.base) > 1
+        if not shared and old.cap - unread >= LEAST_ROOM and old.cap >= block_size and old.start:
+            memmove(old.base, old.base + old.start, unread)
+            self.input.start = 0
+            self.input.end = unread
+            return True
+        if unread + LEAST_ROOM > block_size:
+            block_size = BLOCK_LARGE
+        if unread + LEAST_ROOM > block_size:
+            return True  # as large as blocks get; the codec's limits end this
+        if not self._take_input(block_size):
+            self.input = old
+            return False
+        memcpy(self.input.base, old.base + old.start, unread)
+        self.input.end = unread
+        self.reactor.arena.drop(old.base)
+        return True
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def drop_input(self) -> cython.void:
+        """Give the input block back; what it held is forgotten."""
+        if self.input.base != cython.NULL:
+            self.reactor.arena.drop(self.input.base)
+            self.input.base = cython.NULL
+            self.input.cap = self.input.start = self.input.end = 0
+
+    # -- writing -------------------------------------------------------------------------------------------------------------
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def reserve(self, room: uint32_t) -> cython.bint:
+        """Have *room* bytes behind output.end; False: the socket is full or the arena is empty, wait for WRITE and ask again."""
+        size: uint32_t = BLOCK_SMALL
+        block: cython.p_char
+        if self.output.base != cython.NULL:
+            if self.output.cap - self.output.end >= room:
+                return True
+            self.flush()
+            if self.output.base != cython.NULL:
+                if self.output.cap - self.output.end >= room:
+                    return True
+                if self.output.end - self.output.start + room <= self.output.cap:
+                    memmove(self.output.base, self.output.base + self.output.start, self.output.end - self.output.start)
+                    self.output.end -= self.output.start
+                    self.output.start = 0
+                    return True
+                return False
+        if room > size:
+            size = room
+        block = self.reactor.arena.take(size)
+        if block == cython.NULL:
+            self.reactor.starve(self)
+            return False
+        self.output.base = block
+        self.output.cap = self.reactor.arena.size_of(block)
+        self.output.start = self.output.end = 0
+        return True
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def written(self) -> cython.void:
+        """output has grown: it leaves at the end of the batch."""
+        if not self.dirty:
+            self.reactor.mark_dirty(self)
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def is_stalled(self) -> cython.bint:
+        """Bytes are pending and the socket takes no more."""
+        return self.output.end > self.output.start and not self.ready & WRITE
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def flush(self) -> cython.int:
+        """Send what is pending as far as the socket takes it; never switches."""
+        count: cython.Py_ssize_t
+        if self.output.base == cython.NULL:
+            return 0
+        while self.output.start < self.output.end and self.ready & WRITE:
+            count = send(self.fd, self.output.base + self.output.start, self.output.end - self.output.start, MSG_NOSIGNAL)
+            if count >= 0:
+                self._count_written(count)
+                self.output.start += cython.cast(uint32_t, count)
+            elif errno == EAGAIN:
+                self.ready &= ~WRITE
+            elif errno != EINTR:
+                self._break()
+                return 0
+        if self.output.start == self.output.end:
+            self._drop_output()
+            if self.close_after_flush:
+                self.close()
+            elif self.shut_after_flush:
+                self.shut_write_when_flushed()
+        elif self.state != S_SERVING and self.write_timeout_ms:
+            # no stream watches over this stall: the connection's own deadline does
+            self.reactor.arm(self, self.write_timeout_ms)
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def send_through(self, payload: cython.pointer(cython.const[cython.char]), length: cython.size_t) -> cython.Py_ssize_t:
+        """Send what is pending and *payload* behind it in one call, uncopied: how much of *payload* went, -1 = broken."""
+        parts: iovec[2]
+        message: msghdr
+        count: cython.Py_ssize_t
+        pending: cython.Py_ssize_t = self.output.end - self.output.start
+        if self.broken:
+            return -1
+        if not self.ready & WRITE:
+            return 0
+        memset(cython.address(message), 0, cython.sizeof(message))
+        parts[0].iov_base = self.output.base + self.output.start
+        parts[0].iov_len = pending
+        parts[1].iov_base = cython.cast(cython.p_void, cython.cast(cython.p_char, payload))
+        parts[1].iov_len = length
+        message.msg_iov = cython.address(parts[0 if pending else 1])
+        message.msg_iovlen = 2 if pending else 1
+        count = sendmsg(self.fd, cython.address(message), MSG_NOSIGNAL)
+        while count < 0 and errno == EINTR:
+            count = sendmsg(self.fd, cython.address(message), MSG_NOSIGNAL)
+        if count < 0:
+            if errno == EAGAIN:
+                self.ready &= ~WRITE
+                return 0
+            self._break()
+            return -1
+        self._count_written(count)
+        if count < pending + cython.cast(cython.Py_ssize_t, length):
+            self.ready &= ~WRITE
+        if count < pending:
+            self.output.start += cython.cast(uint32_t, count)
+            return 0
+        self._drop_output()
+        return count - pending
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def _count_written(self, count: cython.Py_ssize_t) -> cython.void:
+        self.bytes_written += count
+        if self.write_cell != cython.NULL:
+            self.write_cell[0] += count
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def _drop_output(self) -> cython.void:
+        if self.output.base != cython.NULL:
+            self.reactor.arena.drop(self.output.base)
+            self.output.base = cython.NULL
+            self.output.cap = self.output.start = self.output.end = 0
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def _break(self) -> cython.void:
+        """A send failed: forget what was pending; whoever waits sees READ and WRITE and finds it broken."""
+        self.broken = True
+        self.ready |= READ | WRITE | HANGUP
+        self._drop_output()
+        if self.state != S_SERVING:
+            self.close()
+        elif self.waiter != cython.NULL:
+            self.reactor.serve_again(self)
+
+    # -- events without a waiting stream -------------------------------------------------------------------------------------
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def on_ready(self) -> cython.int:
+        if self.output.end > self.output.start and self.ready & WRITE:
+            self.flush()
+        if self.state == S_LINGERING:
+            return self._drain_lingering()
+        if self.state == S_PARKED or self.state == S_POOLED:
+            return self.keeper.connection_ready(self)
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def serve(self) -> cython.int:
+        return self.keeper.serve_connection(self)
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def on_failure(self) -> cython.int:
+        self.abort()
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def on_timer(self) -> cython.int:
+        if self.state == S_LINGERING or self.output.end > self.output.start:
+            self.abort()
+        elif self.state == S_PARKED or self.state == S_POOLED:
+            self.keeper.connection_expired(self)
+        return 0
+
+    # -- the end -------------------------------------------------------------------------------------------------------------
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def release_buffers(self) -> cython.void:
+        self.drop_input()
+        self._drop_output()
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def close(self) -> cython.void:
+        """Close now; pending output is lost. Safe to call twice."""
+        fd: cython.int = self.fd
+        if fd < 0:
+            return
+        self.keeper.connection_closed(self)
+        self.state = S_CLOSED
+        self.reactor.arm(self, 0)
+        self.release_buffers()
+        self.ready = READ | WRITE | HANGUP
+        self.broken = True
+        self.reactor.forget(self)
+        self.fd = -1
+        close(fd)
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def abort(self) -> cython.void:
+        """Close with a reset, so that the far side cannot take what it has for the whole."""
+        now: linger
+        if self.fd >= 0:
+            now.l_onoff = 1
+            now.l_linger = 0
+            setsockopt(self.fd, SOL_SOCKET, SO_LINGER, cython.address(now), cython.sizeof(now))
+            self.close()
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def close_when_flushed(self) -> cython.void:
+        """Close as soon as the pending output has left; a write that stalls is ended by write_timeout_ms."""
+        if self.output.end > self.output.start and not self.broken:
+            self.state = S_LINGERING
+            self.close_after_flush = True
+            self.drop_input()
+            self.written()
+        else:
+            self.close()
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def shut_write_when_flushed(self) -> cython.void:
+        """Send FIN behind what is pending; safe to call again."""
+        if self.shut or self.fd < 0:
+            return
+        if self.output.end > self.output.start and not self.broken:
+            self.shut_after_flush = True
+            return
+        self.shut = True
+        shutdown(self.fd, SHUT_WR)
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def linger(self, timeout_ms: uint32_t) -> cython.void:
+        """Say goodbye: flush, FIN, throw away what still arrives, close at the far side's FIN or after *timeout_ms*."""
+        if self.fd < 0:
+            return
+        self.flush()
+        if self.fd < 0:
+            return
+        if self.broken or self.output.end > self.output.start:
+            self.close_when_flushed()
+            return
+        self.state = S_LINGERING
+        self.drop_input()
+        shutdown(self.fd, SHUT_WR)
+        self.reactor.arm(self, timeout_ms)
+        self._drain_lingering()
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def _drain_lingering(self) -> cython.int:
+        count: cython.Py_ssize_t = 1
+        reads: cython.int = 0
+        if self.close_after_flush:
+            # the response is still on its way; input waits in the kernel until it has left
+            if self.ready & HANGUP:
+                self.close()
+            return 0
+        while reads < LINGER_READS and self.ready & READ:
+            count = recv(self.fd, SINK, cython.sizeof(SINK), 0)
+            if count <= 0:
+                break
+            reads += 1
+        if count < 0 and errno == EAGAIN:
+            self.ready &= ~READ
+        elif count <= 0 or reads == LINGER_READS:
+            self.close()
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def local_address(self) -> cython.pointer(Address):
+        """Our end's address; one system call, once a connection."""
+        storage: sockaddr_storage
+        length: socklen_t = cython.sizeof(storage)
+        if self.local.family == 0 and self.fd >= 0:
+            if getsockname(self.fd, cython.cast(cython.pointer(sockaddr), cython.address(storage)), cython.address(length)) == 0:
+                read_address(cython.address(storage), cython.address(self.local))
+        return cython.address(self.local)
+
+
+SINK = cython.declare(cython.char[16384])

@@ -1,0 +1,8 @@
+cdef class PipePool:
+    cdef list pipes
+    cdef readonly int made
+    cdef int take(self, int* ends) except -1
+    cdef void give_back(self, int read_end, int write_end) noexcept
+    cdef void discard(self, int read_end, int write_end) noexcept
+
+cdef Py_ssize_t move(int source, int target, size_t length) noexcept nogil

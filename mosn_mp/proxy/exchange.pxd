@@ -1,0 +1,36 @@
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+from mosn_mp.proxy.reply cimport LocalReply
+
+# Exchange.exchange()
+cdef enum:
+    DONE = 0
+    RETRY = 1
+
+cdef class Exchange(LocalReply):
+    cdef uint64_t global_at_ms      # deadline of the whole exchange; 0 = none
+    cdef uint64_t try_at_ms         # deadline of this attempt
+    cdef int64_t global_timeout_ms  # 0 = none
+    cdef int64_t try_timeout_ms
+    cdef uint64_t sent_at_us        # the request's last byte was handed over; 0 = not yet
+    cdef uint64_t up_read_before    # up.bytes_read when the attempt began
+    cdef uint32_t attempts
+    cdef bint reused                # this attempt runs on a connection that carried others before
+    cdef bint resent                # the request was sent a second time
+    cdef bint tunnel
+    cdef bint awaiting_head
+    cdef bint reusable              # the upstream connection may carry another request
+
+    cdef bint send_head(self) except -1
+    cdef int exchange(self) except -1
+    cdef void on_request_sent(self) noexcept
+    cdef int receive_head(self) except -1
+    cdef int forward_interim(self) except -1
+    cdef int begin_response(self) except -1
+    cdef void open_tunnel(self) noexcept
+    cdef void pass_half_close(self) noexcept
+    cdef int wait_for_progress(self, int upload_stop, int download_stop) except -1
+    cdef uint64_t next_deadline(self, int upload_stop, int download_stop) noexcept
+    cdef int on_upload_stop(self, int stop) except -1
+    cdef int on_download_stop(self, int stop) except -1
+    cdef int on_deadline(self, int upload_stop, int download_stop) except -1
+    cdef int on_upstream_lost(self) except -1

@@ -1,0 +1,344 @@
+"""The exchange: the request goes up, the response comes down, both at the same time and in one greenlet.
+
+    send_head -> [request body] -> receive_head (1xx pass) -> begin_response -> [response body] -> DONE
+                                        |                          |
+                                        |                          '-> tunnel: 101, or 2xx to CONNECT; bytes pass both ways
+                                        '-> RETRY: the connection had been closed by the host while it was idle
+
+Each turn pumps both flows as far as they go and then waits for just what stopped them. A response may begin, and end, before the
+request is complete.
+"""
+
+import cython
+from cython.cimports.libc.stdint import uint8_t, uint64_t
+from cython.cimports.mosn_mp.buffer.head import (
+    F_LENGTH,
+    F_NONE,
+    M_CONNECT,
+    M_DELETE,
+    M_GET,
+    M_HEAD,
+    M_OPTIONS,
+    M_PUT,
+    M_TRACE,
+)
+from cython.cimports.mosn_mp.codec.codec import ERROR, HEAD
+from cython.cimports.mosn_mp.filter.chain import CONTINUE, TERMINATE
+from cython.cimports.mosn_mp.net.connection import BLOCK_SMALL, EOF, RESET, Connection
+from cython.cimports.mosn_mp.net.reactor import HANGUP, READ, WRITE
+from cython.cimports.mosn_mp.observe.metrics import D_TUNNELS_ACTIVE
+from cython.cimports.mosn_mp.proxy.account import account_failure
+from cython.cimports.mosn_mp.proxy.flow import (
+    BLOCKED_READ,
+    BLOCKED_WRITE,
+    ENDED,
+    READ_FAILED,
+    REPLIED,
+    WRITE_FAILED,
+    YIELD,
+)
+from cython.cimports.mosn_mp.proxy.reply import LocalReply
+
+from mosn_mp.errors import Reason
+
+GLOBAL_TIMEOUT = cython.declare(cython.int, int(Reason.UPSTREAM_TIMEOUT))
+TRY_TIMEOUT = cython.declare(cython.int, int(Reason.PER_TRY_TIMEOUT))
+UPSTREAM_CLOSED = cython.declare(cython.int, int(Reason.UPSTREAM_CLOSED))
+UPSTREAM_RESET = cython.declare(cython.int, int(Reason.UPSTREAM_RESET))
+UPSTREAM_PROTOCOL = cython.declare(cython.int, int(Reason.UPSTREAM_PROTOCOL))
+DOWNSTREAM_GONE = cython.declare(cython.int, int(Reason.DOWNSTREAM_GONE))
+BODY_TIMEOUT = cython.declare(cython.int, int(Reason.BODY_TIMEOUT))
+WRITE_TIMEOUT = cython.declare(cython.int, int(Reason.WRITE_TIMEOUT))
+
+
+@cython.cclass
+class Exchange(LocalReply):
+    """The part of a stream that talks to both sides."""
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def send_head(self) -> cython.bint:
+        """The request head into the upstream's output; False: no room for it could be had."""
+        has_body: cython.bint = self.request.framing != F_NONE
+        if not self.make_room(self.up, self.request.wire_bound()):
+            return False
+        self.up_codec.begin_message()
+        self.up_codec.write_head(self.request, not has_body, cython.address(self.up.output))
+        self.up.written()
+        self.awaiting_head = True
+        self.sent_at_us = 0
+        self.up_read_before = self.up.bytes_read
+        self.upload.clear()
+        self.upload.start(self.down, self.down_codec, self.up, self.up_codec)
+        self.upload.ended = not has_body and self.request.method_id != M_CONNECT and not self.request.upgrade
+        if has_body and (self.runtime.filters.has_request_data or self.runtime.filters.has_request_trailers):
+            self.upload.filters = self.runtime.filters
+        self.upload.raw = self.request.framing == F_LENGTH and self.upload.filters is None
+        if not has_body:
+            self.up_codec.write_end(None, cython.address(self.up.output))
+        return True
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def exchange(self) -> cython.int:
+        """Request body up, response down, until the response is through: DONE, or RETRY on another connection."""
+        upload_stop: cython.int = ENDED
+        download_stop: cython.int = BLOCKED_READ
+        while True:
+            # an upgraded or CONNECTed stream sends nothing further up before the upstream has agreed
+            if not self.upload.ended and (self.request.framing != F_NONE or self.tunnel):
+                upload_stop = self.upload.pump()
+                if upload_stop >= READ_FAILED:
+                    if self.on_upload_stop(upload_stop):
+                        return DONE
+                    upload_stop = ENDED
+            else:
+                upload_stop = ENDED
+            if upload_stop == ENDED and self.sent_at_us == 0:
+                self.on_request_sent()
+            if self.awaiting_head:
+                download_stop = self.receive_head()
+                if self.awaiting_head and download_stop == ENDED:
+                    return DONE
+                if download_stop == READ_FAILED:
+                    return self.on_upstream_lost()
+                if not self.awaiting_head:
+                    continue
+            else:
+                download_stop = self.download.pump()
+                if download_stop >= READ_FAILED:
+                    return self.on_download_stop(download_stop)
+                if download_stop == ENDED and (not self.tunnel or self.upload.ended):
+                    self.reusable = self.upload.ended and not self.tunnel and self.up_codec.keep_alive
+                    return DONE
+            if self.tunnel:
+                self.pass_half_close()
+            self.wait_for_progress(upload_stop, download_stop)
+            if self.down.ready & HANGUP:
+                account_failure(self, DOWNSTREAM_GONE)
+                self.drop = True
+                return DONE
+            if self.task.expired and self.on_deadline(upload_stop, download_stop):
+                return DONE
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def on_request_sent(self) -> cython.void:
+        """The request is complete: from now on the upstream's time counts (MOSN starts its timers here)."""
+        self.sent_at_us = self.reactor.now_us
+        self.record.request_finished_at = self.reactor.now_us
+        if self.global_timeout_ms > 0 and self.global_at_ms == 0:
+            self.global_at_ms = self.reactor.now_ms + self.global_timeout_ms
+        if self.try_timeout_ms > 0:
+            self.try_at_ms = self.reactor.now_ms + self.try_timeout_ms
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def receive_head(self) -> cython.int:
+        """Read the response head. BLOCKED_READ; READ_FAILED: nothing came; ENDED with awaiting_head still set: the stream is
+        done (an error was answered); ENDED otherwise: the response has begun."""
+        count: cython.int
+        event: cython.int
+        up: Connection = self.up
+        while True:
+            if up.input.end > up.input.start:
+                event = self.up_codec.next_event(cython.address(up.input))
+                if event == HEAD:
+                    if 100 <= self.response.status < 200 and self.response.status != 101:
+                        self.forward_interim()
+                        continue
+                    self.response.own(up.input.base)
+                    return self.begin_response()
+                if event == ERROR:
+                    self.fail(UPSTREAM_PROTOCOL)
+                    return ENDED
+            count = up.fill(BLOCK_SMALL)
+            if count == EOF or count == RESET:
+                return READ_FAILED
+            if count <= 0:
+                return BLOCKED_READ
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def forward_interim(self) -> cython.int:
+        """Pass 100, 103 and the like on; a client of HTTP/1.0 does not know them (RFC 9110 section 15.2)."""
+        if self.request.version >= 11 and self.make_room(self.down, self.response.wire_bound()):
+            self.down_codec.write_head(self.response, False, cython.address(self.down.output))
+            self.down.written()
+        self.response.clear()
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def begin_response(self) -> cython.int:
+        """The final response head goes down; from here on only an abort can tell the client of a failure."""
+        self.record.response_head_at = self.reactor.now_us
+        self.awaiting_head = False
+        if self.runtime.filters.has_response:
+            verdict: cython.int = self.runtime.filters.run_response(self)
+            if verdict == TERMINATE:
+                self.drop = self.awaiting_head = True
+                return ENDED
+            if verdict != CONTINUE:
+                self.awaiting_head = True
+                self.send_reply()
+                return ENDED
+        if self.route.has_response_edits:
+            self.route.finish_response(self.response)
+        if not self.make_room(self.down, self.response.wire_bound()):
+            account_failure(self, WRITE_TIMEOUT)
+            self.drop = self.awaiting_head = True
+            return ENDED
+        self.down_codec.close_after = self.must_close()
+        self.down_codec.write_head(self.response, self.up_codec.body_done, cython.address(self.down.output))
+        self.down.written()
+        self.response_begun = True
+        self.tunnel = self.up_codec.tunnel
+        self.download.clear()
+        self.download.start(self.up, self.up_codec, self.down, self.down_codec)
+        if self.runtime.filters.has_response_data or self.runtime.filters.has_response_trailers:
+            self.download.filters = self.runtime.filters
+        self.download.raw = (self.response.framing == F_LENGTH or self.tunnel) and self.download.filters is None
+        if self.tunnel:
+            self.open_tunnel()
+        elif self.request.framing == F_NONE:
+            self.upload.ended = True
+        return ENDED
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def open_tunnel(self) -> cython.void:
+        """Both sides agreed to talk another protocol (101, or 2xx to CONNECT): bytes pass both ways, without a total deadline."""
+        self.upload.clear()
+        self.upload.start(self.down, self.down_codec, self.up, self.up_codec)
+        self.upload.raw = True
+        self.global_at_ms = self.try_at_ms = 0
+        self.counters[D_TUNNELS_ACTIVE] += 1
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def pass_half_close(self) -> cython.void:
+        """The end of one direction of a tunnel is the FIN of the other side's."""
+        if self.upload.ended:
+            self.up.shut_write_when_flushed()
+        if self.download.ended:
+            self.down.shut_write_when_flushed()
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def wait_for_progress(self, upload_stop: cython.int, download_stop: cython.int) -> cython.int:
+        """Wait for what stopped both flows, for the client's going away, or for the next deadline."""
+        down: Connection = self.down
+        up: Connection = self.up
+        down_interest: uint8_t = HANGUP
+        up_interest: uint8_t = 0
+        self.task.expired = False
+        if upload_stop == YIELD or download_stop == YIELD:
+            self.reactor.serve_again(down)
+            return self.reactor.wait(self.task, down, 0, up, 0)
+        if upload_stop == BLOCKED_READ:
+            down_interest |= READ
+        elif upload_stop == BLOCKED_WRITE:
+            up_interest |= WRITE
+        if download_stop == BLOCKED_READ:
+            up_interest |= READ
+        elif download_stop == BLOCKED_WRITE:
+            down_interest |= WRITE
+        # who found the arena empty is woken by the next tick, not by a socket that is ready all the time
+        if down.starved:
+            down_interest &= HANGUP
+        if up.starved:
+            up_interest = 0
+        self.reactor.wheel.arm(self.task, self.next_deadline(upload_stop, download_stop))
+        self.reactor.wait(self.task, down, down_interest, up, up_interest)
+        self.reactor.wheel.arm(self.task, 0)
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def next_deadline(self, upload_stop: cython.int, download_stop: cython.int) -> uint64_t:
+        """The earliest of: the whole exchange, this try, the wait for body bytes, the wait for a reader; 0 = none."""
+        deadline: uint64_t = self.global_at_ms
+        wait_ms: uint64_t = 0
+        if self.try_at_ms and (deadline == 0 or self.try_at_ms < deadline):
+            deadline = self.try_at_ms
+        if self.tunnel:
+            wait_ms = self.runtime.idle_timeout_ms
+        elif upload_stop == BLOCKED_WRITE or download_stop == BLOCKED_WRITE:
+            wait_ms = self.runtime.write_timeout_ms
+        elif upload_stop == BLOCKED_READ:
+            wait_ms = self.runtime.body_timeout_ms
+        if wait_ms and (deadline == 0 or self.reactor.now_ms + wait_ms < deadline):
+            deadline = self.reactor.now_ms + wait_ms
+        return deadline
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def on_upload_stop(self, stop: cython.int) -> cython.int:
+        """The request body cannot go on: 1 = the stream is done, 0 = the response may still come."""
+        if stop == REPLIED:
+            self.send_reply()
+            return 1
+        if stop == WRITE_FAILED:
+            # the upstream closed while we were sending; it may have answered first (413, 401): read on
+            self.upload.broken_off = True
+            self.upload.ended = True
+            return 0
+        if self.upload.reason:
+            self.fail(self.upload.reason)
+        else:
+            account_failure(self, DOWNSTREAM_GONE)
+            self.drop = True
+        return 1
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def on_download_stop(self, stop: cython.int) -> cython.int:
+        """The response body cannot go on: the client must not take what it has for the whole."""
+        if stop == WRITE_FAILED:
+            account_failure(self, DOWNSTREAM_GONE)
+        elif self.download.reason:
+            account_failure(self, UPSTREAM_PROTOCOL)
+        else:
+            account_failure(self, UPSTREAM_CLOSED)
+        self.drop = True
+        return DONE
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def on_deadline(self, upload_stop: cython.int, download_stop: cython.int) -> cython.int:
+        """Which deadline was it? 1 = the stream is done."""
+        now: uint64_t = self.reactor.now_ms
+        if self.global_at_ms and now >= self.global_at_ms:
+            self.fail(GLOBAL_TIMEOUT)
+        elif self.try_at_ms and now >= self.try_at_ms:
+            self.fail(TRY_TIMEOUT)
+        elif self.tunnel:
+            self.drop = True
+        elif download_stop == BLOCKED_WRITE:
+            account_failure(self, WRITE_TIMEOUT)
+            self.drop = True
+        elif upload_stop == BLOCKED_READ:
+            self.fail(BODY_TIMEOUT)
+        elif upload_stop == BLOCKED_WRITE:
+            self.fail(GLOBAL_TIMEOUT)
+        else:
+            return 0
+        return 1
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def on_upstream_lost(self) -> cython.int:
+        """The upstream closed before any byte of a response. On a connection that had been idle this is the race with its idle
+        timeout: the request is sent once more, if that is harmless (RFC 9110 section 9.2.2); else 502."""
+        if (
+            self.reused
+            and not self.resent
+            and self.up.bytes_read == self.up_read_before
+            and self.upload.body_bytes == 0
+            and self.request.method_id in (M_GET, M_HEAD, M_PUT, M_DELETE, M_OPTIONS, M_TRACE)
+        ):
+            self.resent = True
+            return RETRY
+        self.fail(UPSTREAM_RESET if self.up.broken else UPSTREAM_CLOSED)
+        return DONE

@@ -1,0 +1,291 @@
+"""One direction of a stream: body bytes from the source's codec to the target's, with back-pressure and bounded memory.
+
+A piece is written before the next is read, so a flow never holds more than one read block. pump() works until something stops it and
+never switches greenlets; Stream waits. Small pieces are copied behind the pending output, large ones leave at once and uncopied, and
+where both sides carry the plain payload (known length, tunnel) and no filter looks at it, splice(2) moves it inside the kernel.
+
+    stage: NO_PIECE -> PREFIX -> PAYLOAD -> SUFFIX -> NO_PIECE      prefix and suffix: chunk framing, written by the codec
+"""
+
+import cython
+from cython.cimports.libc.errno import EAGAIN, errno
+from cython.cimports.libc.stdint import int64_t, uint32_t, uint64_t
+from cython.cimports.libc.string import memcpy
+from cython.cimports.mosn_mp.codec.codec import DATA, END, ERROR, NEED_MORE, TRAILERS, Codec
+from cython.cimports.mosn_mp.filter.chain import FilterChain, FilteredStream
+from cython.cimports.mosn_mp.net.connection import BLOCK_LARGE, EOF, RESET, Connection
+from cython.cimports.mosn_mp.net.reactor import READ, WRITE
+from cython.cimports.mosn_mp.net.splice import PipePool, move
+
+# Up to this size a piece is copied: memcpy is cheaper than a system call of its own.
+COPY_BYTES = cython.declare(uint32_t, 8192)
+# What a codec may put around a piece: 16 hex digits and two line ends.
+FRAMING_ROOM = cython.declare(uint32_t, 24)
+# Room for the end of a body with trailers is asked of the head; without: "0\r\n\r\n".
+END_ROOM = cython.declare(uint32_t, 16)
+# Bytes one flow may move before others have their turn.
+SHARE_BYTES = cython.declare(int64_t, 1 << 20)
+# A rest smaller than this is not worth a pipe.
+SPLICE_BYTES = cython.declare(uint64_t, 1 << 15)
+SPLICE_MAX = cython.declare(uint64_t, 1 << 18)
+
+
+@cython.cclass
+class Flow:
+    """The request's or the response's body on its way through."""
+
+    def __cinit__(self, pipes: PipePool, stream: FilteredStream, is_response: cython.bint) -> None:
+        self.pipes = pipes
+        self.stream = stream
+        self.is_response = is_response
+        self.pipe_read = -1
+
+    def __dealloc__(self) -> None:
+        if self.pipe_read >= 0:
+            self.pipes.discard(self.pipe_read, self.pipe_write)
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def start(self, source: Connection, reader: Codec, target: Connection, writer: Codec) -> cython.void:
+        """Begin a body; clear() must have ended the one before."""
+        self.source = source
+        self.reader = reader
+        self.target = target
+        self.writer = writer
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def clear(self) -> cython.void:
+        """Forget everything; bytes in a pipe go with it."""
+        self.source = self.target = None
+        self.reader = self.writer = None
+        self.filters = None
+        self.held = None
+        self.raw = self.has_trailers = self.end_seen = self.ended = self.discard = self.broken_off = False
+        self.stage = NO_PIECE
+        self.reason = 0
+        self.body_bytes = 0
+        if self.pipe_read >= 0:
+            if self.in_pipe:
+                self.pipes.discard(self.pipe_read, self.pipe_write)
+            else:
+                self.pipes.give_back(self.pipe_read, self.pipe_write)
+            self.pipe_read = -1
+            self.in_pipe = 0
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def pump(self) -> cython.int:
+        """Move what can be moved now; the Stop that ended it."""
+        event: cython.int
+        stop: cython.int
+        share: int64_t = SHARE_BYTES
+        while True:
+            if self.stage != NO_PIECE:
+                stop = self._write_piece()
+                if stop:
+                    return stop
+            if self.in_pipe:
+                stop = self._empty_pipe()
+                if stop:
+                    return stop
+            if self.end_seen:
+                return self._write_end()
+            event = self.reader.next_event(cython.address(self.source.input))
+            if event == DATA:
+                share -= self.reader.data_len
+                stop = self._take_piece(self.source.input.base + self.reader.data_at, self.reader.data_len)
+                if stop:
+                    return stop
+            elif event == NEED_MORE:
+                if share <= 0:
+                    return YIELD
+                stop = self._read_more()
+                if stop > 0:
+                    return stop
+                share += stop  # what was spliced counts as well, as a negative number
+            elif event == END:
+                self.end_seen = True
+                if self.filters is not None:
+                    stop = self._filter(b"", True)
+                    if stop:
+                        return stop
+            elif event == TRAILERS:
+                self.has_trailers = True
+            else:
+                self.reason = self.reader.reason if event == ERROR else 0
+                return READ_FAILED
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def _take_piece(self, payload: cython.pointer(cython.const[cython.char]), length: uint32_t) -> cython.int:
+        self.body_bytes += length
+        if self.discard:
+            return READ_FAILED if self.body_bytes > self.max_discard else 0
+        if self.filters is not None:
+            return self._filter(payload[:length], False)
+        self.payload = payload
+        self.length = length
+        self.stage = PREFIX
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def _filter(self, piece: bytes, end: cython.bint) -> cython.int:
+        """Let the filters see *piece*; what they return becomes the piece to write."""
+        if self.is_response:
+            piece = self.filters.run_response_data(self.stream, piece, end)
+        else:
+            piece = self.filters.run_request_data(self.stream, piece, end)
+        if self.stream.replied:
+            return REPLIED
+        if piece:
+            self.held = piece
+            self.payload = self.held
+            self.length = cython.cast(uint32_t, len(piece))
+            self.stage = PREFIX
+            return self._write_piece()
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def _write_piece(self) -> cython.int:
+        """Write the current piece as far as it goes; 0 when it is written."""
+        count: cython.Py_ssize_t
+        target: Connection = self.target
+        if target.broken:
+            return WRITE_FAILED
+        if self.stage == PREFIX:
+            if self.length <= COPY_BYTES:
+                if not target.reserve(self.length + FRAMING_ROOM):
+                    return BLOCKED_WRITE if not target.broken else WRITE_FAILED
+                self.writer.begin_data(self.length, cython.address(target.output))
+                memcpy(target.output.base + target.output.end, self.payload, self.length)
+                target.output.end += self.length
+                self.writer.end_data(cython.address(target.output))
+                target.written()
+                self.stage = NO_PIECE
+                return 0
+            if not target.reserve(FRAMING_ROOM):
+                return BLOCKED_WRITE if not target.broken else WRITE_FAILED
+            self.writer.begin_data(self.length, cython.address(target.output))
+            self.stage = PAYLOAD
+        while self.stage == PAYLOAD:
+            count = target.send_through(self.payload, self.length)
+            if count < 0:
+                return WRITE_FAILED
+            self.payload += count
+            self.length -= cython.cast(uint32_t, count)
+            if self.length == 0:
+                self.stage = SUFFIX
+            elif not target.ready & WRITE:
+                return BLOCKED_WRITE
+        if not target.reserve(FRAMING_ROOM):
+            return BLOCKED_WRITE if not target.broken else WRITE_FAILED
+        self.writer.end_data(cython.address(target.output))
+        target.written()
+        self.stage = NO_PIECE
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def _write_end(self) -> cython.int:
+        room: uint32_t = END_ROOM
+        if not self.ended and not self.discard:
+            if self.target.broken:
+                return WRITE_FAILED
+            if self.has_trailers:
+                room += self.reader.trailers.wire_bound()
+            if not self.target.reserve(room):
+                return BLOCKED_WRITE if not self.target.broken else WRITE_FAILED
+            self.writer.write_end(self.reader.trailers if self.has_trailers else None, cython.address(self.target.output))
+            self.target.written()
+        self.ended = True
+        return ENDED
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def _read_more(self) -> cython.int:
+        """Read once: 0 or less = go on (minus the bytes spliced), else the Stop."""
+        count: cython.int
+        event: cython.int
+        if self.raw and self.reader.splice_length() >= SPLICE_BYTES and self.filters is None and not self.discard:
+            return self._splice()
+        count = self.source.fill(BLOCK_LARGE)
+        if count > 0:
+            return 0
+        if count == EOF:
+            event = self.reader.end_of_input(cython.address(self.source.input))
+            if event == END:
+                self.end_seen = True
+                return 0
+            self.reason = self.reader.reason if event == ERROR else 0
+            return READ_FAILED
+        if count == RESET:
+            return READ_FAILED
+        return BLOCKED_READ
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def _splice(self) -> cython.int:
+        """Move one pipe's worth past the codec; minus the bytes, or the Stop."""
+        count: cython.Py_ssize_t
+        length: uint64_t = self.reader.splice_length()
+        ends: cython.int[2]
+        event: cython.int
+        if length > SPLICE_MAX:
+            length = SPLICE_MAX
+        if not self.source.ready & READ:
+            return BLOCKED_READ
+        if self.pipe_read < 0:
+            if not self.pipes.take(ends):
+                self.raw = False
+                return 0
+            self.pipe_read = ends[0]
+            self.pipe_write = ends[1]
+        count = move(self.source.fd, self.pipe_write, length)
+        if count > 0:
+            self.in_pipe = count
+            self.reader.spliced(count)
+            self.body_bytes += count
+            self.source.bytes_read += count
+            if self.source.read_cell != cython.NULL:
+                self.source.read_cell[0] += count
+            return -cython.cast(cython.int, count)
+        if count < 0:
+            if errno == EAGAIN:
+                self.source.ready &= ~READ
+                return BLOCKED_READ
+            return READ_FAILED
+        event = self.reader.end_of_input(cython.address(self.source.input))
+        if event == END:
+            self.end_seen = True
+            return 0
+        return READ_FAILED
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def _empty_pipe(self) -> cython.int:
+        """Move what the pipe holds to the target; 0 when it is empty, else the Stop."""
+        count: cython.Py_ssize_t
+        target: Connection = self.target
+        if target.output.end > target.output.start:
+            target.flush()
+            if target.output.end > target.output.start:
+                return BLOCKED_WRITE
+        while self.in_pipe:
+            if target.broken:
+                return WRITE_FAILED
+            if not target.ready & WRITE:
+                return BLOCKED_WRITE
+            count = move(self.pipe_read, target.fd, self.in_pipe)
+            if count > 0:
+                self.in_pipe -= count
+                target.bytes_written += count
+                if target.write_cell != cython.NULL:
+                    target.write_cell[0] += count
+            elif count < 0 and errno == EAGAIN:
+                target.ready &= ~WRITE
+            else:
+                return WRITE_FAILED
+        return 0

@@ -1,0 +1,13 @@
+from libc.stdint cimport uint32_t
+from mosn_mp.net.connection cimport Connection
+from mosn_mp.proxy.view cimport StreamView
+
+cdef class LocalReply(StreamView):
+    cdef bint drop                  # end without another byte to the client
+    cdef bint answering             # a local reply is under way: a filter cannot start another
+
+    cdef int fail(self, int reason) except -1
+    cdef int send_reply(self) except -1
+    cdef bint write_reply_body(self) except -1
+    cdef bint make_room(self, Connection connection, uint32_t room) except -1
+    cdef bint must_close(self) noexcept

@@ -1,0 +1,113 @@
+"""How a stream answers by itself: an error by its Reason, a filter's reply, a direct response, a redirect.
+
+Filters see a local reply on its way out as they see any response; what they raise or reply there is not asked for again.
+"""
+
+import cython
+from cython.cimports.libc.stdint import uint32_t
+from cython.cimports.libc.string import memcpy
+from cython.cimports.mosn_mp.buffer.head import M_HEAD
+from cython.cimports.mosn_mp.filter.chain import TERMINATE
+from cython.cimports.mosn_mp.net.connection import Connection
+from cython.cimports.mosn_mp.net.reactor import HANGUP, READ, WRITE
+from cython.cimports.mosn_mp.proxy.account import account_failure
+from cython.cimports.mosn_mp.proxy.view import StreamView
+
+from mosn_mp.errors import REASONS, Reason
+
+# A reply's body is copied in pieces of this size.
+REPLY_PIECE = cython.declare(uint32_t, 8192)
+# What a codec puts around a piece, and at the end of a body.
+FRAMING_ROOM = cython.declare(uint32_t, 48)
+
+TEXTS = cython.declare(list, [REASONS[reason].text for reason in Reason])
+STATUSES = cython.declare(list, [REASONS[reason].status for reason in Reason])
+WRITE_TIMEOUT = cython.declare(cython.int, int(Reason.WRITE_TIMEOUT))
+
+
+@cython.cclass
+class LocalReply(StreamView):
+    """The part of a stream that writes responses of its own."""
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def fail(self, reason: cython.int) -> cython.int:
+        """End the stream for *reason*: by a local reply, or by a reset once the response has begun."""
+        account_failure(self, reason)
+        if self.response_begun or self.answering or not TEXTS[reason]:
+            self.drop = True
+            return 0
+        self.compose_reply(STATUSES[reason], TEXTS[reason])
+        self.response.add_field(b"content-type", 12, b"text/plain", 10)
+        return self.send_reply()
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def send_reply(self) -> cython.int:
+        """Write the response that compose_reply() made."""
+        self.answering = True
+        if self.runtime.filters.has_response and self.runtime.filters.run_response(self) == TERMINATE:
+            self.drop = True
+            return 0
+        if self.route is not None and self.route.has_response_edits:
+            self.route.finish_response(self.response)
+        if not self.make_room(self.down, self.response.wire_bound()):
+            account_failure(self, WRITE_TIMEOUT)
+            self.drop = True
+            return 0
+        has_body: cython.bint = len(self.reply_body) > 0 and self.request.method_id != M_HEAD and self.response.status != 204
+        has_body = has_body and self.response.status != 304
+        self.down_codec.close_after = self.must_close()
+        self.down_codec.write_head(self.response, not has_body, cython.address(self.down.output))
+        self.down.written()
+        self.response_begun = True
+        if has_body and not self.write_reply_body():
+            account_failure(self, WRITE_TIMEOUT)
+            self.drop = True
+            return 0
+        self.down_codec.write_end(None, cython.address(self.down.output))
+        self.down.written()
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def write_reply_body(self) -> cython.bint:
+        done: cython.Py_ssize_t = 0
+        piece: cython.Py_ssize_t
+        total: cython.Py_ssize_t = len(self.reply_body)
+        text: cython.p_char = self.reply_body
+        while done < total:
+            piece = total - done if total - done < REPLY_PIECE else REPLY_PIECE
+            if not self.make_room(self.down, cython.cast(uint32_t, piece) + FRAMING_ROOM):
+                return False
+            self.down_codec.begin_data(piece, cython.address(self.down.output))
+            memcpy(self.down.output.base + self.down.output.end, text + done, piece)
+            self.down.output.end += cython.cast(uint32_t, piece)
+            self.down_codec.end_data(cython.address(self.down.output))
+            self.down.written()
+            done += piece
+        self.record.bytes_sent += total
+        return True
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def make_room(self, connection: Connection, room: uint32_t) -> cython.bint:
+        """Wait until *connection* has *room* bytes for output; False: it broke, or took nothing for the write timeout."""
+        if connection.reserve(room):
+            return True
+        self.task.expired = False
+        self.reactor.arm(self.task, self.runtime.write_timeout_ms)
+        while not connection.reserve(room):
+            if connection.broken or self.task.expired:
+                return False
+            self.reactor.wait(self.task, connection, 0 if connection.starved else WRITE | HANGUP, None, 0)
+        self.reactor.arm(self.task, 0)
+        return True
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def must_close(self) -> cython.bint:
+        """Is this the last response of the connection, whatever the client wants?"""
+        return self.listener.draining or (
+            self.runtime.max_requests != 0 and self.down.requests >= self.runtime.max_requests
+        )

@@ -1,0 +1,35 @@
+from libc.stdint cimport uint16_t, uint32_t, uint64_t
+from mosn_mp.buffer.head cimport Head
+from mosn_mp.filter.chain cimport FilterChain
+from mosn_mp.observe.record cimport Address
+from mosn_mp.route.router cimport Router
+
+# What one listener serves by, compiled from one snapshot; immutable. A stream keeps the one that it began with.
+cdef class ListenerRuntime:
+    cdef readonly str name
+    cdef readonly bytes name_bytes
+    cdef readonly bytes protocol_bytes
+    cdef readonly uint64_t version
+    cdef readonly object protocol       # codec.protocol.Protocol
+    cdef readonly object limits         # what protocol.make_codec takes
+    cdef readonly Router router
+    cdef readonly FilterChain filters
+    cdef readonly tuple access_logs     # of observe.access_log.AccessLog
+    cdef bint has_logs
+    cdef bint is_wildcard               # address is 0.0.0.0 or ::
+    cdef readonly uint32_t head_timeout_ms
+    cdef readonly uint32_t body_timeout_ms
+    cdef readonly uint32_t idle_timeout_ms
+    cdef readonly uint32_t write_timeout_ms
+    cdef readonly uint32_t max_requests     # of a connection; 0 = unlimited
+    cdef readonly uint32_t max_connections  # of the listener over all workers; 0 = unlimited
+    cdef readonly int listener_type
+    cdef Address address                # where it listens
+
+# What changes at a listener while it serves, in this worker.
+cdef class ListenerState:
+    cdef readonly ListenerRuntime runtime   # what new requests begin with
+    cdef uint64_t* counters                 # D_* cells in this worker's row
+    cdef readonly bint draining             # responses say Connection: close
+    cdef readonly object log                # logging.Logger
+    cdef uint64_t* worker                   # W_* cells

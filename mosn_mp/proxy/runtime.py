@@ -1,0 +1,85 @@
+"""What a listener serves by: the compiled form of one snapshot, and the state that changes while it serves."""
+
+import logging
+
+import cython
+from cython.cimports.libc.stdint import uint64_t
+from cython.cimports.libc.string import memcpy
+from cython.cimports.mosn_mp.filter.chain import FilterChain
+from cython.cimports.mosn_mp.net.libc import AF_INET, AF_INET6
+from cython.cimports.mosn_mp.observe.metrics import Metrics
+from cython.cimports.mosn_mp.route.router import Router
+
+import socket
+from mosn_mp.config.model import Listener as ListenerConfig
+
+LISTENER_TYPES = {"": 0, "ingress": 1, "egress": 2}
+
+
+@cython.cclass
+class ListenerRuntime:
+    """One listener as one snapshot describes it. Immutable; a stream keeps the one that it began with."""
+
+    def __init__(
+        self,
+        config: ListenerConfig,
+        version: int,
+        protocol: object,
+        limits: object,
+        router: Router,
+        filters: FilterChain,
+        access_logs: tuple,
+    ) -> None:
+        options = config.proxy.extend_config.Http1
+        self.name = config.name
+        self.name_bytes = config.name.encode()
+        self.version = version
+        self.protocol = protocol
+        self.protocol_bytes = protocol.name.encode()
+        self.limits = limits
+        self.router = router
+        self.filters = filters
+        self.access_logs = access_logs
+        self.has_logs = bool(access_logs)
+        self.head_timeout_ms = milliseconds(options.request_header_timeout)
+        self.body_timeout_ms = milliseconds(options.request_body_timeout)
+        self.idle_timeout_ms = milliseconds(config.connection_idle_timeout)
+        self.write_timeout_ms = milliseconds(config.write_timeout)
+        self.max_requests = options.max_requests_per_connection
+        self.max_connections = config.max_connections
+        self.listener_type = LISTENER_TYPES[config.type]
+        self._set_address(config.address)
+
+    def _set_address(self, text: str) -> None:
+        host, _, port = text.rpartition(":")
+        host = host.strip("[]") or "0.0.0.0"
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        packed: bytes = socket.inet_pton(family, host)
+        self.address.family = AF_INET6 if family == socket.AF_INET6 else AF_INET
+        self.address.port = int(port)
+        memcpy(self.address.addr, cython.cast(cython.p_char, packed), len(packed))
+        self.is_wildcard = not any(packed)
+
+
+def milliseconds(seconds: float) -> int:
+    """*seconds* as the reactor counts them; never 0 for a wait that was asked for."""
+    return max(1, round(seconds * 1000)) if seconds > 0 else 0
+
+
+@cython.cclass
+class ListenerState:
+    """One listener in this worker, across snapshots."""
+
+    def __init__(self, metrics: Metrics, slot: int, base: int, worker_base: int) -> None:
+        row: cython.pointer(uint64_t) = metrics.cells(slot)
+        self.counters = row + cython.cast(uint64_t, base)
+        self.worker = row + cython.cast(uint64_t, worker_base)
+        self.log = logging.getLogger("mosn_mp.proxy")
+
+    def change(self, runtime: ListenerRuntime) -> None:
+        """New requests begin with *runtime*."""
+        self.runtime = runtime
+
+    def drain(self) -> None:
+        """From now on every response is the last one of its connection."""
+        self.draining = True

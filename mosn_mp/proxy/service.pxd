@@ -1,0 +1,22 @@
+from libc.stdint cimport uint32_t, uint64_t
+from mosn_mp.net.connection cimport Connection
+from mosn_mp.net.listener cimport Acceptor
+from mosn_mp.net.reactor cimport Reactor
+from mosn_mp.net.splice cimport PipePool
+from mosn_mp.observe.metrics cimport Metrics
+from mosn_mp.proxy.runtime cimport ListenerRuntime, ListenerState
+from mosn_mp.proxy.stream cimport Stream
+
+cdef class Service(Acceptor):
+    cdef readonly ListenerState listener
+    cdef Reactor reactor
+    cdef Metrics metrics
+    cdef PipePool pipes
+    cdef list streams               # idle ones
+    cdef uint32_t active_cell       # index of the listener's connection_active in a row
+    cdef uint32_t worker_cell       # index of the worker's connections in a row
+    cdef readonly uint32_t open_count
+    cdef uint32_t max_here          # connections in this worker: what its descriptors allow
+    cdef uint32_t max_in_all        # over all workers and listeners; 0 = unlimited
+
+    cdef Stream take_stream(self)

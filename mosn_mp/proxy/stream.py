@@ -1,0 +1,374 @@
+"""A stream: one request from its first byte to its last counter. Stream.run() is the story; read it first.
+
+A Stream runs in a serving greenlet and serves the requests of one downstream connection in turn, until the connection has nothing
+more to say and parks, or ends. The object is pooled: between requests clear_request() lets go of everything. Its parts, each a
+class and a file of its own: what filters see of it (view.py), local replies (reply.py), both sides at work (exchange.py).
+"""
+
+import cython
+from cython.cimports.libc.stdint import int64_t, uint32_t, uint64_t
+from cython.cimports.mosn_mp.buffer.head import F_LENGTH, K_GLOBAL_TIMEOUT, K_TRY_TIMEOUT
+from cython.cimports.mosn_mp.codec.codec import ERROR, HEAD
+from cython.cimports.mosn_mp.filter.chain import CONTINUE, RE_CHOOSE, RE_MATCH, TERMINATE
+from cython.cimports.mosn_mp.net.connection import BLOCK_SMALL, EOF, RESET, S_PARKED, S_SERVING, Connection
+from cython.cimports.mosn_mp.net.pool import HostPool
+from cython.cimports.mosn_mp.net.reactor import READ
+from cython.cimports.mosn_mp.observe.metrics import D_CONNECTION_PARKED, D_TIMEOUT_HEADER, D_TUNNELS_ACTIVE
+from cython.cimports.mosn_mp.proxy.account import (
+    account_begin,
+    account_end,
+    account_refusal,
+    account_upstream,
+    account_upstream_end,
+)
+from cython.cimports.mosn_mp.proxy.exchange import DONE, Exchange
+from cython.cimports.mosn_mp.proxy.flow import BLOCKED_READ, ENDED, YIELD
+from cython.cimports.mosn_mp.route.route import A_CLUSTER, A_DIRECT
+
+from mosn_mp.errors import Reason
+
+# Requests of one connection served before others have their turn (a client that pipelines for ever).
+SHARE_REQUESTS = cython.declare(cython.int, 32)
+# Connect failures are tried on another host, as MOSN does without any retry policy.
+MAX_ATTEMPTS = cython.declare(uint32_t, 3)
+# A request body that nobody wants any more is read up to here to keep the connection; beyond, closing is cheaper.
+MAX_DISCARD = cython.declare(uint64_t, 1 << 18)
+DISCARD_MS = cython.declare(uint64_t, 2000)
+# How long a connection may go on sending after our goodbye (Envoy's delayed close: 1 s).
+LINGER_MS = cython.declare(uint32_t, 1000)
+RE_ENTRIES = cython.declare(cython.int, 10)  # MOSN's bound on phases entered again
+
+NO_ROUTE = cython.declare(cython.int, int(Reason.NO_ROUTE))
+NO_HOST = cython.declare(cython.int, int(Reason.NO_HEALTHY_UPSTREAM))
+CONNECT_FAILED = cython.declare(cython.int, int(Reason.CONNECT_FAILED))
+HEAD_TIMEOUT = cython.declare(cython.int, int(Reason.HEAD_TIMEOUT))
+WRITE_TIMEOUT = cython.declare(cython.int, int(Reason.WRITE_TIMEOUT))
+FILTER_ERROR = cython.declare(cython.int, int(Reason.FILTER_ERROR))
+
+
+@cython.cclass
+class Stream(Exchange):
+    """Serves downstream connections, one request at a time."""
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def serve(self, connection: Connection) -> cython.int:
+        """Serve *connection* until it parks, ends or has had its share of this wake-up."""
+        share: cython.int = SHARE_REQUESTS
+        self.down = connection
+        self.reactor.adopt(self.task)
+        while self.read_head():
+            self.begin()
+            try:
+                self.run()
+            except Exception as error:  # a filter's, or ours: this stream fails, loudly, and nothing else
+                self.listener.log.error("stream failed: %s", error, exc_info=error)
+                self.fail(FILTER_ERROR)
+            if not self.finish():
+                break
+            share -= 1
+            if share == 0:
+                self.park()
+                self.reactor.serve_again(connection)
+                break
+        self.clear_request()
+        self.down = None
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def read_head(self) -> cython.bint:
+        """Wait for the next request head; False: the connection parked or ended."""
+        count: cython.int
+        event: cython.int
+        down: Connection = self.down
+        self.clear_request()
+        self.runtime = self.listener.runtime
+        self.down_codec.begin_message()
+        self.task.expired = False
+        while True:
+            if down.input.end > down.input.start:
+                if self.record.start_at == 0:
+                    self.record.start_at = self.reactor.now_us
+                event = self.down_codec.next_event(cython.address(down.input))
+                if event == HEAD:
+                    self.request.own(down.input.base)
+                    return True
+                if event == ERROR:
+                    self.begin()
+                    account_refusal(self, self.down_codec.reason)
+                    self.fail(self.down_codec.reason)
+                    return self.finish()
+            count = down.fill(BLOCK_SMALL)
+            if count > 0:
+                continue
+            if count == EOF or count == RESET:
+                down.close()
+                return False
+            if down.input.end == down.input.start:
+                self.park()
+                return False
+            if self.task.expired:
+                self.begin()
+                self.counters[D_TIMEOUT_HEADER] += 1
+                self.fail(HEAD_TIMEOUT)
+                return self.finish()
+            if self.task.deadline_ms == 0:
+                self.reactor.arm(self.task, self.runtime.head_timeout_ms)
+            self.reactor.wait(self.task, down, 0 if down.starved else READ, None, 0)
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def begin(self) -> cython.int:
+        self.reactor.arm(self.task, 0)
+        self.task.expired = False
+        self.down.requests += 1
+        account_begin(self)
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def run(self) -> cython.int:
+        """The story of a request: filters, route, filters, host, filters, upstream, request up and response down."""
+        if self.runtime.filters.has_request and not self.pass_filters(self.runtime.filters.run_request(self)):
+            return 0
+        if not self.find_route():
+            return 0
+        if self.route.action != A_CLUSTER:
+            return self.answer_by_route()
+        self.set_timeouts()
+        while self.choose_host():
+            if not self.connect():
+                if self.pool.failure == CONNECT_FAILED and self.attempts < MAX_ATTEMPTS and self.cluster.hosts.count > 1:
+                    continue
+                return self.fail(self.pool.failure)
+            if not self.send_head():
+                return self.fail(WRITE_TIMEOUT)
+            if self.exchange() == DONE:
+                return 0
+            self.release_upstream()
+        return self.fail(NO_HOST)
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def pass_filters(self, verdict: cython.int) -> cython.bint:
+        """Does the request go on? If not, the answer that the filters want is on its way."""
+        if verdict == CONTINUE:
+            return True
+        if verdict == TERMINATE:
+            self.drop = True
+        else:
+            self.send_reply()
+        return False
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def find_route(self) -> cython.bint:
+        verdict: cython.int
+        tries: cython.int
+        for tries in range(RE_ENTRIES):
+            self.route = self.runtime.router.match(self.request)
+            if self.route is None:
+                self.fail(NO_ROUTE)
+                return False
+            if not self.runtime.filters.has_route:
+                return True
+            verdict = self.runtime.filters.run_route(self)
+            if verdict != RE_MATCH:
+                return self.pass_filters(verdict)
+        self.fail(NO_ROUTE)
+        return False
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def answer_by_route(self) -> cython.int:
+        """A direct response or a redirect."""
+        self.compose_reply(self.route.status, self.route.body if self.route.action == A_DIRECT else b"")
+        if self.route.action == A_DIRECT:
+            if self.reply_body:
+                self.response.add_field(b"content-type", 12, b"text/plain", 10)
+        else:
+            self.response.add(b"location", self.route.location(self.request))
+        return self.send_reply()
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def set_timeouts(self) -> cython.void:
+        """Route, then the request's own x-mosn-*-timeout (milliseconds); a try as long as the whole is no limit (MOSN 5.2)."""
+        self.global_timeout_ms = self.route.timeout_ms
+        self.try_timeout_ms = self.route.per_try_timeout_ms
+        if self.request.known_at[K_GLOBAL_TIMEOUT] >= 0:
+            self.global_timeout_ms = header_number(self, self.request.known_at[K_GLOBAL_TIMEOUT], self.global_timeout_ms)
+        if self.request.known_at[K_TRY_TIMEOUT] >= 0:
+            self.try_timeout_ms = header_number(self, self.request.known_at[K_TRY_TIMEOUT], self.try_timeout_ms)
+        if self.global_timeout_ms > 0 and self.try_timeout_ms >= self.global_timeout_ms:
+            self.try_timeout_ms = 0
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def choose_host(self) -> cython.bint:
+        verdict: cython.int
+        tries: cython.int
+        self.cluster = self.route.cluster
+        for tries in range(RE_ENTRIES):
+            self.chosen = self.cluster.pick(self.request, self.chosen)
+            if self.chosen is None:
+                self.fail(NO_HOST)
+                return False
+            if not self.runtime.filters.has_host:
+                break
+            verdict = self.runtime.filters.run_host(self)
+            if verdict != RE_CHOOSE:
+                if not self.pass_filters(verdict):
+                    return False
+                break
+        if self.attempts == 0 and self.route.has_request_edits:
+            self.route.finish_request(self.request)
+        self.pool = cython.cast(HostPool, self.chosen.pool)
+        return True
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def connect(self) -> cython.bint:
+        """A connection to the chosen host: an idle one, or a new one (always for a request that met a dead idle one)."""
+        self.attempts += 1
+        self.up = None if self.resent else self.pool.take()
+        self.reused = self.up is not None
+        if not self.reused:
+            self.up = self.pool.dial(self.task, self.global_at_ms)
+            if self.up is None:
+                return False
+        self.up.requests += 1
+        account_upstream(self)
+        return True
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def release_upstream(self) -> cython.void:
+        """The attempt is over: the connection goes back to its pool, or is closed when it cannot carry another request."""
+        up: Connection = self.up
+        if up is None:
+            return
+        account_upstream_end(self)
+        self.up = None
+        if self.tunnel:
+            self.counters[D_TUNNELS_ACTIVE] -= 1
+        if self.reusable:
+            self.pool.give_back(up)
+        elif self.tunnel and not self.drop:
+            up.close_when_flushed()
+        else:
+            up.close()
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def finish(self) -> cython.bint:
+        """Let go of the upstream, account, and part from the client or not: True = the connection may carry another request."""
+        down: Connection = self.down
+        complete: cython.bint
+        self.release_upstream()
+        account_end(self)
+        if self.drop or down.broken:
+            down.abort()
+            return False
+        if self.tunnel:
+            down.close_when_flushed()
+            return False
+        complete = self.request_complete()
+        if not complete and self.down_codec.reason == 0:
+            complete = self.drain_request()
+        if complete and self.down_codec.keep_alive and not self.must_close():
+            return True
+        if complete and down.input.end == down.input.start and not down.ready & READ:
+            down.close_when_flushed()
+        else:
+            down.linger(LINGER_MS)
+        return False
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def request_complete(self) -> cython.bint:
+        """Has the request been read to its end?"""
+        return self.down_codec.reason == 0 and (self.request.framing == 0 or (self.upload.ended and not self.upload.broken_off))
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def drain_request(self) -> cython.bint:
+        """Throw away the rest of a body that nobody wants, within limits; True: the connection is at the next request."""
+        stop: cython.int
+        down: Connection = self.down
+        if self.request.framing == F_LENGTH and self.request.content_length > cython.cast(int64_t, MAX_DISCARD):
+            return False
+        self.upload.clear()
+        self.upload.discard = True
+        self.upload.max_discard = MAX_DISCARD
+        self.upload.start(down, self.down_codec, None, None)
+        down.flush()
+        self.task.expired = False
+        self.reactor.arm(self.task, DISCARD_MS)
+        while down.fd >= 0 and not self.task.expired:
+            stop = self.upload.pump()
+            if stop == ENDED:
+                self.reactor.arm(self.task, 0)
+                return True
+            if stop == YIELD:
+                self.reactor.serve_again(down)
+                self.reactor.wait(self.task, down, 0, None, 0)
+            elif stop == BLOCKED_READ:
+                self.reactor.wait(self.task, down, 0 if down.starved else READ, None, 0)
+            else:
+                break
+        self.reactor.arm(self.task, 0)
+        return False
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def park(self) -> cython.void:
+        """Between requests: the connection keeps neither greenlet nor (once it is empty) buffer, only its idle deadline."""
+        down: Connection = self.down
+        if self.listener.draining and down.input.end == down.input.start:
+            down.close_when_flushed()
+            return
+        down.state = S_PARKED
+        if down.input.end == down.input.start:
+            down.drop_input()
+        self.counters[D_CONNECTION_PARKED] += 1
+        self.reactor.arm(down, self.runtime.idle_timeout_ms)
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def clear_request(self) -> cython.void:
+        """Forget the request that ended."""
+        self.request.clear()
+        self.response.clear()
+        self.upload.clear()
+        self.download.clear()
+        self.clear_filters()
+        self.record.clear()
+        self.runtime = None
+        self.route = None
+        self.cluster = None
+        self.chosen = None
+        self.pool = None
+        self.reply_body = None
+        self.attempts = 0
+        self.global_at_ms = self.try_at_ms = 0
+        self.response_begun = self.drop = self.answering = self.tunnel = False
+        self.reused = self.resent = self.reusable = self.awaiting_head = False
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def header_number(stream: Stream, index: cython.int, otherwise: int64_t) -> int64_t:
+    """A field's value as milliseconds; *otherwise* when it is not a plain number below 2**31."""
+    at: cython.p_char = stream.request.at(stream.request.fields[index].value_at)
+    length: uint32_t = stream.request.fields[index].value_len
+    value: int64_t = 0
+    i: uint32_t
+    if length == 0 or length > 9:
+        return otherwise
+    for i in range(length):
+        if not 48 <= at[i] <= 57:
+            return otherwise
+        value = value * 10 + at[i] - 48
+    return value
