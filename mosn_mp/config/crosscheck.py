@@ -3,12 +3,13 @@
 What is "" was reported as wrong or missing when it was decoded and is passed over here.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import cast
 
 from mosn_mp.config.address import parse_address
-from mosn_mp.config.model import Cluster, Config, Listener, Proxy, StreamFilter
-from mosn_mp.config.problems import Findings, Path, nearest, path_text, show
-from mosn_mp.config.routes import check_router
+from mosn_mp.config.model import Cluster, Config, Listener, Proxy, Router, StreamFilter
+from mosn_mp.config.problems import Findings, Path, nearest, parse_path, path_text, show
+from mosn_mp.config.routes import check_router, each_regex
 from mosn_mp.config.stream_filters import KIND, decode_entry
 from mosn_mp.config.unserved import (
     UNSERVED_BALANCERS,
@@ -16,6 +17,7 @@ from mosn_mp.config.unserved import (
     UNSERVED_STREAM_FILTERS,
     not_in_this_version,
 )
+from mosn_mp.errors import ConfigError
 from mosn_mp.plugin import Catalogue
 
 
@@ -28,10 +30,12 @@ def cross_check(config: Config, catalogue: Catalogue, findings: Findings) -> Non
         _check_cluster(cluster, (*manager, index), catalogue, findings)
     for index, server in enumerate(config.servers):
         path: Path = ("servers", index)
+        _check_log_path(server.default_log_path, (*path, "default_log_path"), findings)
         _check_unique(((r.router_config_name, (*path, "routers", i)) for i, r in enumerate(server.routers)), "router", findings)
         _check_unique(((one.name, (*path, "listeners", i)) for i, one in enumerate(server.listeners)), "listener", findings)
         for i, router in enumerate(server.routers):
             check_router(router, (*path, "routers", i), [cluster.name for cluster in clusters], findings)
+            _compile_router(router, (*path, "routers", i), catalogue, findings)
         routers = [router.router_config_name for router in server.routers]
         for i, listener in enumerate(server.listeners):
             _check_listener(listener, (*path, "listeners", i), routers, catalogue, findings)
@@ -87,13 +91,41 @@ def _check_name(name: str, kind: str, path: Path, catalogue: Catalogue, unserved
     findings.error(path, problem, value=name, suggestion=near)
 
 
+def _compile_router(router: Router, path: Path, catalogue: Catalogue, findings: Findings) -> None:
+    """Have *router* compiled by the code that will serve it: it alone knows which expressions it can run."""
+    for pattern, at in each_regex(router, path):
+        _ask(catalogue, "regex", at, findings, pattern)
+    if not findings.has_error_within(path):
+        _ask(catalogue, "router", path, findings, router, path_text(path))
+
+
+def _ask(catalogue: Catalogue, check: str, path: Path, findings: Findings, *arguments: object) -> None:
+    """Run the catalogue's *check*; what it refuses is an error at the path that it names, or else at *path*."""
+    try:
+        cast(Callable[..., object], catalogue.resolve("check", check))(*arguments)
+    except ConfigError as e:
+        findings.error(parse_path(e.path) or path, e.problem)
+    except ValueError as e:
+        findings.error(path, f"{show(arguments[0])}: {e}", value=arguments[0])
+
+
 def _check_listener(listener: Listener, path: Path, routers: list[str], catalogue: Catalogue, findings: Findings) -> None:
     for c, chain in enumerate(listener.filter_chains):
         for f, entry in enumerate(chain.filters):
             _check_proxy(entry.config, (*path, "filter_chains", c, "filters", f, "config"), routers, catalogue, findings)
+    for index, log in enumerate(listener.access_logs):
+        at = (*path, "access_logs", index)
+        _check_log_path(log.log_path, (*at, "log_path"), findings)
+        if not findings.has_error_within(at):
+            _ask(catalogue, "access_log", at, findings, log.log_path, log.log_format, path_text(at), log.python_path)
     for index, stream_filter in enumerate(listener.stream_filters):
         if stream_filter.type:
             _check_stream_filter(stream_filter, (*path, "stream_filters", index), catalogue, findings)
+
+
+def _check_log_path(log_path: str, path: Path, findings: Findings) -> None:
+    if log_path.startswith("syslog"):
+        findings.error(path, not_in_this_version("logging to syslog"), value=log_path)
 
 
 def _check_proxy(proxy: Proxy, path: Path, routers: list[str], catalogue: Catalogue, findings: Findings) -> None:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec import NODEFAULT, Meta, Struct
 
-from mosn_mp.config.problems import Findings, Path, nearest, show
+from mosn_mp.config.problems import Findings, Path, nearest, parse_path, show
 from mosn_mp.config.units import parse_duration, parse_size
 from mosn_mp.config.unserved import UNSERVED_KEYS, asks_for_nothing, not_in_this_version
 from mosn_mp.errors import ConfigError
@@ -99,7 +99,7 @@ class Decoder:
         try:
             return cls(**made)
         except ConfigError as e:  # a plug-in's Config may check itself, with paths that start at itself
-            self._findings.error((*path, e.path) if e.path else path, e.problem)
+            self._findings.error((*path, *parse_path(e.path)), e.problem)
         except (TypeError, ValueError) as e:
             self._findings.error(path, str(e))
         return _construct_unchecked(cls, made)
@@ -216,8 +216,7 @@ class Decoder:
             return msgspec.convert(value, wanted)
         except msgspec.ValidationError as e:
             problem, _, inner = str(e).partition(" - at `$")
-            where = inner.rstrip("`").lstrip(".")
-            self._findings.error((*path, where) if where else path, f"{problem[:1].lower()}{problem[1:]}", value=value)
+            self._findings.error((*path, *parse_path(inner)), f"{problem[:1].lower()}{problem[1:]}", value=value)
             return _empty(wanted)
 
     def _mismatch(self, expected: str, value: object, path: Path, wanted: Any) -> Any:

@@ -55,7 +55,7 @@ def _fill_server(server: Server, base: str, config_directory: str) -> Server:
 
 
 def _log_path(path: str, base: str) -> str:
-    return path if path in NO_FILE else os.path.join(base, path)
+    return path if path in NO_FILE or path.startswith("syslog") else os.path.join(base, path)
 
 
 def _fill_listener(listener: Listener, base: str, config_directory: str) -> Listener:
@@ -63,15 +63,16 @@ def _fill_listener(listener: Listener, base: str, config_directory: str) -> List
     return replace(
         listener,
         name=name,
-        access_logs=tuple(_fill_access_log(log, name, base) for log in listener.access_logs),
+        access_logs=tuple(_fill_access_log(log, name, base, config_directory) for log in listener.access_logs),
         filter_chains=tuple(map(_fill_chain, listener.filter_chains)),
         stream_filters=tuple(_fill_stream_filter(entry, config_directory) for entry in listener.stream_filters),
     )
 
 
-def _fill_access_log(log: AccessLog, listener: str, base: str) -> AccessLog:
+def _fill_access_log(log: AccessLog, listener: str, base: str, config_directory: str) -> AccessLog:
     default = f"logs/{listener.replace('/', '_')}_access.log"
-    return replace(log, log_path=_log_path(log.log_path or default, base))
+    path = _log_path(log.log_path or default, base)
+    return replace(log, log_path=path, python_path=_directories(log.python_path, config_directory))
 
 
 def _fill_chain(chain: FilterChain) -> FilterChain:
@@ -84,8 +85,11 @@ def _fill_proxy(entry: NetworkFilter) -> NetworkFilter:
 
 
 def _fill_stream_filter(entry: StreamFilter, config_directory: str) -> StreamFilter:
-    directories = (os.path.normpath(os.path.join(config_directory, path)) for path in entry.python_path)
-    return replace(entry, python_path=tuple(directories))
+    return replace(entry, python_path=_directories(entry.python_path, config_directory))
+
+
+def _directories(python_path: tuple[str, ...], config_directory: str) -> tuple[str, ...]:
+    return tuple(os.path.normpath(os.path.join(config_directory, path)) for path in python_path)
 
 
 def _fill_router(router: Router) -> Router:

@@ -20,6 +20,7 @@ SignedSeconds = Annotated[float, Meta(extra={"unit": "duration"})]
 Bytes = Annotated[int, Meta(ge=0, extra={"unit": "size"})]
 Count = Annotated[int, Meta(ge=0)]
 Name = Annotated[str, Meta(min_length=1)]
+PythonPath = Annotated[tuple[Name, ...], Meta(extra={"one_or_many": True})]  # directories, absolute after load()
 
 DEFAULT_ROUTE_TIMEOUT_S = 60.0  # MOSN's types.GlobalTimeout
 DEFAULT_REQUESTS_PER_CONNECTION = 1024  # MOSN's cluster default
@@ -182,7 +183,7 @@ class StreamFilter(Frozen, frozen=True, kw_only=True):
 
     type: Name
     config: dict[str, Any] = {}
-    python_path: Annotated[tuple[Name, ...], Meta(extra={"one_or_many": True})] = ()  # absolute after load()
+    python_path: PythonPath = ()
 
 
 class AccessLog(Frozen, frozen=True, kw_only=True):
@@ -190,6 +191,7 @@ class AccessLog(Frozen, frozen=True, kw_only=True):
 
     log_path: str = ""  # filled in by load(): <base>/logs/<listener>_access.log
     log_format: str = ""  # "" = MOSN's default format
+    python_path: PythonPath = ()  # where `%package.module:function%` is looked for
 
 
 class Listener(Frozen, frozen=True, kw_only=True):

@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ from mosn_mp.errors import ConfigError
 
 Path = tuple[str | int, ...]  # ("servers", 0, "listeners", 1, "address")
 
+_STEP = re.compile(r"([^.`\[\]]+)|\[([0-9]+)\]")
 _LONGEST_VALUE = 80  # an error text shows the value, not the file
 
 
@@ -71,14 +73,16 @@ class Findings:
     def __init__(self) -> None:
         self.errors: list[Finding] = []
         self.warnings: list[Finding] = []
+        self._around: set[Path] = set()  # the paths of all errors and of everything around them
 
     def error(self, path: Path, problem: str, *, value: object = None, suggestion: str = "", at_key: bool = False) -> None:
         """Add an error about the value at *path*, or, with *at_key*, about the key that is its last step."""
+        self._around.update(path[:end] for end in range(len(path) + 1))
         self.errors.append(Finding(path, at_key, show(value) if value is not None else "", problem, suggestion))
 
     def has_error_within(self, path: Path) -> bool:
         """True if the value at *path*, or something in it, is wrong."""
-        return any(finding.path[: len(path)] == path for finding in self.errors)
+        return path in self._around
 
     def warning(self, path: Path, problem: str) -> None:
         """Add a warning: served as written, but hardly what was meant."""
@@ -91,6 +95,11 @@ def path_text(path: Path) -> str:
     for step in path:
         text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
     return text
+
+
+def parse_path(text: str) -> Path:
+    """The Path that path_text() wrote as *text*; what follows the path proper (`...match: more`) is left out."""
+    return tuple(int(step[1]) if step[1] else step[0] for step in _STEP.findall(text.partition(":")[0]))
 
 
 def show(value: object) -> str:

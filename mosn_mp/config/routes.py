@@ -1,12 +1,11 @@
 """Checks of one router configuration: domains, matches, actions, header edits, and routes that can never be reached."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterator
 
 from mosn_mp.config.model import (
     DirectResponse,
     HeaderEdits,
-    HeaderMatch,
     Match,
     Redirect,
     Route,
@@ -15,6 +14,7 @@ from mosn_mp.config.model import (
     VirtualHost,
 )
 from mosn_mp.config.problems import Findings, Path, nearest, path_text, show
+from mosn_mp.config.shadows import Shadows
 from mosn_mp.config.unserved import not_in_this_version
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 section 5.6.2
@@ -63,7 +63,7 @@ def _check_domains(host: VirtualHost, path: Path, first: dict[str, Path], findin
             continue
         if _DOMAIN.fullmatch(domain) is None:
             problem = (
-                f"{show(domain)} is not a domain; expected 'www.example.com', '*.example.com' or '*', each with ':port' or not"
+                f"{show(domain)} is not a domain; expected 'www.example.com', '*.example.com' or '*', with or without ':port'"
             )
             findings.error(at, problem, value=domain)
         elif key in first:
@@ -96,22 +96,20 @@ def _check_match(match: Match, path: Path, findings: Findings) -> None:
         text = getattr(match, key)
         if text and text != "*" and not text.startswith("/"):
             findings.warning((*path, key), f"{show(text)} does not start with '/': no path does, so this never matches")
-    _check_regex(match.regex, (*path, "regex"), findings)
     for index, header in enumerate(match.headers):
-        _check_header_match(header, (*path, "headers", index), findings)
+        _check_header_name(header.name, (*path, "headers", index, "name"), findings)
 
 
-def _check_header_match(header: HeaderMatch, path: Path, findings: Findings) -> None:
-    _check_header_name(header.name, (*path, "name"), findings)
-    if header.regex:
-        _check_regex(header.value, (*path, "value"), findings)
-
-
-def _check_regex(pattern: str, path: Path, findings: Findings) -> None:
-    try:
-        re.compile(pattern)
-    except (re.error, RecursionError, OverflowError) as e:
-        findings.error(path, f"{show(pattern)} is not a regular expression: {e}", value=pattern)
+def each_regex(router: Router, path: Path) -> Iterator[tuple[str, Path]]:
+    """Every regular expression in *router*, with its path."""
+    for h, host in enumerate(router.virtual_hosts):
+        for r, route in enumerate(host.routers):
+            at = (*path, "virtual_hosts", h, "routers", r, "match")
+            if route.match.regex:
+                yield route.match.regex, (*at, "regex")
+            for index, header in enumerate(route.match.headers):
+                if header.regex:
+                    yield header.value, (*at, "headers", index, "value")
 
 
 def _check_action(action: RouteAction, path: Path, clusters: list[str], findings: Findings) -> None:
@@ -180,29 +178,12 @@ def _check_value(value: str, path: Path, findings: Findings) -> None:
 
 
 def _warn_of_shadows(host: VirtualHost, path: Path, findings: Findings) -> None:
-    for later in range(1, len(host.routers)):
-        for earlier in range(later):
-            if _covers(host.routers[earlier].match, host.routers[later].match):
-                problem = f"never reached: routers[{earlier}] takes every request that this route matches"
-                findings.warning((*path, "routers", later, "match"), problem)
-                break
-
-
-def _covers(earlier: Match, later: Match) -> bool:
-    """True if *earlier* surely matches whatever *later* matches."""
-    if not _is_subset(earlier.headers, later.headers):
-        return False
-    if earlier.prefix:
-        if earlier.prefix == "/" or later.prefix.startswith(earlier.prefix):
-            return True
-        # a path is compared without regard to case, a prefix with it
-        return earlier.prefix.lower() == earlier.prefix.upper() and later.path.startswith(earlier.prefix)
-    if earlier.path:
-        return earlier.path.lower() == later.path.lower()
-    if earlier.regex:
-        return earlier.regex in (".*", "/", "^/", "^/.*", "/.*") or earlier.regex == later.regex
-    return bool(earlier.headers)
-
-
-def _is_subset(some: Iterable[HeaderMatch], others: tuple[HeaderMatch, ...]) -> bool:
-    return all(header in others for header in some)
+    shadows = Shadows()
+    for index, route in enumerate(host.routers):
+        at = (*path, "routers", index, "match")
+        if findings.has_error_within(at):
+            continue
+        hiding = shadows.first_hiding(route.match)
+        if hiding is not None:
+            findings.warning(at, f"never reached: routers[{hiding}] takes every request that this route matches")
+        shadows.add(index, route.match)

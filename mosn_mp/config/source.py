@@ -5,6 +5,8 @@ twice in one object is an error in both: the silent last-one-wins of most reader
 """
 
 import json
+import re
+from bisect import bisect_right
 from pathlib import Path as File
 from typing import Any
 
@@ -47,6 +49,7 @@ class _JsonSource(Source):
     def __init__(self, file: str, text: str) -> None:
         self._text = text
         self._positions: JsonPositions | None = None
+        self._line_starts: list[int] = []
         self._is_refused = False
         try:
             value = json.loads(text, object_pairs_hook=self._make_object, parse_constant=self._refuse_constant)
@@ -59,7 +62,7 @@ class _JsonSource(Source):
             positions = self._scan()
             found = [(at, path, _TWICE) for path, at in positions.duplicates]
             found += [(at, path, "this is not a number in JSON") for path, at in positions.not_json]
-            raise ConfigErrors(tuple(_problem(file, path, _place_of(text, at), text_) for at, path, text_ in sorted(found)))
+            raise ConfigErrors(tuple(_problem(file, path, self._place_of(at), text_) for at, path, text_ in sorted(found)))
 
     def _make_object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         made = dict(pairs)
@@ -72,15 +75,20 @@ class _JsonSource(Source):
     def _scan(self) -> JsonPositions:
         if self._positions is None:
             self._positions = JsonPositions(self._text)
+            self._line_starts = [0, *(newline.end() for newline in re.finditer("\n", self._text))]
         return self._positions
+
+    def _place_of(self, offset: int) -> Place:
+        line = bisect_right(self._line_starts, offset)
+        return Place(line, offset - self._line_starts[line - 1] + 1)
 
     def place(self, path: Path, at_key: bool) -> Place:
         positions = self._scan()
         if at_key and path in positions.keys:
-            return _place_of(self._text, positions.keys[path])
+            return self._place_of(positions.keys[path])
         while path and path not in positions.values:
             path = path[:-1]
-        return _place_of(self._text, positions.values[path])
+        return self._place_of(positions.values[path])
 
 
 class _YamlSource(Source):
@@ -103,7 +111,7 @@ class _YamlSource(Source):
         super().__init__(file, None)
         self.value = self._read(root, ()) if root is not None else None
         if self._problems:
-            raise ConfigErrors(tuple(self._problems))
+            raise ConfigErrors(tuple(sorted(self._problems, key=lambda problem: (problem.line, problem.column))))
 
     def _read(self, node: yaml.Node, path: Path) -> object:
         self._values[path] = _place_of_node(node)
@@ -158,10 +166,6 @@ def _first_lower(text: str) -> str:
     return text[:1].lower() + text[1:]
 
 
-def _place_of(text: str, offset: int) -> Place:
-    return Place(text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset))
-
-
 def _place_of_node(node: yaml.Node) -> Place:
     return Place(node.start_mark.line + 1, node.start_mark.column + 1)
 
@@ -184,7 +188,8 @@ def read_source(file: str) -> Source:
         text = raw.decode("utf-8-sig")  # editors on Windows leave a byte order mark
     except UnicodeDecodeError as e:
         before = raw[: e.start].decode("utf-8", "replace")
-        raise _syntax_error(file, _place_of(before, len(before)), "not UTF-8 text") from e
+        place = Place(before.count("\n") + 1, len(before) - before.rfind("\n"))
+        raise _syntax_error(file, place, "not UTF-8 text") from e
     if File(file).suffix.lower() in (".yaml", ".yml"):
         return _YamlSource(file, text)
     return _JsonSource(file, text)

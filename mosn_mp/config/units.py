@@ -42,7 +42,7 @@ def parse_duration(text: str) -> float:
 
 def format_duration(seconds: float) -> str:
     """The Go duration for *seconds*, exact to the nanosecond: `1m30s`, `300ms`, `0s`."""
-    left = round(abs(seconds) * 1_000_000_000)
+    left = round(abs(Fraction(seconds)) * 1_000_000_000)
     parts = []
     for unit in ("h", "m", "s", "ms", "us", "ns"):
         count, left = divmod(left, _NANOSECONDS[unit])
