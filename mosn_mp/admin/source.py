@@ -1,0 +1,44 @@
+"""What the admin API asks of the process that serves it: the controller implements this, the API knows nothing else."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+Number = int | float
+Stats = Mapping[str, Mapping[str, Mapping[str, Number]]]
+
+
+class AdminSource(Protocol):
+    """The running program as the admin API sees it. Methods answer at once, from what the controller knows."""
+
+    def version(self) -> str:
+        """The version that is shown."""
+
+    def pid(self) -> int:
+        """The process id of the master."""
+
+    def state(self) -> int:
+        """MOSN's stage number of the whole program (mosn-reference section 2)."""
+
+    def config(self) -> dict[str, Any]:
+        """The running configuration as a tree of JSON values under MOSN's keys; the API changes nothing in it."""
+
+    def stats(self) -> Stats:
+        """All metrics: type (`downstream`), then labels joined by dots (`listener.front`), then key, then the sum."""
+
+    def prometheus(self) -> bytes:
+        """All metrics in Prometheus' text format 0.0.4."""
+
+    def log_levels(self) -> Mapping[str, str]:
+        """The level of each process log by its path."""
+
+    def set_log_level(self, log_path: str, level: str) -> bool:
+        """Log from *level* on into *log_path* ("" = the default log) in all processes; False = no such log."""
+
+    def set_log_enabled(self, log_path: str, enabled: bool) -> bool:
+        """Switch the process or access log *log_path* on or off in all processes; False = no such log."""
+
+    def features(self) -> Mapping[str, bool]:
+        """The feature gates and whether they are on."""
+
+    def env(self, name: str) -> str | None:
+        """The environment variable *name*, None = not set."""
