@@ -12,7 +12,7 @@ from mosn_mp.ipc.channel import Channel, ChannelClosedError, Delivery, close_fds
 from mosn_mp.ipc.conversation import converse
 from mosn_mp.ipc.frames import Adopt, Failed, Quit, ReopenLogs, Served, State
 from mosn_mp.ipc.memfd import read_sealed
-from mosn_mp.ipc.processlog import ProcessLog
+from mosn_mp.observe.log_files import LogFiles
 
 log = logging.getLogger("mosn_mp.controller")
 
@@ -26,7 +26,7 @@ class ControllerProcess:
         self._config = config
         self._config_path = config_path
         self._log_level = log_level
-        self._log = ProcessLog("controller", "stderr", "WARN")
+        self._logs = LogFiles("controller")
         self._ended = Event()
         self._stage = 0
 
@@ -61,7 +61,7 @@ class ControllerProcess:
             case State(stage=stage):
                 self._stage = stage
             case ReopenLogs():
-                self._log.reopen()
+                self._logs.reopen()
             case Quit():
                 self._ended.set()
             case _:
@@ -70,4 +70,4 @@ class ControllerProcess:
     def _serve(self, delivery: Delivery) -> None:
         assert self._config is not None
         plan = make_plan(self._config, self._config_path, self._log_level)
-        self._log.open(plan.log_path, plan.log_level)
+        self._logs.open(plan.log_path, plan.log_level)

@@ -8,7 +8,6 @@ LOADING --Loaded--> ROLLOUT --all committed--> RUNNING --SIGTERM--> DRAINING --w
 Source: MOSN's keeper and stage manager (mosn-reference section 2) for signals and stages; gunicorn's arbiter for the loop.
 """
 
-import contextlib
 import enum
 import logging
 import os
@@ -19,6 +18,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from mosn_mp.errors import ConfigError
 from mosn_mp.ipc.channel import Channel, Delivery, close_fds
 from mosn_mp.ipc.frames import (
     AdminUp,
@@ -40,7 +40,6 @@ from mosn_mp.ipc.frames import (
 )
 from mosn_mp.ipc.memfd import read_sealed, seal_bytes
 from mosn_mp.ipc.plan import Plan, decode_plan
-from mosn_mp.ipc.processlog import ProcessLog, is_file
 from mosn_mp.master.control import ControlSocket, control_path
 from mosn_mp.master.crew import Crew, Worker, WorkerState
 from mosn_mp.master.deployment import Deployment, Snapshot
@@ -50,6 +49,7 @@ from mosn_mp.master.pidfile import AlreadyRunningError, PidFile
 from mosn_mp.master.shared import SharedMemory
 from mosn_mp.master.sockets import BindError, ListeningSockets
 from mosn_mp.master.status import MasterView, make_report
+from mosn_mp.observe.log_files import STREAMS, LogFiles
 from mosn_mp.worker.boot import PlaneFactory, WorkerOrder
 
 log = logging.getLogger("mosn_mp.master")
@@ -85,7 +85,9 @@ class Master:
         self.stage = Stage.INITING
         self.started_at = time.monotonic()
         self.admin_address = ""
-        self.log = ProcessLog("master", "stderr", "WARN")
+        self._logs = LogFiles("master")
+        self._logs.open("stderr", "WARN")
+        self._log_path = "stderr"
         self.loop = Loop(log)
         self.crew = Crew(self.loop, self._make_order, self._on_worker_frame, self._on_worker_death)
         arguments = [config_path, *([f"--log-level={log_level}"] if log_level else [])]
@@ -130,17 +132,24 @@ class Master:
             return
         try:
             self._pid_file = PidFile(plan.pid_path)
-            self.log.open(plan.log_path, plan.log_level)
+            self._open_log(plan)
             self.sockets.open(plan.listeners, plan.workers)
             self.shared = SharedMemory(plan)
             tables_fd = seal_bytes("mosn_mp-tables", self.shared.place(plan))
             self._control = ControlSocket(self.loop, control_path(plan.pid_path), self._answer)
-        except (AlreadyRunningError, BindError) as e:
+        except (AlreadyRunningError, BindError, ConfigError) as e:
             self._fail_start([str(e)])
         except OSError as e:
             self._fail_start([f"{e.filename or self.config_path}: {e.strerror or e}"])
         else:
             self._begin_start(Snapshot(1, snapshot_fd, tables_fd, plan))
+
+    def _open_log(self, plan: Plan) -> None:
+        """Log where the config says from now on; until here it was stderr."""
+        logs = LogFiles("master")
+        logs.open(plan.log_path, plan.log_level)
+        self._logs.close()
+        self._logs, self._log_path = logs, plan.log_path
 
     def _begin_start(self, snapshot: Snapshot) -> None:
         self.stage = Stage.STARTING
@@ -160,7 +169,7 @@ class Master:
         """Say why on stderr (and in the log, if that is elsewhere), and leave with exit status 1."""
         for problem in problems:
             sys.stderr.write(f"{problem}\n")
-            if is_file(self.log.path):
+            if self._log_path not in STREAMS:
                 log.error("start failed: %s", problem)
         self._status = 1
         self._quit()
@@ -180,8 +189,7 @@ class Master:
             if frame.problem:
                 log.error("admin: %s", frame.problem)
         elif isinstance(frame, SetLogLevel):
-            with contextlib.suppress(ValueError):  # the controller has checked it
-                self.log.set_level(frame.path, frame.level)
+            self._logs.set_level(frame.path, frame.level)
             self.crew.broadcast(frame)
 
     def _on_controller_death(self, how: str) -> None:
@@ -209,7 +217,10 @@ class Master:
 
     def _make_order(self, slot: int, channel: Channel) -> WorkerOrder:
         assert self.shared is not None and self._make_plane is not None
-        return WorkerOrder(slot, channel, self.log, self.plan.graceful_timeout_s, self._make_plane, self.shared)
+        level = self._logs.levels()[self._log_path]  # which the admin API may have changed
+        return WorkerOrder(
+            slot, channel, self._logs, self._log_path, level, self.plan.graceful_timeout_s, self._make_plane, self.shared
+        )
 
     def _deploy(
         self, snapshot: Snapshot, workers: list[Worker], on_commit: Callable[[], None], on_abort: Callable[[str], None]
@@ -295,10 +306,7 @@ class Master:
                 self.keeper.reaped(pid, status)
 
     def _reopen_logs(self) -> None:
-        try:
-            self.log.reopen()
-        except OSError as e:
-            log.error("SIGUSR1: the log goes on in the old file: %s", e)
+        self._logs.reopen()
         self.crew.broadcast(ReopenLogs())
         self.keeper.send(ReopenLogs())
         log.info("SIGUSR1: logs reopened")

@@ -1,6 +1,6 @@
 """From fork() to a running worker: give back what is the master's, build gevent's hub, run.
 
-After fork nothing of the master is left but the channel, the log, the shared memory and read-only pages: its descriptors are
+After fork nothing of the master is left but the channel, the shared memory and read-only pages: its descriptors are
 closed (another worker's channel held open here would hide the master's death from that worker), its signal handlers are gone.
 """
 
@@ -17,7 +17,7 @@ from mosn_mp.buffer.arena import Arena
 from mosn_mp.buffer.segment import Segment
 from mosn_mp.cluster.state import State
 from mosn_mp.ipc.channel import Channel
-from mosn_mp.ipc.processlog import ProcessLog
+from mosn_mp.observe.log_files import LogFiles
 from mosn_mp.observe.metrics import Metrics
 from mosn_mp.worker.plane import Plane
 from mosn_mp.worker.process import WorkerProcess, ignore_signal
@@ -49,7 +49,9 @@ class WorkerOrder(NamedTuple):
 
     slot: int
     channel: Channel
-    log: ProcessLog
+    logs: LogFiles  # the master's: the worker opens its own
+    log_path: str
+    log_level: str
     graceful_timeout_s: float
     make_plane: PlaneFactory
     shared: Shared
@@ -69,9 +71,11 @@ def run_worker(order: WorkerOrder) -> NoReturn:
 
 
 def _serve(order: WorkerOrder) -> int:
+    logs = LogFiles(f"worker {order.slot}")
+    logs.open(order.log_path, order.log_level)
     arena = Arena(order.shared.arena_segment, order.slot)
     plane = order.make_plane(order.slot, arena, order.shared)
-    process = WorkerProcess(order.channel, plane, order.log, order.graceful_timeout_s)
+    process = WorkerProcess(order.channel, plane, logs, order.graceful_timeout_s)
     process.every(TRIM_EVERY_S, arena.trim)
     status = process.wait_end()
     arena.flush_magazines()
@@ -84,9 +88,9 @@ def _leave_master(order: WorkerOrder) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     for number in MASTERS_SIGNALS:
         signal.signal(number, ignore_signal)
-    close_all_but((0, 1, 2, order.channel.fileno(), *order.log.fds(), *order.shared.fds()))
+    order.logs.close()
+    close_all_but((0, 1, 2, order.channel.fileno(), *order.shared.fds()))
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    order.log.rename(f"worker {order.slot}")
     random.seed()  # the parent's generator state is the same in every worker
     gc.unfreeze()
     gc.freeze()

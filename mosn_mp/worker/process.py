@@ -38,9 +38,9 @@ from mosn_mp.ipc.frames import (
     Withdraw,
 )
 from mosn_mp.ipc.memfd import read_sealed
-from mosn_mp.ipc.processlog import ProcessLog
 from mosn_mp.ipc.tables import decode_tables
 from mosn_mp.observe.directory import Directory
+from mosn_mp.observe.log_files import LogFiles
 from mosn_mp.worker.plane import Plane, SocketKey
 
 PULSE_EVERY_S = 1.0
@@ -50,10 +50,10 @@ DRAIN_POLL_S = 0.02
 class WorkerProcess:
     """The process around one data plane, until wait_end()."""
 
-    def __init__(self, channel: Channel, plane: Plane, log: ProcessLog, graceful_timeout_s: float) -> None:
+    def __init__(self, channel: Channel, plane: Plane, logs: LogFiles, graceful_timeout_s: float) -> None:
         self._channel = channel
         self._plane = plane
-        self._process_log = log
+        self._logs = logs
         self._log = logging.getLogger("mosn_mp.worker")
         self._graceful_timeout_s = graceful_timeout_s
         self._sockets: dict[SocketKey, int] = {}
@@ -160,12 +160,12 @@ class WorkerProcess:
             self._prepared = None
 
     def _reopen_logs(self, _: Delivery) -> None:
-        self._process_log.reopen()
+        self._logs.reopen()
         self._plane.reopen_logs()
 
     def _set_log_level(self, delivery: Delivery) -> None:
         assert isinstance(delivery.frame, SetLogLevel)
-        self._process_log.set_level(delivery.frame.path, delivery.frame.level)
+        self._logs.set_level(delivery.frame.path, delivery.frame.level)
 
     def _take_drain(self, delivery: Delivery) -> None:
         assert isinstance(delivery.frame, Drain)

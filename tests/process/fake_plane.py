@@ -19,7 +19,7 @@ HOLD_BLOCKS = 3  # arena blocks that a worker holds all its life, for the master
 
 
 class FakePlane:
-    """Answers every connection with its pid: `/slow` after a second, `/die` never.
+    """Answers every connection with its pid: `/slow` after a second, `/slower` after three, `/die` never.
 
     FAKE_REFUSE_SLOT, FAKE_HANG_SLOT and FAKE_DIE_SLOT in the environment make prepare() fail in that slot; FAKE_BAD_FILE while
     that file exists.
@@ -82,7 +82,7 @@ class FakePlane:
             if head.startswith(b"GET /die"):
                 os._exit(7)
             if head.startswith(b"GET /slow"):
-                gevent.sleep(1)
+                gevent.sleep(3 if head.startswith(b"GET /slower") else 1)
             body = b"%d" % os.getpid()
             sock.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
         finally:

@@ -1,0 +1,184 @@
+"""Starts the real program in a directory of its own on free ports; every wait has a deadline."""
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+HERE = Path(__file__).parent
+DEADLINE_S = 10.0
+
+
+def wait_until(condition: Callable[[], Any], what: str, deadline_s: float = DEADLINE_S) -> Any:
+    """The first true value of *condition*; AssertionError naming *what* after the deadline."""
+    until = time.monotonic() + deadline_s
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < until, f"not within {deadline_s} s: {what}"
+        time.sleep(0.01)
+
+
+def free_port() -> int:
+    """A port that nobody listens on just now."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+def is_alive(pid: int) -> bool:
+    """Whether *pid* runs (a zombie does not)."""
+    try:
+        return (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+class Program:
+    """One configuration and the master that serves it."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.port = free_port()
+        self.path = directory / "mosn.json"
+        self.log = directory / "logs" / "mosn.log"
+        self.environment: dict[str, str] = {}
+        self.master: subprocess.Popen[str] | None = None
+        self.config: dict[str, Any] = {
+            "servers": [
+                {
+                    "processor": 2,
+                    "graceful_timeout": "5s",
+                    "arena_size": "16MB",
+                    "listeners": [self.listener("front", self.port)],
+                    "routers": [
+                        {
+                            "router_config_name": "r",
+                            "virtual_hosts": [
+                                {
+                                    "name": "v",
+                                    "domains": ["*"],
+                                    "routers": [{"match": {"prefix": "/"}, "direct_response": {"status": 200, "body": "hi"}}],
+                                }
+                            ],
+                        }
+                    ],
+                }
+            ]
+        }
+        self.write()
+
+    @staticmethod
+    def listener(name: str, port: int) -> dict[str, Any]:
+        """A listener of the configuration."""
+        proxy = {"type": "proxy", "config": {"downstream_protocol": "Http1", "router_config_name": "r"}}
+        return {"name": name, "address": f"127.0.0.1:{port}", "bind_port": True, "filter_chains": [{"filters": [proxy]}]}
+
+    @property
+    def server(self) -> dict[str, Any]:
+        """The one entry of servers."""
+        server: dict[str, Any] = self.config["servers"][0]
+        return server
+
+    def write(self) -> None:
+        """Write the configuration to its file."""
+        self.path.write_text(json.dumps(self.config))
+
+    def spawn(self) -> subprocess.Popen[str]:
+        """Start a master with the stand-in data plane, without waiting for anything."""
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONFAULTHANDLER": "1", **self.environment}
+        command = [sys.executable, str(HERE / "fake_start.py"), str(self.path)]
+        return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def start(self) -> None:
+        """Start the master and wait until it serves."""
+        self.master = self.spawn()
+        self.wait_serving()
+
+    def wait_serving(self) -> None:
+        """Wait for an answer of the listener."""
+        wait_until(self.is_serving, "the first answer")
+
+    def is_serving(self) -> bool:
+        """Whether the listener answers."""
+        if self.master is not None and self.master.poll() is not None:
+            raise AssertionError(f"the master ended: {self.master.communicate()[1]}")
+        try:
+            return self.get() > 0
+        except OSError:
+            return False
+
+    def get(self, path: str = "/", timeout_s: float = DEADLINE_S) -> int:
+        """The pid of the worker that answered."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout_s)
+        try:
+            connection.request("GET", path)
+            return int(connection.getresponse().read())
+        finally:
+            connection.close()
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run the command `mosn_mp` with *arguments* and `-c` this configuration."""
+        command = [sys.executable, "-m", "mosn_mp", *arguments, "-c", str(self.path)]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=False)
+
+    def status(self) -> dict[str, Any]:
+        """The answer of `mosn_mp status --json`."""
+        done = self.run("status", "--json")
+        assert done.returncode == 0, done.stderr
+        report: dict[str, Any] = json.loads(done.stdout)
+        return report
+
+    def pids(self, role: str) -> list[int]:
+        """The processes of *role*."""
+        return [process["pid"] for process in self.status()["processes"] if process["role"] == role]
+
+    def log_text(self) -> str:
+        """The log so far."""
+        return self.log.read_text() if self.log.exists() else ""
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send *number* to the master."""
+        assert self.master is not None
+        self.master.send_signal(number)
+
+    def wait_exit(self, deadline_s: float = DEADLINE_S) -> int:
+        """The exit status of the master."""
+        assert self.master is not None
+        self.master.communicate(timeout=deadline_s)
+        return self.master.returncode
+
+    def family(self) -> list[int]:
+        """Every living process that was started for this configuration."""
+        found = []
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit():
+                try:
+                    words = (entry / "cmdline").read_bytes().split(b"\0")
+                except OSError:
+                    continue
+                if str(self.path).encode() in words and is_alive(int(entry.name)):
+                    found.append(int(entry.name))
+        return found
+
+    def end(self) -> None:
+        """Leave nothing behind."""
+        if self.master is not None and self.master.poll() is None:
+            self.master.send_signal(signal.SIGINT)
+            try:
+                self.master.communicate(timeout=DEADLINE_S)
+            except subprocess.TimeoutExpired:
+                self.master.kill()
+                self.master.communicate()
+        for pid in self.family():
+            os.kill(pid, signal.SIGKILL)

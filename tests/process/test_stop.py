@@ -1,0 +1,122 @@
+"""How the program ends."""
+
+import signal
+import socket
+import threading
+import time
+
+import pytest
+
+from tests.process.program import Program, wait_until
+
+
+def in_background(program: Program, path: str) -> tuple[threading.Thread, list[object]]:
+    """A request under way and the list that its outcome will be in."""
+    outcome: list[object] = []
+
+    def ask() -> None:
+        try:
+            outcome.append(program.get(path))
+        except (OSError, ValueError) as e:
+            outcome.append(e)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    wait_until(lambda: sum(p["active"] for p in program.status()["processes"]), "a request in flight")
+    return thread, outcome
+
+
+def test_sigterm_finishes_what_is_in_flight(running: Program) -> None:
+    thread, outcome = in_background(running, "/slow")
+    running.signal(signal.SIGTERM)
+    assert running.wait_exit() == 0
+    thread.join()
+    assert isinstance(outcome[0], int)
+    assert not running.family()
+
+
+def test_sigterm_takes_no_new_connections(running: Program) -> None:
+    thread, _ = in_background(running, "/slow")
+    running.signal(signal.SIGTERM)
+    wait_until(lambda: "no new connections" in running.log_text(), "the drain")
+    wait_until(lambda: not _connects(running.port), "a refused connection")
+    assert running.wait_exit() == 0
+    thread.join()
+
+
+def test_sigterm_waits_no_longer_than_graceful_timeout(program: Program) -> None:
+    program.server["graceful_timeout"] = "300ms"
+    program.write()
+    program.start()
+    with socket.create_connection(("127.0.0.1", program.port)):
+        wait_until(lambda: sum(p["active"] for p in program.status()["processes"]), "a connection in flight")
+        begun = time.monotonic()
+        program.signal(signal.SIGTERM)
+        assert program.wait_exit() == 0
+        assert time.monotonic() - begun < 3
+    assert "drain deadline reached with 1 connections active" in program.log_text()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGQUIT])
+def test_sigint_and_sigquit_wait_for_nothing(running: Program, number: signal.Signals) -> None:
+    thread, outcome = in_background(running, "/slower")
+    begun = time.monotonic()
+    running.signal(number)
+    assert running.wait_exit() == 0
+    assert time.monotonic() - begun < 0.9
+    thread.join()
+    assert isinstance(outcome[0], (OSError, ValueError))
+
+
+def test_a_second_sigterm_ends_the_patience(running: Program) -> None:
+    with socket.create_connection(("127.0.0.1", running.port)):
+        wait_until(lambda: sum(p["active"] for p in running.status()["processes"]), "a connection in flight")
+        running.signal(signal.SIGTERM)
+        wait_until(lambda: "no new connections" in running.log_text(), "the drain")
+        running.signal(signal.SIGTERM)
+        assert running.wait_exit(3) == 0
+
+
+def test_the_stop_command_waits_for_the_end(running: Program) -> None:
+    done = running.run("stop")
+    assert done.returncode == 0, done.stderr
+    assert running.wait_exit() == 0
+    assert "SIGINT: stopping now" in running.log_text()
+    assert not running.family()
+    assert not list((running.directory / "logs").glob("mosn.pid*"))
+
+
+def test_the_stop_command_can_be_graceful(running: Program) -> None:
+    done = running.run("stop", "--graceful")
+    assert done.returncode == 0, done.stderr
+    assert running.wait_exit() == 0
+    assert "SIGTERM: no new connections" in running.log_text()
+
+
+def test_stopping_what_does_not_run_says_so(program: Program) -> None:
+    done = program.run("stop")
+    assert done.returncode == 1
+    assert "not running" in done.stderr
+
+
+def test_the_stop_command_needs_no_sound_config(running: Program) -> None:
+    running.server["nonsense"] = True
+    running.write()
+    assert running.run("stop").returncode == 0
+
+
+def test_a_worker_that_gets_sigterm_itself_drains_and_is_replaced(running: Program) -> None:
+    import os
+
+    first = running.pids("worker")[0]
+    os.kill(first, signal.SIGTERM)
+    wait_until(lambda: first not in running.pids("worker") and len(running.pids("worker")) == 2, "the replacement")
+    assert running.get() > 0
+
+
+def _connects(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
