@@ -130,7 +130,7 @@ class Http1Options(Frozen, frozen=True, kw_only=True):
 
     max_header_size: Annotated[int, Meta(ge=256, extra={"unit": "size"})] = 61440  # Envoy's 60 KiB; beyond: 431
     max_header_count: Annotated[int, Meta(ge=1)] = 100  # Envoy's; beyond: 431
-    max_uri_size: Annotated[int, Meta(ge=64, extra={"unit": "size"})] = 16384  # beyond: 414
+    max_uri_size: Annotated[int, Meta(ge=64, extra={"unit": "size"})] = 8192  # nginx's; beyond: 414
     max_request_body_size: Bytes = 0  # 0 = unlimited; beyond: 413
     request_header_timeout: Deadline = 10.0  # first byte to complete head; then 408
     request_body_timeout: Deadline = 60.0  # between two pieces of a body; then 408
