@@ -121,7 +121,7 @@ class Decoder:
                 if not asks_for_nothing(given, unserved[key]):
                     self._findings.error((*path, key), not_in_this_version(unserved[key].feature), value=given, at_key=True)
                 continue
-            near = nearest(key, (*served, *unserved))
+            near = nearest(key, (*served, *unserved)) or _one_level_down(cls, key)
             problem = "unknown key" if near or not served else f"unknown key; there are {', '.join(sorted(served))}"
             self._findings.error((*path, key), problem, value=given, suggestion=near, at_key=True)
 
@@ -272,6 +272,15 @@ def _default_of(field: msgspec.structs.FieldInfo) -> Callable[[], object]:
     if field.default_factory is not NODEFAULT:
         return typing.cast(Callable[[], object], field.default_factory)
     return lambda: field.default
+
+
+def _one_level_down(cls: type[Struct], key: str) -> str:
+    """`inner.key`, if the value of the field `inner` of *cls* is where *key* belongs, or ""."""
+    for field in _fields(cls):
+        inner = _plan(field.type).base
+        if isinstance(inner, type) and issubclass(inner, Struct) and key in {f.key for f in _fields(inner)}:
+            return f"{field.key}.{key}"
+    return ""
 
 
 def _is_homogeneous(plan: _Plan) -> bool:

@@ -36,7 +36,9 @@ class Problem(Struct, frozen=True, kw_only=True):
 
     def __str__(self) -> str:
         where = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
-        return ": ".join(part for part in (where, self.path, self.text) if part)
+        line = ": ".join(part for part in (where, self.path, self.text) if part)
+        # one line whatever stands in the file, and nothing that a terminal would act on
+        return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
 
     @property
     def text(self) -> str:

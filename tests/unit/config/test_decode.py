@@ -5,6 +5,7 @@ import pytest
 from msgspec import Meta, Struct
 
 from mosn_mp.config.decode import Decoder
+from mosn_mp.config.load import Report
 from mosn_mp.config.model import Bytes, Seconds
 from mosn_mp.config.problems import Findings, path_text
 from mosn_mp.errors import ConfigError
@@ -98,6 +99,18 @@ def test_what_is_wrong_is_named_with_its_value(broken: Broken, path: str, value:
 )
 def test_a_key_that_asks_for_nothing_more_than_this_version_does_is_no_error(broken: Broken, path: str, value: object) -> None:
     assert broken(path, value) == []
+
+
+def test_a_key_that_belongs_one_level_down_says_so(broken: Broken) -> None:
+    assert broken(HTTP1, {"max_header_size": 8192}) == [
+        f"{HTTP1}.max_header_size: unknown key; did you mean 'Http1.max_header_size'?"
+    ]
+
+
+def test_an_error_is_one_line_whatever_the_file_says(report_of: Callable[[object], Report]) -> None:
+    (unknown,) = report_of({"a\n\x1b[31m": 1}).errors
+    assert str(unknown).partition("c.json")[2].startswith(r":2:2: a\n\x1b[31m: unknown key")
+    assert unknown.path == "a\n\x1b[31m"
 
 
 def test_one_cause_gives_one_error(broken: Broken) -> None:
