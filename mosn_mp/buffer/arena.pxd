@@ -52,3 +52,5 @@ cdef class Arena:
     cdef uint32_t refill(self, BlockClass* blocks) noexcept
     cdef void give_back(self, BlockClass* blocks, uint32_t number) noexcept
     cdef uint32_t release_idle(self, BlockClass* blocks, uint32_t limit) noexcept
+    cdef bint claim_aged(self, BlockClass* blocks, uint32_t index) noexcept
+    cdef uint32_t release_run(self, BlockClass* blocks, uint32_t first, uint32_t number) noexcept

@@ -130,7 +130,10 @@ class Arena:
             free(self.classes[c].refs)
             free(self.classes[c].magazine)
 
-    def take(self, size: uint32_t):
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def take(self, size: uint32_t) -> cython.p_char:
+        """The smallest free block that holds *size* bytes, with one reference; NULL if there is none."""
         blocks: cython.pointer(BlockClass) = cython.address(self.classes[0])
         if size > 4096:
             blocks = cython.address(self.classes[1])
@@ -153,19 +156,27 @@ class Arena:
             blocks.recent_peak = blocks.in_use
         return blocks.start + (cython.cast(cython.size_t, index) << blocks.shift)
 
-    def take_slowly(self, blocks):
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def take_slowly(self, blocks: cython.pointer(BlockClass)) -> cython.p_char:
         """A block of the next larger class that has one, after *blocks* was found used up; NULL if none has."""
         blocks.exhausted += 1
         if blocks == cython.address(self.classes[CLASSES - 1]):
             return cython.NULL
         return self.take((cython.cast(uint32_t, 1) << blocks.shift) + 1)
 
-    def hold(self, at):
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def hold(self, at: cython.pointer(cython.const[cython.char])) -> cython.void:
+        """One more reference on the block that *at* points into."""
         blocks: cython.pointer(BlockClass) = self.class_of(at)
         if blocks != cython.NULL:
             blocks.refs[(at - blocks.start) >> blocks.shift] += 1
 
-    def drop(self, at):
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def drop(self, at: cython.pointer(cython.const[cython.char])) -> cython.void:
+        """One reference less; the last one puts the block into the magazine."""
         blocks: cython.pointer(BlockClass) = self.class_of(at)
         if blocks == cython.NULL:
             return
@@ -184,16 +195,24 @@ class Arena:
         blocks.magazine[blocks.held] = index
         blocks.held += 1
 
-    def refs(self, at):
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def refs(self, at: cython.pointer(cython.const[cython.char])) -> cython.int:
+        """References held on the block that *at* points into."""
         blocks: cython.pointer(BlockClass) = self.class_of(at)
         return 0 if blocks == cython.NULL else blocks.refs[(at - blocks.start) >> blocks.shift]
 
-    def size_of(self, at):
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def size_of(self, at: cython.pointer(cython.const[cython.char])) -> uint32_t:
+        """Capacity of the block that *at* points into; 0 for none."""
         blocks: cython.pointer(BlockClass) = self.class_of(at)
         return 0 if blocks == cython.NULL else cython.cast(uint32_t, 1) << blocks.shift
 
-    def class_of(self, at):
-        """The class whose blocks *at* points into; NULL for an address below all blocks (NULL above all)."""
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def class_of(self, at: cython.pointer(cython.const[cython.char])) -> cython.pointer(BlockClass):
+        """The class whose blocks *at* points into; NULL for an address below all blocks, as NULL is."""
         # 16 KiB blocks first: they serve nearly every request.
         if at >= self.classes[1].start:
             if at >= self.classes[2].start:
@@ -203,7 +222,9 @@ class Arena:
             return cython.address(self.classes[0])
         return cython.NULL
 
-    def back(self, blocks, index):
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def back(self, blocks: cython.pointer(BlockClass), index: uint32_t) -> cython.bint:
         """Whether the pages of an owned block exist, now that it is used again.
 
         A write to a page that the tmpfs cannot give is SIGBUS; fallocate says ENOSPC instead, and costs one call on first use.
@@ -216,7 +237,9 @@ class Arena:
         publish_byte(blocks.touched + index, TOUCHED)
         return True
 
-    def refill(self, blocks):
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def refill(self, blocks: cython.pointer(BlockClass)) -> uint32_t:
         """Claim up to a batch of free blocks into the empty magazine; the lowest comes out first. Returns how many."""
         taken: uint32_t[64]
         found: uint32_t = 0
@@ -242,7 +265,9 @@ class Arena:
         blocks.held = found
         return found
 
-    def give_back(self, blocks, number):
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def give_back(self, blocks: cython.pointer(BlockClass), number: uint32_t) -> cython.void:
         """Free the *number* blocks of the magazine that were unused longest."""
         i: uint32_t
         for i in range(number):
@@ -253,35 +278,62 @@ class Arena:
         blocks.held -= number
         memmove(blocks.magazine, blocks.magazine + number, blocks.held * cython.sizeof(uint32_t))
 
-    def release_idle(self, blocks, limit):
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def release_idle(self, blocks: cython.pointer(BlockClass), limit: uint32_t) -> uint32_t:
         """Give the pages of at most *limit* blocks that stayed free since the last look back to the kernel, highest first.
 
-        The block is claimed like any other while its pages go, so no one else can take it, and reclaim() frees it if this process
-        is killed just then; the touched byte then says TOUCHED for missing pages, which costs one needless call later.
+        A block is claimed like any other while its pages go, so no one else can take it, and reclaim() frees it if this process
+        is killed just then; its touched byte then says AGED for missing pages, which costs one needless call later.
         """
         released: uint32_t = 0
+        run: uint32_t = 0
         examined: uint32_t = min(blocks.count, EXAMINED)
-        while examined > 0 and released < limit:
+        while examined > 0 and released + run < limit:
             examined -= 1
             if blocks.trim_at == 0:
+                released += self.release_run(blocks, 0, run)
+                run = 0
                 blocks.trim_at = blocks.count
             blocks.trim_at -= 1
-            index: uint32_t = blocks.trim_at
-            mark: uint8_t = load_byte(blocks.touched + index)
-            if mark == UNTOUCHED or load_byte(blocks.owners + index) != 0:
-                continue
-            if mark == TOUCHED:
-                claim_byte(blocks.touched + index, TOUCHED, AGED)
-                continue
-            if not claim_byte(blocks.owners + index, 0, self.owner):
-                continue
-            at: cython.p_char = blocks.start + (cython.cast(cython.size_t, index) << blocks.shift)
-            aged: cython.bint = load_byte(blocks.touched + index) == AGED
-            if aged and release_pages(at, cython.cast(uint64_t, 1) << blocks.shift) == 0:
+            if self.claim_aged(blocks, blocks.trim_at):
+                run += 1
+            elif run:
+                released += self.release_run(blocks, blocks.trim_at + 1, run)
+                run = 0
+        return released + self.release_run(blocks, blocks.trim_at, run)
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def claim_aged(self, blocks: cython.pointer(BlockClass), index: uint32_t) -> cython.bint:
+        """Whether the block was free for two looks, and is claimed now; on the first look a free touched one is marked AGED."""
+        mark: uint8_t = load_byte(blocks.touched + index)
+        if mark == UNTOUCHED or load_byte(blocks.owners + index) != 0:
+            return False
+        if mark == TOUCHED:
+            claim_byte(blocks.touched + index, TOUCHED, AGED)
+            return False
+        if not claim_byte(blocks.owners + index, 0, self.owner):
+            return False
+        if load_byte(blocks.touched + index) == AGED:
+            return True
+        publish_byte(blocks.owners + index, 0)  # someone used it, or trimmed it, between the looks
+        return False
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def release_run(self, blocks: cython.pointer(BlockClass), first: uint32_t, number: uint32_t) -> uint32_t:
+        """Give the pages of *number* claimed neighbours back in one call, then free the blocks. Returns how many lost theirs."""
+        if number == 0:
+            return 0
+        at: cython.p_char = blocks.start + (cython.cast(cython.size_t, first) << blocks.shift)
+        gone: cython.bint = release_pages(at, cython.cast(uint64_t, number) << blocks.shift) == 0
+        index: uint32_t
+        for index in range(first, first + number):
+            if gone:
                 publish_byte(blocks.touched + index, UNTOUCHED)
-                released += 1
             publish_byte(blocks.owners + index, 0)
-        return released
+        return number if gone else 0
 
     def trim(self, limit: cython.int = 64) -> int:
         """Return what recent traffic did not need: surplus magazine blocks, then the pages of at most *limit* idle free blocks.
