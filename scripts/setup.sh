@@ -74,8 +74,10 @@ make_venv() {
 }
 
 pip_install() {
-    "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check "$@" ||
-        fail "pip could not install what mosn_mp needs: its message is above."
+    local log=$ROOT/build/pip.log
+    "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check "$@" >"$log" 2>&1 && return
+    cat "$log" >&2
+    fail "pip could not install what mosn_mp needs: its message is above."
 }
 
 # set_up [EXTRA...]: .venv with mosn_mp (editable) and the named extras of pyproject.toml, hot modules compiled.

@@ -4,9 +4,11 @@ A .pxd without such a .py only declares C names for others. `pip install .` come
 script (`python scripts/build_hooks/hot_modules.py [-f] [module ...]`) it compiles in place what changed since the last time.
 """
 
+import contextlib
 import fcntl
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from Cython.Build import cythonize
@@ -65,18 +67,32 @@ def translate(modules: list[Extension], force: bool) -> list[Extension]:
     return translated
 
 
+@contextlib.contextmanager
+def turn_to_build() -> Iterator[None]:
+    """One build at a time: two would write the same files under build/."""
+    (ROOT / "build").mkdir(exist_ok=True)
+    with open(ROOT / "build/lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 class BuildHot(build_ext):
     """build_ext that turns the hot modules into C before it compiles them."""
 
     def finalize_options(self) -> None:
         os.chdir(ROOT)
         wanted = {module.name for module in self.distribution.ext_modules or []}
-        self.distribution.ext_modules = [*translate(extensions(wanted), bool(self.force))]
+        with turn_to_build():
+            self.distribution.ext_modules = [*translate(extensions(wanted), bool(self.force))]
         super().finalize_options()
         if self.editable_mode:  # share the objects of build_in_place: what is up to date is only copied
             self.build_lib, self.build_temp = IN_PLACE_LIB, IN_PLACE_TEMP
         if not self.parallel:
             self.parallel = os.cpu_count() or 1
+
+    def run(self) -> None:
+        with turn_to_build():
+            super().run()
 
 
 class SourcesWithHooks(sdist):
@@ -92,9 +108,7 @@ def build_in_place(names: list[str], force: bool) -> None:
     from setuptools import Distribution
 
     os.chdir(ROOT)
-    (ROOT / "build").mkdir(exist_ok=True)
-    with open(ROOT / "build/lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with turn_to_build():
         modules = translate(extensions(set(names) or None), force)
         command = build_ext(Distribution({"name": "mosn_mp", "ext_modules": modules}))
         command.inplace = True
