@@ -62,6 +62,8 @@ cdef class Head:
     cdef bint keep_alive        # the sender allows another message on this connection
     cdef bint expect_continue
     cdef bint upgrade           # Connection: upgrade and an Upgrade field
+    cdef uint32_t line_at       # HTTP/1: the start line, for the writer
+    cdef uint32_t line_len      # HTTP/1: bytes of the start line with CR LF if it may be written as it came; else 0
 
     cdef void clear(self) noexcept
     cdef void bind(self, char* base) noexcept

@@ -36,7 +36,7 @@ MAX_FIELDS = cython.declare(cython.int, 1024)  # default; codecs refuse far smal
 FIRST_OVERLAY = cython.declare(uint32_t, 512)
 KEPT_OVERLAY = cython.declare(uint32_t, 4096)  # an overlay that grew past this is given back by clear()
 MAX_OVERLAY = cython.declare(uint32_t, 65536)  # edits of one head; bounds what a filter that adds in a loop can take
-LINE_BOUND = cython.declare(uint32_t, 160)  # request or status line without its texts, and the framing lines that a codec adds
+LINE_BOUND = cython.declare(uint32_t, 200)  # request or status line without its texts, and the framing lines that a codec adds
 
 
 @cython.cclass
@@ -77,6 +77,7 @@ class Head:
         self.count = 0
         self.overlay_len = 0
         memset(self.known_at, 0xFF, cython.sizeof(self.known_at))
+        self.line_at = self.line_len = 0
         self.method.at = self.path.at = self.authority.at = self.scheme.at = self.reason.at = 0
         self.method.len = self.path.len = self.authority.len = self.scheme.len = self.reason.len = 0
         self.status = self.version = 0

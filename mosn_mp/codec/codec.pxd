@@ -1,4 +1,4 @@
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from mosn_mp.buffer.buf cimport Buf
 from mosn_mp.buffer.head cimport Head
 
@@ -12,6 +12,7 @@ cdef enum Event:
     GOAWAY = 6      # the other side takes no new streams
     RESET = 7       # the other side gave up stream_id
     ERROR = 8       # the wire rules were broken: codec.reason, codec.detail; the connection is lost
+    HEARTBEAT_REPLY = 9     # the other side answered our heartbeat of stream_id
 
 cdef enum Role:
     SERVER = 0      # parses requests, writes responses
@@ -19,17 +20,24 @@ cdef enum Role:
 
 cdef enum:
     WRITTEN = 0
-    NO_ROOM = 1     # out has too little room; nothing was written
+    NO_ROOM = 1         # out has too little room; nothing was written
+    UNSUPPORTED = 2     # the protocol has no such message; nothing was written
 
 cdef class Codec:
     cdef Head head
     cdef Head trailers
-    cdef uint64_t stream_id
+    cdef uint64_t stream_id     # of the event at hand; set by the caller before it writes a message of another stream
     cdef uint32_t data_at
     cdef uint32_t data_len
-    cdef int reason
-    cdef const char* detail
-    cdef bint keep_alive
+    cdef int reason             # ERROR: int(Reason)
+    cdef const char* detail     # ERROR: what was wrong, for the log
+    cdef bint keep_alive        # after END and write_end: the connection may carry another message
+    cdef bint close_after       # set by the proxy: the next final head says that the connection ends with this message
+    cdef bint tunnel            # the message turned the connection into a two-way stream of raw DATA
+    cdef bint body_done         # HEAD or DATA was returned and nothing but END follows
+    cdef bint data_refused      # the head written last takes no body (HEAD, 204, 304): write no data, only write_end
+    cdef int32_t timeout_ms     # the request's own timeout; 0 = default, -1 = none
+    cdef bint one_way           # the request takes no response
 
     cdef int next_event(self, Buf* input) except -1
     cdef int end_of_input(self, Buf* input) except -1
@@ -37,6 +45,12 @@ cdef class Codec:
     cdef int begin_data(self, uint64_t length, Buf* out) except -1
     cdef int end_data(self, Buf* out) except -1
     cdef int write_end(self, Head trailers, Buf* out) except -1
+    cdef int write_error(self, int reason, Buf* out) except -1
+    cdef int write_reset(self, int reason, Buf* out) except -1
+    cdef int write_heartbeat(self, Buf* out) except -1
+    cdef int write_heartbeat_reply(self, Buf* out) except -1
+    cdef int write_goaway(self, Buf* out) except -1
     cdef void begin_message(self) noexcept
     cdef uint64_t splice_length(self) noexcept
     cdef void spliced(self, uint64_t length) noexcept
+    cdef int fail(self, int reason, const char* detail) noexcept

@@ -1,0 +1,133 @@
+"""The codec contract: bytes of one side of a connection to events, and messages to bytes, without touching a socket.
+
+Reading (the caller owns the buffer, the codec consumes by advancing Buf.start and never moves bytes):
+
+    codec.head = head                       where the next head goes
+    loop: event = codec.next_event(&buf)
+        NEED_MORE   read more bytes behind buf.end, then ask again; end_of_input() if the other side closed its sending half
+        HEAD        head is bound to buf.base; to keep it, head.own(base) before the bytes may be reused
+        DATA        data_len bytes at buf.base + data_at, valid until the next call
+        TRAILERS    codec.trailers, bound to buf.base, valid until the next call
+        END         the message is complete; begin_message() makes ready for the next one
+        ERROR       the connection is lost; write_error() may still answer
+        HEARTBEAT, HEARTBEAT_REPLY, GOAWAY, RESET   concern the connection or stream_id, not the message at hand
+
+Writing (append at out.end, all or nothing): write_head; per piece of body begin_data(n), the n bytes, end_data; then write_end.
+With end_stream write_head completes the message and write_end need not be called.
+
+Where a protocol multiplexes, every event says its stream in stream_id, heads and data of different streams may alternate, and the
+caller sets stream_id before it writes. A CLIENT codec writes the id that it is given: the pool maps ids to streams. Frames of RPC
+protocols (bolt) give HEAD, DATA for what follows the header block, END; one_way and timeout_ms say what the frame asked for.
+
+A protocol overrides what it has; what it does not have keeps the default here, which is always safe to call.
+"""
+
+import cython
+from cython.cimports.libc.stdint import uint64_t
+from cython.cimports.mosn_mp.buffer.buf import Buf
+from cython.cimports.mosn_mp.buffer.head import Head
+
+from mosn_mp.errors import Reason
+
+INTERNAL = cython.declare(cython.int, int(Reason.INTERNAL))
+
+
+@cython.cclass
+class Codec:
+    """One side of one connection; see the module's text."""
+
+    def __cinit__(self) -> None:
+        self.reason = 0
+        self.detail = b""
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def next_event(self, input: cython.pointer(Buf)) -> cython.int:
+        """The next Event in *input*."""
+        return self.fail(INTERNAL, b"codec cannot read")
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def end_of_input(self, input: cython.pointer(Buf)) -> cython.int:
+        """No more bytes will come: END, ERROR if a message is cut short, or NEED_MORE if none was under way."""
+        if input.start == input.end:
+            return NEED_MORE
+        return self.fail(INTERNAL, b"input ends inside a frame")
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def write_head(self, head: Head, end_stream: cython.bint, out: cython.pointer(Buf)) -> cython.int:
+        """Append a message head; with *end_stream* the whole message."""
+        return UNSUPPORTED
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def begin_data(self, length: uint64_t, out: cython.pointer(Buf)) -> cython.int:
+        """Append what stands before *length* bytes of body."""
+        return WRITTEN
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def end_data(self, out: cython.pointer(Buf)) -> cython.int:
+        """Append what stands behind the bytes that begin_data announced."""
+        return WRITTEN
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def write_end(self, trailers: Head, out: cython.pointer(Buf)) -> cython.int:
+        """Append the end of the message; *trailers* may be None."""
+        return WRITTEN
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def write_error(self, reason: cython.int, out: cython.pointer(Buf)) -> cython.int:
+        """SERVER: append a complete reply of the protocol's own kind for a Reason, on stream_id."""
+        return UNSUPPORTED
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def write_reset(self, reason: cython.int, out: cython.pointer(Buf)) -> cython.int:
+        """Give up stream_id; UNSUPPORTED = only closing the connection does."""
+        return UNSUPPORTED
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def write_heartbeat(self, out: cython.pointer(Buf)) -> cython.int:
+        """Ask the other side for a sign of life, with stream_id."""
+        return UNSUPPORTED
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def write_heartbeat_reply(self, out: cython.pointer(Buf)) -> cython.int:
+        """Answer the HEARTBEAT event just returned."""
+        return UNSUPPORTED
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def write_goaway(self, out: cython.pointer(Buf)) -> cython.int:
+        """Tell the other side to begin no new stream; UNSUPPORTED: set close_after instead."""
+        return UNSUPPORTED
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def begin_message(self) -> cython.void:
+        """Ready for the next message; bytes behind the last one stay in the input."""
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def splice_length(self) -> uint64_t:
+        """How many raw body bytes may bypass the codec now, if the input holds none unread; 0 = none."""
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def spliced(self, length: uint64_t) -> cython.void:
+        """That many bytes, at most splice_length(), did."""
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def fail(self, reason: cython.int, detail: cython.p_const_char) -> cython.int:
+        """Note why the connection is lost; returns ERROR."""
+        self.reason = reason
+        self.detail = detail
+        return ERROR
