@@ -44,7 +44,7 @@ def main(argv: list[str]) -> int:
     # After the snapshot is on its way: gevent and the admin server take longer to import than a config to load.
     from mosn_mp.controller.process import ControllerProcess
 
-    return ControllerProcess(channel, config, arguments.config_path, arguments.log_level).wait_end()
+    return ControllerProcess(channel, config, arguments.log_level).wait_end()
 
 
 def parse(argv: list[str]) -> Arguments:

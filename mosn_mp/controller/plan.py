@@ -1,6 +1,6 @@
 """The plan of a config: what of it the master acts on."""
 
-from mosn_mp.config.address import parse_address
+from mosn_mp.config.address import Address, parse_address
 from mosn_mp.config.cpus import worker_count
 from mosn_mp.config.model import Config, Listener
 from mosn_mp.ipc.plan import ListenerPlan, Need, Plan
@@ -18,7 +18,6 @@ def make_plan(config: Config, config_path: str, log_level: str = "") -> Plan:
         log_level=log_level.upper() or server.default_log_level,
         graceful_timeout_s=server.graceful_timeout,
         arena_bytes=server.arena_size,
-        admin_address=admin_address(config),
         metrics=_listener_needs(config, "downstream") + _host_needs(config, "upstream"),
         state=_state_needs(config),
         server_name=server.mosn_server_name,
@@ -42,12 +41,11 @@ def _state_needs(config: Config) -> list[Need]:
     return [Need("server", []), *_listener_needs(config, "listener"), *clusters, *_host_needs(config, "host")]
 
 
-def admin_address(config: Config) -> str:
-    """`ip:port` of the admin server, "" = none."""
-    if config.admin is None:
-        return ""
+def admin_address(config: Config) -> Address:
+    """Where the admin server of a *config* that has one listens."""
+    assert config.admin is not None
     where = config.admin.address.socket_address
-    return f"[{where.address}]:{where.port_value}" if ":" in where.address else f"{where.address}:{where.port_value}"
+    return Address(where.address, where.port_value)
 
 
 def _listener_plan(listener: Listener) -> ListenerPlan:

@@ -1,34 +1,51 @@
 """The controller after its start: listens to the master, serves admin HTTP, decides nothing that the data plane waits for."""
 
+import errno
 import logging
+import os
 
 import gevent
 from gevent.event import Event
 
+from mosn_mp.admin.api import AdminApi
+from mosn_mp.admin.server import AdminServer
+from mosn_mp.buffer.arena import Arena
+from mosn_mp.buffer.segment import Segment
+from mosn_mp.config.address import Address
 from mosn_mp.config.model import Config
 from mosn_mp.config.snapshot import decode
-from mosn_mp.controller.plan import make_plan
-from mosn_mp.ipc.channel import Channel, ChannelClosedError, Delivery, close_fds
+from mosn_mp.controller.admin_source import ControllerSource
+from mosn_mp.controller.plan import admin_address
+from mosn_mp.ipc.channel import Channel, ChannelClosedError, ChannelStuckError, Delivery, close_fds
 from mosn_mp.ipc.conversation import converse
-from mosn_mp.ipc.frames import Adopt, Failed, Quit, ReopenLogs, Served, State
+from mosn_mp.ipc.frames import AdminUp, Adopt, Failed, Frame, Quit, ReopenLogs, Served, State
 from mosn_mp.ipc.memfd import read_sealed
+from mosn_mp.ipc.tables import decode_tables
+from mosn_mp.observe.directory import Directory
 from mosn_mp.observe.log_files import LogFiles
+from mosn_mp.observe.metrics import Metrics
 
 log = logging.getLogger("mosn_mp.controller")
+
+# Only looks into the arena, as the master's slot does.
+LOOKER_SLOT = 254
+# The controller before us (killed with its master, or crashed) closes the admin port when it notices: at once, but not before.
+ADMIN_TRIES = 40
+ADMIN_RETRY_S = 0.05
 
 
 class ControllerProcess:
     """The conversation with the master, until wait_end()."""
 
-    def __init__(self, channel: Channel, config: Config | None, config_path: str, log_level: str) -> None:
-        """*config* None: it comes with Adopt."""
+    def __init__(self, channel: Channel, config: Config | None, log_level: str) -> None:
+        """*config* None: it comes with Adopt. *log_level* "" = the config's."""
         self._channel = channel
         self._config = config
-        self._config_path = config_path
         self._log_level = log_level
         self._logs = LogFiles("controller")
-        self._ended = Event()
+        self._source: ControllerSource | None = None
         self._stage = 0
+        self._ended = Event()
 
     def wait_end(self) -> int:
         """Work until the master says Quit or is gone; 0."""
@@ -55,11 +72,13 @@ class ControllerProcess:
             case Adopt():
                 self._config = decode(read_sealed(delivery.fds[0]))
             case Served():
-                self._serve(delivery)
+                self._show(delivery.fds)
             case Failed(reason=reason):
                 log.error("the config was refused: %s", reason)
             case State(stage=stage):
                 self._stage = stage
+                if self._source is not None:
+                    self._source.stage = stage
             case ReopenLogs():
                 self._logs.reopen()
             case Quit():
@@ -67,7 +86,46 @@ class ControllerProcess:
             case _:
                 log.error("a %s frame is not for a controller", type(delivery.frame).__name__)
 
-    def _serve(self, delivery: Delivery) -> None:
+    def _send(self, frame: Frame) -> None:
+        try:
+            self._channel.send(frame)
+        except (ChannelClosedError, ChannelStuckError):
+            return  # end-of-file tells the reader; a master that does not read finds out by itself
+
+    def _show(self, fds: list[int]) -> None:
+        """The master serves our snapshot: show it in the admin API, which starts with the first one."""
         assert self._config is not None
-        plan = make_plan(self._config, self._config_path, self._log_level)
-        self._logs.open(plan.log_path, plan.log_level)
+        tables_fd, arena_fd, metrics_fd, _state_fd = fds
+        directory = Directory.unpack(decode_tables(read_sealed(tables_fd)).metrics)
+        if self._source is not None:
+            self._source.take(self._config, directory)
+            return
+        server = self._config.server
+        self._logs.open(server.default_log_path, self._log_level or server.default_log_level)
+        metrics = Metrics(_attach(metrics_fd))
+        self._source = ControllerSource(self._config, metrics, directory, Arena(_attach(arena_fd), LOOKER_SLOT), self._logs)
+        self._source.stage = self._stage
+        self._source.send = self._send
+        if self._config.admin is not None:
+            gevent.spawn(self._serve_admin, self._source, admin_address(self._config))
+
+    def _serve_admin(self, source: ControllerSource, address: Address) -> None:
+        """Start the admin server; the program serves on without it, and says why."""
+        for attempt in range(1, ADMIN_TRIES + 1):
+            server = AdminServer(AdminApi(source), (address.ip, address.port))
+            try:
+                server.start()
+            except OSError as e:
+                if e.errno == errno.EADDRINUSE and attempt < ADMIN_TRIES:
+                    gevent.sleep(ADMIN_RETRY_S)
+                    continue
+                self._send(AdminUp("", f"cannot listen on {address}: {e.strerror or e}"))
+            else:
+                self._send(AdminUp(str(address)))
+            return
+
+
+def _attach(fd: int) -> Segment:
+    """The segment behind *fd*, on a descriptor of its own."""
+    own = os.dup(fd)
+    return Segment.attach(own, os.fstat(own).st_size)

@@ -1,10 +1,10 @@
 """The messages between master, controller, workers and the command line: one tagged msgpack map each.
 
 ```
-worker      <- Sockets, Prepare, Commit, Abort, Drain, Quit, ReopenLogs, SetLogLevel
-worker      -> Ready | Refused, Committed, Pulse, Drained
-controller  <- Adopt, Served, Failed, Workers, Drain, Quit, ReopenLogs, SetLogLevel
-controller  -> Loaded, Rejected, AdminUp, SetLogLevel, Pulse
+worker      <- Sockets, Withdraw, Prepare, Commit, Abort, Drain, Quit, ReopenLogs, SetLogLevel, SetLogEnabled
+worker      -> Ready | Refused, Committed, Pulse
+controller  <- Adopt, Served, Failed, Workers, Drain, Quit, ReopenLogs, State
+controller  -> Loaded, Rejected, AdminUp, SetLogLevel, SetLogEnabled
 command     -> Ask          command <- Answer
 ```
 A frame travels with the descriptors that its docstring names, in that order, by SCM_RIGHTS. A rollout is Prepare -> Ready or
@@ -97,6 +97,13 @@ class SetLogLevel(Frame, frozen=True):
     level: str
 
 
+class SetLogEnabled(Frame, frozen=True):
+    """controller -> master -> workers: the process or access log at *path* is written, or not."""
+
+    path: str
+    enabled: bool
+
+
 class Pulse(Frame, frozen=True):
     """worker, controller -> master, once a second: alive, with what `status` shows of it."""
 
@@ -160,8 +167,8 @@ class Answer(Frame, frozen=True):
 
 
 AnyFrame = (
-    Sockets | Withdraw | Prepare | Ready | Refused | Commit | Abort | Committed | Drain | Quit | ReopenLogs | SetLogLevel | Pulse
-    | Loaded | Rejected | Adopt | Served | Failed | State | AdminUp | Ask | Answer
+    Sockets | Withdraw | Prepare | Ready | Refused | Commit | Abort | Committed | Drain | Quit | ReopenLogs | SetLogLevel
+    | SetLogEnabled | Pulse | Loaded | Rejected | Adopt | Served | Failed | State | AdminUp | Ask | Answer
 )  # fmt: skip
 
 MAX_FDS = 128  # descriptors in one frame; Linux takes at most 253 (SCM_MAX_FD) in one message

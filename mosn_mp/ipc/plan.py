@@ -31,7 +31,6 @@ class Plan(msgspec.Struct, frozen=True):
     log_level: str
     graceful_timeout_s: float
     arena_bytes: int
-    admin_address: str = ""
     metrics: list[Need] = []  # counters: kinds of observe.cells.BLOCKS (MOSN's types, mosn-reference 10.1)
     state: list[Need] = []  # kinds of cluster.state.RECORD_TYPES
     server_name: str = ""

@@ -3,13 +3,28 @@
 import time
 from typing import NamedTuple
 
+from mosn_mp.ipc.plan import ListenerPlan
 from mosn_mp.ipc.report import ArenaReport, ListenerReport, ProcessReport, StatusReport
-from mosn_mp.master.crew import Crew
+from mosn_mp.master.crew import Crew, Worker
 from mosn_mp.master.deployment import Snapshot
 from mosn_mp.master.keeper import Keeper
-from mosn_mp.master.proc import pss_bytes
 from mosn_mp.master.shared import SharedMemory
+from mosn_mp.observe.cells import DOWNSTREAM
+from mosn_mp.observe.proc import read_process
 from mosn_mp.version import VERSION
+
+_OPEN, _OPENED, _REQUESTS = (DOWNSTREAM.cell(key).at for key in ("connection_active", "connection_total", "request_total"))
+
+
+class Counts(NamedTuple):
+    """What was counted downstream: open connections, all connections, requests."""
+
+    open: int
+    opened: int
+    requests: int
+
+
+NOTHING = Counts(0, 0, 0)
 
 
 class MasterView(NamedTuple):
@@ -28,6 +43,7 @@ class MasterView(NamedTuple):
 
 def make_report(master: MasterView) -> StatusReport:
     """The state of the program now."""
+    counts = _count_listeners(master.shared)
     processes = _processes(master)
     plan = master.accepted.plan if master.accepted is not None else None
     return StatusReport(
@@ -38,7 +54,7 @@ def make_report(master: MasterView) -> StatusReport:
         config_version=master.accepted.version if master.accepted is not None else 0,
         admin_address=master.admin_address,
         processes=processes,
-        listeners=[ListenerReport(p.name, f"{p.host}:{p.port}") for p in plan.listeners] if plan else [],
+        listeners=[_listener(p, counts.get(p.name, NOTHING)) for p in plan.listeners] if plan else [],
         arena=_arena(master.shared),
         pss_bytes=sum(process.pss_bytes for process in processes),
     )
@@ -46,19 +62,59 @@ def make_report(master: MasterView) -> StatusReport:
 
 def _processes(master: MasterView) -> list[ProcessReport]:
     now = time.monotonic()
-    found = [ProcessReport("master", master.pid, master.state, now - master.started_at, pss_bytes(master.pid))]
+    found = [ProcessReport("master", master.pid, master.state, now - master.started_at, _pss_bytes(master.pid))]
     keeper = master.keeper
     if keeper.pid:
         uptime_s = now - keeper.started_at
-        found.append(ProcessReport("controller", keeper.pid, "running", uptime_s, pss_bytes(keeper.pid), deaths=keeper.deaths()))
-    found += [
-        ProcessReport(
-            "worker", worker.pid, worker.state.value, now - worker.started_at, pss_bytes(worker.pid), worker.slot, worker.version,
-            master.crew.deaths(worker.slot), worker.active,
-        )
-        for worker in master.crew.workers()
-    ]  # fmt: skip
+        found.append(ProcessReport("controller", keeper.pid, "running", uptime_s, _pss_bytes(keeper.pid), deaths=keeper.deaths()))
+    return found + [_worker(worker, master, now) for worker in master.crew.workers()]
+
+
+def _worker(worker: Worker, master: MasterView, now: float) -> ProcessReport:
+    counts = _count_slot(master.shared, worker.slot)
+    return ProcessReport(
+        role="worker",
+        pid=worker.pid,
+        state=worker.state.value,
+        uptime_s=now - worker.started_at,
+        pss_bytes=_pss_bytes(worker.pid),
+        slot=worker.slot,
+        version=worker.version,
+        deaths=master.crew.deaths(worker.slot),
+        active=worker.active,
+        connections=counts.open,
+        requests=counts.requests,
+    )
+
+
+def _listener(plan: ListenerPlan, counts: Counts) -> ListenerReport:
+    return ListenerReport(plan.name, f"{plan.host}:{plan.port}", counts.open, counts.opened, counts.requests)
+
+
+def _count_slot(shared: SharedMemory | None, slot: int) -> Counts:
+    """What *slot* counts on all listeners."""
+    if shared is None:
+        return NOTHING
+    bases = [placed.base for placed in shared.directory if placed.type == "downstream"]
+    rows = [shared.metrics.row(slot, base, DOWNSTREAM.size) for base in bases]
+    return Counts(*(sum(row[at] for row in rows) for at in (_OPEN, _OPENED, _REQUESTS)))
+
+
+def _count_listeners(shared: SharedMemory | None) -> dict[str, Counts]:
+    """What all workers count, by listener."""
+    if shared is None:
+        return {}
+    found = {}
+    for placed in shared.directory:
+        if placed.type == "downstream":
+            cells = shared.metrics.sums(placed.base, DOWNSTREAM.size)
+            found[dict(placed.labels)["listener"]] = Counts(cells[_OPEN], cells[_OPENED], cells[_REQUESTS])
     return found
+
+
+def _pss_bytes(pid: int) -> int:
+    reading = read_process(pid)
+    return reading.pss_bytes if reading is not None else 0
 
 
 def _arena(shared: SharedMemory | None) -> list[ArenaReport]:

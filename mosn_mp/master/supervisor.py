@@ -35,6 +35,7 @@ from mosn_mp.ipc.frames import (
     Rejected,
     ReopenLogs,
     Served,
+    SetLogEnabled,
     SetLogLevel,
     State,
 )
@@ -190,6 +191,9 @@ class Master:
                 log.error("admin: %s", frame.problem)
         elif isinstance(frame, SetLogLevel):
             self._logs.set_level(frame.path, frame.level)
+            self.crew.broadcast(frame)
+        elif isinstance(frame, SetLogEnabled):
+            self._logs.set_enabled(frame.path, frame.enabled)
             self.crew.broadcast(frame)
 
     def _on_controller_death(self, how: str) -> None:

@@ -21,6 +21,7 @@ from mosn_mp.observe.log_files import LogFiles
 from mosn_mp.observe.metrics import Metrics
 from mosn_mp.worker.plane import Plane
 from mosn_mp.worker.process import WorkerProcess, ignore_signal
+from mosn_mp.worker.vitals import Vitals
 
 # The master alone decides what these mean. Not SIG_IGN: exec would pass that on to programs that a filter starts.
 MASTERS_SIGNALS = (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
@@ -75,7 +76,8 @@ def _serve(order: WorkerOrder) -> int:
     logs.open(order.log_path, order.log_level)
     arena = Arena(order.shared.arena_segment, order.slot)
     plane = order.make_plane(order.slot, arena, order.shared)
-    process = WorkerProcess(order.channel, plane, logs, order.graceful_timeout_s)
+    vitals = Vitals(order.shared.metrics, order.slot)
+    process = WorkerProcess(order.channel, plane, logs, vitals, order.graceful_timeout_s)
     process.every(TRIM_EVERY_S, arena.trim)
     status = process.wait_end()
     arena.flush_magazines()

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from mosn_mp.config.model import Config
-from mosn_mp.observe.directory import Directory
 
 SocketKey = tuple[str, int]  # (listener name, slot)
 
@@ -12,12 +11,11 @@ SocketKey = tuple[str, int]  # (listener name, slot)
 class Plane(Protocol):
     """Serves connections. All methods return at once and are called from one greenlet; descriptors stay the caller's."""
 
-    def prepare(
-        self, config: Config, version: int, sockets: Mapping[SocketKey, int], directory: Directory, records: Directory
-    ) -> Any:
+    def prepare(self, config: Config, version: int, sockets: Mapping[SocketKey, int], tables: bytes, /) -> Any:
         """Compile *config*; the result goes to commit() or abort(). Any exception is a refusal, its text the reason.
 
-        *directory* says where its things have their counters, *records* where their state records are.
+        *sockets* are all that this worker has, of other slots too (lent ones). *tables* (ipc.tables) say where in shared memory
+        the things of *config* have their cells.
         """
 
     def commit(self, prepared: Any) -> None:
@@ -40,6 +38,9 @@ class Plane(Protocol):
 
     def reopen_logs(self) -> None:
         """Open the access logs anew."""
+
+    def set_log_enabled(self, log_path: str, enabled: bool) -> bool:
+        """Write the access log *log_path*, or do not; False = there is none."""
 
     def lend(self, listener_name: str, fd: int) -> None:
         """Accept what is queued in another slot's socket of the same listener too, until the socket is withdrawn."""

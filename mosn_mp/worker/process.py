@@ -17,7 +17,6 @@ from typing import Any
 import gevent
 from gevent.event import Event
 
-from mosn_mp.cluster.state import RECORD_TYPES
 from mosn_mp.config.snapshot import decode
 from mosn_mp.ipc.channel import Channel, ChannelClosedError, ChannelStuckError, Delivery, close_fds
 from mosn_mp.ipc.conversation import converse
@@ -33,15 +32,15 @@ from mosn_mp.ipc.frames import (
     Ready,
     Refused,
     ReopenLogs,
+    SetLogEnabled,
     SetLogLevel,
     Sockets,
     Withdraw,
 )
 from mosn_mp.ipc.memfd import read_sealed
-from mosn_mp.ipc.tables import decode_tables
-from mosn_mp.observe.directory import Directory
 from mosn_mp.observe.log_files import LogFiles
 from mosn_mp.worker.plane import Plane, SocketKey
+from mosn_mp.worker.vitals import Vitals
 
 PULSE_EVERY_S = 1.0
 DRAIN_POLL_S = 0.02
@@ -50,10 +49,11 @@ DRAIN_POLL_S = 0.02
 class WorkerProcess:
     """The process around one data plane, until wait_end()."""
 
-    def __init__(self, channel: Channel, plane: Plane, logs: LogFiles, graceful_timeout_s: float) -> None:
+    def __init__(self, channel: Channel, plane: Plane, logs: LogFiles, vitals: Vitals, graceful_timeout_s: float) -> None:
         self._channel = channel
         self._plane = plane
         self._logs = logs
+        self._vitals = vitals
         self._log = logging.getLogger("mosn_mp.worker")
         self._graceful_timeout_s = graceful_timeout_s
         self._sockets: dict[SocketKey, int] = {}
@@ -72,6 +72,7 @@ class WorkerProcess:
             Quit: lambda _: self._ended.set(),
             ReopenLogs: self._reopen_logs,
             SetLogLevel: self._set_log_level,
+            SetLogEnabled: self._set_log_enabled,
         }
 
     def wait_end(self) -> int:
@@ -113,6 +114,7 @@ class WorkerProcess:
 
     def _pulse(self) -> None:
         while True:
+            self._vitals.beat()
             self._send(Pulse(active=self._plane.active(), version=self._version))
             if self._channel.has_waiting():
                 self._channel.flush()
@@ -132,9 +134,7 @@ class WorkerProcess:
         version = delivery.frame.version
         try:
             snapshot, tables = (read_sealed(fd) for fd in delivery.fds)
-            places = decode_tables(tables)
-            directory, records = Directory.unpack(places.metrics), Directory.unpack(places.state, RECORD_TYPES)
-            prepared = self._plane.prepare(decode(snapshot), version, self._sockets, directory, records)
+            prepared = self._plane.prepare(decode(snapshot), version, self._sockets, tables)
         except Exception as e:  # noqa: BLE001 - whatever a plug-in of the user raises is a refusal
             self._log.warning("snapshot %d refused", version, exc_info=True)
             self._send(Refused(version, f"{type(e).__name__}: {e}" if type(e).__name__ != "ConfigError" else str(e)))
@@ -151,6 +151,7 @@ class WorkerProcess:
         self._version, prepared = self._prepared
         self._prepared = None
         self._plane.commit(prepared)
+        self._vitals.serve(self._version)
         self._send(Committed(self._version))
 
     def _abort(self, delivery: Delivery) -> None:
@@ -166,6 +167,11 @@ class WorkerProcess:
     def _set_log_level(self, delivery: Delivery) -> None:
         assert isinstance(delivery.frame, SetLogLevel)
         self._logs.set_level(delivery.frame.path, delivery.frame.level)
+
+    def _set_log_enabled(self, delivery: Delivery) -> None:
+        assert isinstance(delivery.frame, SetLogEnabled)
+        if not self._logs.set_enabled(delivery.frame.path, delivery.frame.enabled):
+            self._plane.set_log_enabled(delivery.frame.path, delivery.frame.enabled)
 
     def _take_drain(self, delivery: Delivery) -> None:
         assert isinstance(delivery.frame, Drain)

@@ -9,8 +9,10 @@ from collections.abc import Mapping
 import gevent
 
 from mosn_mp.buffer.arena import Arena
+from mosn_mp.cluster.state import RECORD_TYPES
 from mosn_mp.config.model import Config
 from mosn_mp.errors import ConfigError
+from mosn_mp.ipc.tables import decode_tables
 from mosn_mp.observe.directory import Directory
 from mosn_mp.worker.boot import Shared
 from mosn_mp.worker.plane import SocketKey
@@ -32,11 +34,10 @@ class FakePlane:
         self.in_flight = 0
         self.acceptors: list[gevent.Greenlet] = []
 
-    def prepare(
-        self, config: Config, version: int, sockets: Mapping[SocketKey, int], directory: Directory, records: Directory
-    ) -> dict[SocketKey, int]:
-        assert directory.find("downstream", [("listener", "front")]) is not None
-        assert records.find("listener", [("listener", "front")]) is not None
+    def prepare(self, config: Config, version: int, sockets: Mapping[SocketKey, int], tables: bytes) -> dict[SocketKey, int]:
+        places = decode_tables(tables)
+        assert Directory.unpack(places.metrics).find("downstream", [("listener", "front")]) is not None
+        assert Directory.unpack(places.state, RECORD_TYPES).find("listener", [("listener", "front")]) is not None
         here = str(self.slot)
         if os.environ.get("FAKE_REFUSE_SLOT") == here or os.path.exists(os.environ.get("FAKE_BAD_FILE", "/nonexistent")):
             raise ConfigError("servers[0].listeners[0]", "the fake data plane does not like it")
@@ -108,6 +109,9 @@ class FakePlane:
 
     def reopen_logs(self) -> None:
         pass
+
+    def set_log_enabled(self, log_path: str, enabled: bool) -> bool:
+        return False
 
     def lend(self, listener_name: str, fd: int) -> None:
         pass

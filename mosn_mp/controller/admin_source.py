@@ -1,0 +1,100 @@
+"""What the admin API shows, gathered from the configuration, the shared counters and the conversation with the master."""
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from mosn_mp.admin.source import Stats
+from mosn_mp.buffer.arena import Arena
+from mosn_mp.config.model import Config
+from mosn_mp.controller.config_tree import config_tree
+from mosn_mp.ipc.frames import Frame, SetLogEnabled, SetLogLevel
+from mosn_mp.observe.cells import WORKER
+from mosn_mp.observe.directory import Directory
+from mosn_mp.observe.log_files import LogFiles
+from mosn_mp.observe.metrics import Metrics
+from mosn_mp.observe.prometheus import render
+from mosn_mp.observe.reading import read_all, read_workers
+from mosn_mp.observe.stats import stats
+from mosn_mp.version import VERSION
+
+# MOSN's gates (pkg/featuregate); this version serves none of what they switch.
+FEATURES = {"auto_config": False, "XdsMtlsEnable": False, "PayLoadLimitEnable": False, "MultiTenantMode": False}
+
+
+class ControllerSource:
+    """The running program as the admin API sees it; implements admin.source.AdminSource."""
+
+    def __init__(self, config: Config, metrics: Metrics, directory: Directory, arena: Arena, logs: LogFiles) -> None:
+        self._metrics = metrics
+        self._arena = arena
+        self._logs = logs
+        self.stage = 0
+        self.send: Callable[[Frame], None] = _ignore
+        self.take(config, directory)
+
+    def take(self, config: Config, directory: Directory) -> None:
+        """Show *config*, whose counters *directory* finds, from now on."""
+        self._config = config
+        self._directory = directory
+
+    def version(self) -> str:
+        """The release."""
+        return VERSION
+
+    def pid(self) -> int:
+        """The master, our parent."""
+        return os.getppid()
+
+    def state(self) -> int:
+        """MOSN's stage number, as the master told it last."""
+        return self.stage
+
+    def config(self) -> dict[str, Any]:
+        """The configuration under MOSN's keys."""
+        tree: dict[str, Any] = config_tree(self._config)
+        return tree
+
+    def stats(self) -> Stats:
+        """The counters in the nesting of MOSN's console sink."""
+        return stats(read_all(self._metrics, self._directory))
+
+    def prometheus(self) -> bytes:
+        """The counters, the processes and the arena in Prometheus' text format."""
+        pids = {"master": os.getppid(), "controller": os.getpid()}
+        at = WORKER.cell("pid").at
+        pids |= {f"worker {dict(worker.labels)['slot']}": worker.cells[at] for worker in read_workers(self._metrics)}
+        return render(read_all(self._metrics, self._directory), pids, self._arena.usage(), VERSION)
+
+    def log_levels(self) -> Mapping[str, str]:
+        """The level of each process log."""
+        return self._logs.levels()
+
+    def set_log_level(self, log_path: str, level: str) -> bool:
+        """Log from *level* on into *log_path* ("" = the default log) in all processes; False = no such log."""
+        if not self._logs.set_level(log_path, level):
+            return False
+        self.send(SetLogLevel(log_path, level))
+        return True
+
+    def set_log_enabled(self, log_path: str, enabled: bool) -> bool:
+        """Switch the process or access log *log_path* on or off in all processes; False = no such log."""
+        if not self._logs.set_enabled(log_path, enabled) and log_path not in self._access_logs():
+            return False
+        self.send(SetLogEnabled(log_path, enabled))
+        return True
+
+    def features(self) -> Mapping[str, bool]:
+        """MOSN's feature gates: all off."""
+        return FEATURES
+
+    def env(self, name: str) -> str | None:
+        """The environment variable *name* of this process, which is the master's."""
+        return os.environ.get(name)
+
+    def _access_logs(self) -> set[str]:
+        return {log.log_path for listener in self._config.server.listeners for log in listener.access_logs}
+
+
+def _ignore(_: Frame) -> None:
+    """Until the conversation with the master is there."""

@@ -1,0 +1,53 @@
+"""Frames on the wire."""
+
+import msgspec
+import pytest
+
+from mosn_mp.ipc import frames
+from mosn_mp.ipc.frames import AdminUp, Prepare, SocketName, Sockets, chunked, decode_frame, encode_frame
+
+
+def test_a_frame_is_a_map_that_names_its_kind() -> None:
+    assert msgspec.msgpack.decode(encode_frame(Prepare(3))) == {"frame": "Prepare", "version": 3}
+
+
+def test_every_frame_class_can_be_received() -> None:
+    classes = [kind for kind in vars(frames).values() if isinstance(kind, type) and issubclass(kind, frames.Frame)]
+    assert len(classes) > 20
+    for kind in classes:
+        if kind is not frames.Frame:
+            values = {field.name: _value(field.type) for field in msgspec.structs.fields(kind)}
+            frame = kind(**values)
+            assert decode_frame(encode_frame(frame)) == frame
+
+
+def test_a_frame_of_a_later_release_with_more_keys_is_understood() -> None:
+    packed = msgspec.msgpack.encode({"frame": "AdminUp", "address": "a:1", "colour": "blue"})
+    assert decode_frame(packed) == AdminUp("a:1")
+
+
+def test_socket_names_are_sent_in_pieces_that_fit() -> None:
+    names = [SocketName("front", slot) for slot in range(300)]
+    pieces = chunked(names)
+    assert [len(piece) for piece in pieces] == [128, 128, 44]
+    assert [name for piece in pieces for name in piece] == names
+    for piece in pieces:
+        assert decode_frame(encode_frame(Sockets(list(piece)))) == Sockets(list(piece))
+
+
+def _value(kind: object) -> object:
+    if kind is int:
+        return 1
+    if kind is float:
+        return 1.5
+    if kind is str:
+        return "x"
+    if kind is bytes:
+        return b"x"
+    if kind is bool:
+        return True
+    if kind == list[str]:
+        return ["x"]
+    if kind == list[SocketName]:
+        return [SocketName("x", 1)]
+    pytest.fail(f"a frame with a {kind}")
