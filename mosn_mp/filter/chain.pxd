@@ -6,7 +6,7 @@ cdef enum Verdict:
     RE_MATCH = 3    # only from on_route: match the route again
     RE_CHOOSE = 4   # only from on_host: choose another host
 
-# What the chain needs of a stream; proxy.Stream derives from it and adds what filter.stream_view.StreamView describes.
+# What the chain needs of a stream; proxy.StreamView derives from it and adds what filter.stream_view.StreamView describes.
 cdef class FilteredStream:
     cdef public bint replied            # set by reply(); the chain then stops
     cdef list filter_objects            # per-stream filter objects, made when first needed
@@ -14,10 +14,18 @@ cdef class FilteredStream:
     # Forget everything of the request that ended; call before the Stream serves the next.
     cdef void clear_filters(self) noexcept
 
-# The stream filters of one listener, compiled: one tuple of calls per phase. Immutable, shared by all streams.
+# One filter's part in one phase.
+cdef class Step:
+    cdef readonly object call           # bound method, or function of the class for a per-stream filter
+    cdef readonly str name              # "module.Class.on_request", for errors
+    cdef readonly bint changes_body
+    cdef int slot                       # in FilteredStream.filter_objects; -1 = shared object
+    cdef object _filter_of(self, FilterChain chain, FilteredStream stream)
+
+# The stream filters of one listener, compiled: one tuple of steps per phase. Immutable, shared by all streams.
 # An empty phase is a False `has_*`: test it before the call.
 cdef class FilterChain:
-    cdef readonly tuple filters             # the shared StreamFilter objects (None where per stream)
+    cdef readonly tuple filters             # the shared StreamFilter objects
     cdef readonly bint has_request
     cdef readonly bint has_route
     cdef readonly bint has_host
@@ -49,5 +57,8 @@ cdef class FilterChain:
     # The piece to pass on (b"" = nothing now); stream.replied tells whether a filter answered instead.
     cdef bytes run_request_data(self, FilteredStream stream, bytes data, bint end)
     cdef bytes run_response_data(self, FilteredStream stream, bytes data, bint end)
-    # Every filter's on_end runs, whatever an earlier one raised; the first exception is raised at the end.
+    # Every filter's on_end runs, whatever an earlier one raised; then the last exception is raised, the others are its context.
     cdef int run_end(self, FilteredStream stream) except -1
+    cdef int _run(self, tuple steps, FilteredStream stream, int allowed) except -1
+    cdef bytes _run_data(self, tuple steps, FilteredStream stream, bytes data, bint end)
+    cdef int _run_end_from(self, FilteredStream stream, Py_ssize_t index) except -1

@@ -125,5 +125,5 @@ def _addition(config: model.HeaderToAdd) -> Rule:
     if variable:
         raise ValueError(f"{config.header.key}: {value!r}: variables like {variable.group()} are not served in header values yet")
     # a request has one Host (RFC 9112 section 3.2)
-    kind = "append" if config.append and name.lower() != b"host" else "set"
+    kind = "add" if config.append and name.lower() != b"host" else "set"
     return kind, name, checked_value(value)

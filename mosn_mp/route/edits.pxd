@@ -2,9 +2,10 @@ from mosn_mp.buffer.head cimport Head
 
 # HeaderEdit.op
 cdef enum EditOp:
-    E_APPEND = 0    # one more field line
+    E_ADD = 0       # one more field line
     E_SET = 1       # replace the first, drop the others
     E_REMOVE = 2
+    E_JOIN = 3      # `, value` behind the first value, or one more field line
 
 cdef struct HeaderEdit:
     int op
@@ -19,3 +20,4 @@ cdef class HeaderEdits:
     cdef HeaderEdit* edits
     cdef readonly int count
     cdef int apply(self, Head head) except -1
+    cdef int _join(self, Head head, HeaderEdit* edit) except -1

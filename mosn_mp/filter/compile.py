@@ -1,0 +1,35 @@
+"""From the stream filters of a listener's configuration to its FilterChain."""
+
+from collections.abc import Sequence
+
+from mosn_mp.config import model
+from mosn_mp.config.stream_filters import bind
+from mosn_mp.errors import ConfigError
+from mosn_mp.filter.chain import FilterChain
+from mosn_mp.filter.stream_filter import StreamFilter
+from mosn_mp.plugin import CATALOGUE, Catalogue
+
+
+def compile_filters(entries: Sequence[model.StreamFilter], catalogue: Catalogue = CATALOGUE) -> FilterChain:
+    """The chain of *entries*: classes imported, configurations decoded, shared filters made.
+
+    ConfigError, with a path that starts at `stream_filters`, if one cannot be served.
+    """
+    made: list[StreamFilter | tuple[type[StreamFilter], object]] = []
+    for index, entry in enumerate(entries):
+        where = f"stream_filters[{index}]"
+        try:
+            cls, config = bind(entry, catalogue)
+        except ConfigError as e:
+            raise ConfigError(f"{where}.{e.path}" if e.path else where, e.problem) from e
+        if not issubclass(cls, StreamFilter):
+            problem = f"{entry.type!r} is not a subclass of mosn_mp.filter.stream_filter.StreamFilter"
+            raise ConfigError(f"{where}.type", problem)
+        try:
+            shared = cls(config)  # a per-stream filter too: what it refuses is found now and not on a request
+        except ConfigError as e:
+            raise ConfigError(f"{where}.config.{e.path}" if e.path else f"{where}.config", e.problem) from e
+        except (TypeError, ValueError) as e:
+            raise ConfigError(where, f"{entry.type!r} cannot be made: {e}") from e
+        made.append((cls, config) if cls.per_stream else shared)
+    return FilterChain(made)
