@@ -30,6 +30,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "access_log": "mosn_mp.observe.access_log:check_access_log",
         "regex": "mosn_mp.route.pattern:Pattern",
         "router": "mosn_mp.route.compile:compile_router",
+        "stream_filters": "mosn_mp.filter.compile:compile_filters",
     },
 }
 

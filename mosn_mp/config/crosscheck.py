@@ -96,15 +96,15 @@ def _compile_router(router: Router, path: Path, catalogue: Catalogue, findings: 
     for pattern, at in each_regex(router, path):
         _ask(catalogue, "regex", at, findings, pattern)
     if not findings.has_error_within(path):
-        _ask(catalogue, "router", path, findings, router, path_text(path))
+        _ask(catalogue, "router", (), findings, router, path_text(path))
 
 
 def _ask(catalogue: Catalogue, check: str, path: Path, findings: Findings, *arguments: object) -> None:
-    """Run the catalogue's *check*; what it refuses is an error at the path that it names, or else at *path*."""
+    """Run the catalogue's *check* of the value at *path*; what it refuses is an error at the path that it names below that."""
     try:
         cast(Callable[..., object], catalogue.resolve("check", check))(*arguments)
     except ConfigError as e:
-        findings.error(parse_path(e.path) or path, e.problem)
+        findings.error((*path, *parse_path(e.path)), e.problem)
     except ValueError as e:
         findings.error(path, f"{show(arguments[0])}: {e}", value=arguments[0])
 
@@ -117,10 +117,12 @@ def _check_listener(listener: Listener, path: Path, routers: list[str], catalogu
         at = (*path, "access_logs", index)
         _check_log_path(log.log_path, (*at, "log_path"), findings)
         if not findings.has_error_within(at):
-            _ask(catalogue, "access_log", at, findings, log.log_path, log.log_format, path_text(at), log.python_path)
+            _ask(catalogue, "access_log", (), findings, log.log_path, log.log_format, path_text(at), log.python_path)
     for index, stream_filter in enumerate(listener.stream_filters):
         if stream_filter.type:
             _check_stream_filter(stream_filter, (*path, "stream_filters", index), catalogue, findings)
+    if listener.stream_filters and not findings.has_error_within((*path, "stream_filters")):
+        _ask(catalogue, "stream_filters", path, findings, listener.stream_filters)
 
 
 def _check_log_path(log_path: str, path: Path, findings: Findings) -> None:

@@ -15,21 +15,30 @@ Errors = Callable[..., list[str]]
 ENTRY = "servers[0].listeners[0].stream_filters[0]"
 SOURCE = """
 from msgspec import Struct
+from mosn_mp.errors import ConfigError
+from mosn_mp.filter.stream_filter import StreamFilter
 
-class Config(Struct):
+class StampConfig(Struct):
     header: str
     tries: int = 1
 
-class Stamp:
-    Config = Config
+class Stamp(StreamFilter):
+    Config = StampConfig
 
-class Plain:
+    def __init__(self, config):
+        if config.tries > 3:
+            raise ConfigError("tries", "is more than anybody waits for")
+
+class Plain(StreamFilter):
     pass
 
-class Odd:
+class Odd(StreamFilter):
     Config = 5
 
-instance = Plain()
+class Other:
+    pass
+
+instance = Plain(None)
 """
 
 
@@ -85,6 +94,14 @@ def test_a_filter_that_is_no_class_or_has_an_odd_config_is_named(errors_with: Er
     assert errors_with(type=f"{module}:Odd", python_path="filters") == [
         f'{ENTRY}.type: the filter "{module}:Odd" is broken: its Config is not a msgspec.Struct class'
     ]
+
+
+def test_what_a_filter_refuses_when_it_is_made_is_an_error_of_the_configuration(errors_with: Errors, module: str) -> None:
+    assert errors_with(type=f"{module}:Stamp", python_path="filters", config={"header": "x", "tries": 4}) == [
+        f"{ENTRY}.config.tries: is more than anybody waits for"
+    ]
+    (error,) = errors_with(type=f"{module}:Other", python_path="filters")
+    assert error.startswith(f"{ENTRY}.type: '{module}:Other' is not a subclass of")
 
 
 def test_a_filter_that_cannot_be_found_says_why(errors_with: Errors, module: str, tmp_path: Path) -> None:
