@@ -1,0 +1,233 @@
+"""The admin API over real sockets; clients are gevent's or run in a thread of their own."""
+
+import http.client
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import gevent
+import pytest
+from gevent import socket
+
+from mosn_mp.admin.api import AdminApi
+from mosn_mp.admin.server import AdminLimits, AdminServer
+from mosn_mp.admin.source import Stats
+
+QUICK = AdminLimits(connections=4, head_bytes=2048, body_bytes=1000, idle_s=0.3, request_s=0.3, reply_s=1.0)
+
+
+class SmallSource:
+    """As little as there can be; its prometheus text is as long as a test wants."""
+
+    metrics = b"x 1\n"
+
+    def version(self) -> str:
+        return "1.2.3"
+
+    def pid(self) -> int:
+        return 77
+
+    def state(self) -> int:
+        raise RuntimeError("a slip of ours")
+
+    def config(self) -> dict[str, Any]:
+        return {}
+
+    def stats(self) -> Stats:
+        return {}
+
+    def prometheus(self) -> bytes:
+        return self.metrics
+
+    def log_levels(self) -> Mapping[str, str]:
+        return {"stderr": "INFO"}
+
+    def set_log_level(self, log_path: str, level: str) -> bool:
+        return log_path == "stderr"
+
+    def set_log_enabled(self, log_path: str, enabled: bool) -> bool:
+        return False
+
+    def features(self) -> Mapping[str, bool]:
+        return {}
+
+    def env(self, name: str) -> str | None:
+        return None
+
+
+@pytest.fixture
+def source() -> SmallSource:
+    return SmallSource()
+
+
+@pytest.fixture
+def server(source: SmallSource) -> Iterator[AdminServer]:
+    made = AdminServer(AdminApi(source), ("127.0.0.1", 0), QUICK)
+    made.start()
+    yield made
+    made.stop()
+
+
+def connect(server: AdminServer) -> socket.socket:
+    sock = socket.create_connection(server.address)
+    sock.settimeout(5)
+    return sock
+
+
+def talk(server: AdminServer, request: bytes) -> bytes:
+    """Everything the server says to *request* until it closes."""
+    with connect(server) as sock:
+        sock.sendall(request)
+        return read_all(sock)
+
+
+def read_all(sock: socket.socket) -> bytes:
+    said = b""
+    while data := sock.recv(65536):
+        said += data
+    return said
+
+
+GET = b"GET /api/v1/version HTTP/1.1\r\nHost: a\r\n"
+
+
+def test_a_request_gets_its_answer(server: AdminServer) -> None:
+    said = talk(server, GET + b"Connection: close\r\n\r\n")
+    head, _, body = said.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200 ")
+    assert body == b"mosn version: 1.2.3"
+    assert b"content-length: 19" in head.lower() and b"date: " in head.lower() and b"connection: close" in head.lower()
+
+
+def test_a_connection_carries_many_requests_also_pipelined(server: AdminServer) -> None:
+    post = b"POST /api/v1/update_loglevel HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    post += b'1a\r\n{"log_path": "stderr", "lo\r\n14\r\ng_level": "WARN"}   \r\n0\r\n\r\n'
+    said = talk(server, GET + b"\r\n" + post + GET + b"Connection: close\r\n\r\n")
+    assert said.count(b"HTTP/1.1 200 ") == 3 and b"update logger success" in said
+
+
+def test_a_client_of_the_standard_library_is_served(server: AdminServer) -> None:
+    def client() -> list[tuple[int, bytes]]:
+        connection = http.client.HTTPConnection(*server.address, timeout=5)
+        answers = []
+        for method, path, body in (
+            ("GET", "/", None),
+            ("GET", "/metrics", None),
+            ("POST", "/api/v1/update_loglevel", json.dumps({"log_path": "stderr", "log_level": "INFO"})),
+            ("HEAD", "/metrics", None),
+            ("PUT", "/metrics", "x"),
+        ):
+            connection.request(method, path, body)
+            response = connection.getresponse()
+            answers.append((response.status, response.read()))
+        return answers
+
+    answers = gevent.get_hub().threadpool.apply(client)
+    assert [status for status, _ in answers] == [200, 200, 200, 405, 405]
+    assert answers[0][1].startswith(b"supported APIs:\n") and answers[1][1] == b"x 1\n" and answers[3][1] == b""
+
+
+def test_a_wrong_method_says_which_is_right(server: AdminServer) -> None:
+    said = talk(server, b"DELETE /api/v1/stats HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    assert said.startswith(b"HTTP/1.1 405 ") and b"allow: get" in said.lower()
+
+
+def test_a_client_that_asks_whether_to_send_its_body_is_told_to(server: AdminServer) -> None:
+    with connect(server) as sock:
+        sock.sendall(
+            b"POST /api/v1/update_loglevel HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 42\r\n"
+            b"Connection: close\r\n\r\n"
+        )
+        assert sock.recv(1000).startswith(b"HTTP/1.1 100 ")
+        sock.sendall(b'{"log_path": "stderr","log_level": "INFO"}')
+        assert read_all(sock).startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "status"),
+    [
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"x" * 100 + b"\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 5000 + b"\r\n\r\n", 431),
+        (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5000\r\n\r\n" + b"x" * 5000, 413),
+        (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHo", 408),
+        (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nx", 408),
+        (b"GET /api/v1/states HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", 500),
+        (b"CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n", 405),
+    ],
+)
+def test_a_bad_request_is_refused_and_others_are_served(server: AdminServer, request_bytes: bytes, status: int) -> None:
+    said = talk(server, request_bytes)
+    assert said.startswith(b"HTTP/1.1 %d " % status)
+    assert talk(server, GET + b"Connection: close\r\n\r\n").startswith(b"HTTP/1.1 200 ")
+
+
+def test_an_idle_connection_is_closed_silently(server: AdminServer) -> None:
+    assert talk(server, b"") == b""
+    said = talk(server, GET + b"\r\n")
+    assert said.count(b"HTTP/1.1") == 1
+
+
+def test_a_client_that_never_reads_loses_its_connection_only(server: AdminServer, source: SmallSource) -> None:
+    source.metrics = b"x" * 30_000_000
+    with connect(server) as sock:
+        sock.sendall(b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert talk(server, GET + b"Connection: close\r\n\r\n").startswith(b"HTTP/1.1 200 ")
+        with gevent.Timeout(5):
+            while server.connections:
+                gevent.sleep(0.01)
+
+
+def test_when_all_places_are_taken_the_longest_idle_connection_makes_room(server: AdminServer) -> None:
+    clients = [connect(server) for _ in range(QUICK.connections)]
+    with gevent.Timeout(5):
+        while server.connections < QUICK.connections:
+            gevent.sleep(0.001)
+    assert talk(server, GET + b"Connection: close\r\n\r\n").startswith(b"HTTP/1.1 200 ")
+    assert clients[0].recv(10) == b""
+    clients[1].sendall(GET + b"\r\n")
+    assert clients[1].recv(1000).startswith(b"HTTP/1.1 200 ")
+    assert server.refused == 0
+
+
+def test_when_all_places_work_a_newcomer_is_refused(server: AdminServer) -> None:
+    clients = [connect(server) for _ in range(QUICK.connections)]
+    for client in clients:
+        client.sendall(b"GET / HTTP/1.1\r\nHo")
+    with gevent.Timeout(5):
+        while server.refused == 0:
+            with connect(server) as sock:
+                sock.recv(10) if server.connections == QUICK.connections else gevent.sleep(0.001)
+    for client in clients:
+        client.close()
+
+
+def test_many_hasty_clients_leave_nothing_behind(server: AdminServer) -> None:
+    for _ in range(50):
+        with connect(server) as sock:
+            sock.sendall(GET[:20])
+    with gevent.Timeout(5):
+        while server.connections:
+            gevent.sleep(0.01)
+
+
+def test_an_address_in_use_is_an_os_error(server: AdminServer, source: SmallSource) -> None:
+    with pytest.raises(OSError):
+        AdminServer(AdminApi(source), server.address, QUICK).start()
+
+
+def test_stop_lets_a_request_under_way_end(source: SmallSource) -> None:
+    server = AdminServer(AdminApi(source), ("127.0.0.1", 0), QUICK)
+    server.start()
+    with connect(server) as sock, connect(server):
+        sock.sendall(GET)
+        with gevent.Timeout(5):
+            while server.connections < 2:
+                gevent.sleep(0.001)
+        stopping = gevent.spawn(server.stop)
+        gevent.sleep(0)
+        sock.sendall(b"Connection: close\r\n\r\n")
+        assert read_all(sock).startswith(b"HTTP/1.1 200 ")
+        stopping.get(timeout=5)
+    assert server.connections == 0
