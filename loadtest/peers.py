@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import shutil
 import sys
 from collections.abc import Callable
@@ -30,7 +31,8 @@ def envoy_program() -> str | None:
 def nginx_config(folder: Path, listen: int, server: str, upstream: str = "") -> str:
     """One worker, nothing written to disk, connections kept."""
     paths = " ".join(f"{kind}_temp_path {folder}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
-    return f"""worker_processes 1; daemon off; pid {folder}/nginx{listen}.pid; error_log {folder}/nginx{listen}.log;
+    user = "user root; " if os.geteuid() == 0 else ""  # the temporary folder is its owner's alone
+    return f"""{user}worker_processes 1; daemon off; pid {folder}/nginx{listen}.pid; error_log {folder}/nginx{listen}.log;
 events {{ worker_connections 16384; }}
 http {{
   access_log off; {paths} keepalive_requests 1000000000; keepalive_timeout 1h; client_body_buffer_size 64k;
@@ -61,9 +63,10 @@ def prepare_nginx(found: str, folder: Path, listen: int, host: int) -> list[str]
 def prepare_haproxy(found: str, folder: Path, listen: int, host: int) -> list[str]:
     """HAProxy with one thread."""
     path = folder / "haproxy.cfg"
+    descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     path.write_text(f"""global
   nbthread 1
-  maxconn 20000
+  maxconn {min(20000, descriptors // 2 - 100)}
 defaults
   mode http
   http-reuse always
