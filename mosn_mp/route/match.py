@@ -53,7 +53,7 @@ def any_path() -> PathMatcher:
 
 def prefix_path(text: bytes) -> PathMatcher:
     """Paths that begin with *text*; "/" is every request, so that the asterisk form of OPTIONS has a route."""
-    return any_path() if text == b"/" else PathMatcher(P_PREFIX, text)
+    return PathMatcher(P_ANY if text == b"/" else P_PREFIX, text)
 
 
 def exact_path(text: bytes) -> PathMatcher:
