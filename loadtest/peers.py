@@ -147,6 +147,14 @@ def prepare_mosn_mp_logging(found: str, folder: Path, listen: int, host: int) ->
     return start_mosn_mp(found, folder, listen, config)
 
 
+def prepare_mosn_mp_filtering(found: str, folder: Path, listen: int, host: int) -> list[str]:
+    """The same with a stream filter in plain Python."""
+    config = mosn_mp_config(folder, listen, host)
+    front = config["servers"][0]["listeners"][0]  # type: ignore[index]
+    front["stream_filters"] = [{"type": "marking_filter:Marking", "python_path": str(Path(__file__).resolve().parent)}]
+    return start_mosn_mp(found, folder, listen, config)
+
+
 def start_mosn_mp(found: str, folder: Path, listen: int, config: dict[str, object]) -> list[str]:
     """Write *config*; the command that serves it."""
     path = folder / f"mosn{listen}.json"
@@ -163,6 +171,7 @@ def mosn_mp_program() -> str | None:
 PEERS = {
     "mosn_mp": Peer(mosn_mp_program, prepare_mosn_mp),
     "mosn_mp+log": Peer(mosn_mp_program, prepare_mosn_mp_logging),
+    "mosn_mp+filter": Peer(mosn_mp_program, prepare_mosn_mp_filtering),
     "haproxy": Peer(lambda: program("haproxy"), prepare_haproxy),
     "nginx": Peer(lambda: program("nginx"), prepare_nginx),
     "envoy": Peer(envoy_program, prepare_envoy),

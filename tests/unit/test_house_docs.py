@@ -12,6 +12,9 @@ import pytest
 from mosn_mp import cli
 from mosn_mp.config import model
 from mosn_mp.config.load import check
+from mosn_mp.filter.chain import FilterChain
+from mosn_mp.filter.stream_filter import StreamFilter
+from mosn_mp.filter.testing import SampleStream
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
@@ -60,6 +63,17 @@ def test_every_whole_configuration_in_a_page_is_served(tmp_path: Path, page: str
     path = tmp_path / f"example.{kind}"
     path.write_text(text)
     assert check(path).errors == ()
+
+
+def test_the_filter_in_the_readme_works() -> None:
+    text = next(text for page, _, text in blocks("python") if page == "README.md")
+    names: dict[str, type[StreamFilter]] = {}
+    exec(text, names)
+    chain, stream = FilterChain([names["Greeter"](None)]), SampleStream(headers={"User-Agent": "curl/8.0"})
+    chain.run("on_request", stream)
+    stream.answer(200)
+    chain.run("on_response", stream)
+    assert stream.request.get("x-greeted-by") == stream.response.get("x-served-by") == b"mosn_mp"
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "conf").iterdir()), ids=lambda p: p.name)

@@ -9,8 +9,11 @@ from pathlib import Path
 import compare
 import peers
 import pytest
+from marking_filter import Marking
 
 from mosn_mp.config.load import check
+from mosn_mp.filter.chain import FilterChain
+from mosn_mp.filter.testing import SampleStream
 
 WRK = """Running 4s test @ http://127.0.0.1:1/
   1 threads and 64 connections
@@ -66,10 +69,16 @@ def test_a_failed_request_of_mosn_mp_fails_the_comparison() -> None:
     assert not compare.print_work(compare.WORKS["small"], {"mosn_mp": [compare.Round(1.0, 1.0, "Non-2xx")]})
 
 
-@pytest.mark.parametrize("name", ["mosn_mp", "mosn_mp+log"])
+@pytest.mark.parametrize("name", ["mosn_mp", "mosn_mp+log", "mosn_mp+filter"])
 def test_the_configuration_it_writes_for_mosn_mp_is_served(tmp_path: Path, name: str) -> None:
     command = peers.PEERS[name].prepare("mosn_mp", tmp_path, 1, 2)
     assert check(command[-1]).errors == ()
+
+
+def test_the_filter_of_the_comparison_reads_one_header_and_adds_one() -> None:
+    chain, stream = FilterChain([Marking(None)]), SampleStream(headers={"User-Agent": "wrk"})
+    chain.run("on_request", stream)
+    assert stream.request.get("x-asked-by") == b"wrk"
 
 
 @pytest.mark.interop("haproxy")
