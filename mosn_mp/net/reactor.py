@@ -294,7 +294,9 @@ class Reactor:
     def run_greenlet(self) -> None:
         """The body of a serving greenlet: job after job."""
         job: Pollable
-        me: cython.pointer(PyGreenlet)
+        # While it waits for a socket nobody else refers to this greenlet: its own frame keeps it alive.
+        me: object = cython.cast(object, cython.cast(cython.pointer(PyObject), PyGreenlet_GetCurrent()))
+        Py_DECREF(me)
         while True:
             job = self.job
             self.job = None
@@ -307,9 +309,7 @@ class Reactor:
             if len(self.idle_greenlets) >= IDLE_GREENLETS:
                 self.greenlets -= 1
                 return
-            me = PyGreenlet_GetCurrent()
-            self.idle_greenlets.append(cython.cast(object, cython.cast(cython.pointer(PyObject), me)))
-            Py_DECREF(cython.cast(object, cython.cast(cython.pointer(PyObject), me)))
+            self.idle_greenlets.append(me)
             self.switch_to(self.hub_greenlet)
 
     @cython.cfunc

@@ -17,10 +17,11 @@ from mosn_mp.buffer.arena import Arena
 from mosn_mp.cluster.cluster import Cluster
 from mosn_mp.cluster.compile import compile_clusters
 from mosn_mp.cluster.state import State, state_directory
-from mosn_mp.config.model import Config
+from mosn_mp.codec.http1.limits import Http1Limits
+from mosn_mp.config.model import Config, Http1Options
 from mosn_mp.config.model import Listener as ListenerConfig
 from mosn_mp.errors import ConfigError
-from mosn_mp.filter.compile import compile_chain
+from mosn_mp.filter.compile import compile_filters
 from mosn_mp.ipc.tables import decode_tables
 from mosn_mp.net.connection import Connection
 from mosn_mp.net.listener import Listener
@@ -108,15 +109,16 @@ class DataPlane:
         if proxy.router_config_name not in routers:
             raise ConfigError(path, f"router_config_name {proxy.router_config_name!r} is not there")
         logs = tuple(
-            self.logs.open(log.log_path, log.log_format, f"{path}.access_logs[{i}]") for i, log in enumerate(config.access_logs)
+            self.logs.open(log.log_path, log.log_format, f"{path}.access_logs[{i}]", log.python_path)
+            for i, log in enumerate(config.access_logs)
         )
         return ListenerRuntime(
             config,
             version,
             protocol,
-            protocol.make_limits(proxy.extend_config.Http1),
+            http1_limits(proxy.extend_config.Http1),
             routers[proxy.router_config_name],
-            compile_chain(config.stream_filters, f"{path}.stream_filters"),
+            compile_filters(config.stream_filters),
             logs,
         )
 
@@ -223,6 +225,17 @@ class DataPlane:
     def _on_stream_error(self, job: Pollable, error: BaseException) -> None:
         where = f"connection {job.number}" if isinstance(job, Connection) else "a stream"
         self.log.error("%s: a serving greenlet failed: %s", where, error, exc_info=error)
+
+
+def http1_limits(options: Http1Options) -> Http1Limits:
+    """The codec's limits for what a listener's clients send."""
+    return Http1Limits(
+        max_head_bytes=options.max_header_size,
+        max_fields=options.max_header_count,
+        max_uri_bytes=options.max_uri_size,
+        max_body=options.max_request_body_size or -1,
+        reject_underscores=options.reject_underscores,
+    )
 
 
 def make_data_plane(slot: int, arena: Arena, shared: Shared) -> DataPlane:
