@@ -59,7 +59,9 @@ def _load(channel: Channel, arguments: Arguments) -> Config | None:
     try:
         config = load(arguments.config_path)
     except ConfigErrors as e:
-        channel.send(Rejected([str(problem) for problem in e.errors]))
+        problems_fd = seal_bytes("mosn_mp-problems", "\n".join(map(str, e.errors)).encode())
+        channel.send(Rejected(), (problems_fd,))
+        os.close(problems_fd)
         return None
     snapshot_fd = seal_bytes("mosn_mp-snapshot", encode(config))
     plan_fd = seal_bytes("mosn_mp-plan", encode_plan(make_plan(config, arguments.config_path, arguments.log_level)))

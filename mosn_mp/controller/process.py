@@ -18,7 +18,7 @@ from mosn_mp.controller.admin_source import ControllerSource
 from mosn_mp.controller.plan import admin_address
 from mosn_mp.ipc.channel import Channel, ChannelClosedError, ChannelStuckError, Delivery, close_fds
 from mosn_mp.ipc.conversation import converse
-from mosn_mp.ipc.frames import AdminUp, Adopt, Failed, Frame, Quit, ReopenLogs, Served, State
+from mosn_mp.ipc.frames import AdminUp, Adopt, Failed, Frame, Quit, ReopenLogs, Served, SetLogLevel, State
 from mosn_mp.ipc.memfd import read_sealed
 from mosn_mp.ipc.tables import decode_tables
 from mosn_mp.observe.directory import Directory
@@ -79,6 +79,8 @@ class ControllerProcess:
                 self._stage = stage
                 if self._source is not None:
                     self._source.stage = stage
+            case SetLogLevel(path=path, level=level):
+                self._logs.set_level(path, level)
             case ReopenLogs():
                 self._logs.reopen()
             case Quit():

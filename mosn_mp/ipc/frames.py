@@ -116,9 +116,7 @@ class Loaded(Frame, frozen=True):
 
 
 class Rejected(Frame, frozen=True):
-    """controller -> master: the config cannot be served; one line for each thing that is wrong with it."""
-
-    problems: list[str]
+    """controller -> master: the config cannot be served. Descriptors: a memfd with a line for each thing that is wrong."""
 
 
 class Adopt(Frame, frozen=True):
@@ -172,6 +170,7 @@ AnyFrame = (
 )  # fmt: skip
 
 MAX_FDS = 128  # descriptors in one frame; Linux takes at most 253 (SCM_MAX_FD) in one message
+SOCKETS_PER_FRAME = 32  # leaves 4 KiB for each listener's name
 MAX_FRAME_BYTES = 131_072  # fits SO_SNDBUF's default (212,992) with the kernel's overhead; what is larger travels as a memfd
 
 _encoder = msgspec.msgpack.Encoder()
@@ -192,5 +191,5 @@ def decode_frame(packed: bytes | memoryview) -> AnyFrame:
 
 
 def chunked(names: Sequence[SocketName]) -> list[Sequence[SocketName]]:
-    """*names* in pieces that fit one frame's descriptors each."""
-    return [names[at : at + MAX_FDS] for at in range(0, len(names), MAX_FDS)]
+    """*names* in pieces of what one Sockets frame holds."""
+    return [names[at : at + SOCKETS_PER_FRAME] for at in range(0, len(names), SOCKETS_PER_FRAME)]

@@ -2,27 +2,23 @@
 
 import os
 import signal
-import sys
 import time
 from collections.abc import Callable
 
 from mosn_mp.ipc.channel import Channel, Delivery
 from mosn_mp.ipc.frames import Frame
 from mosn_mp.master.crew import describe_end
+from mosn_mp.master.launch import Launched
 from mosn_mp.master.line import Line
 from mosn_mp.master.loop import Loop
 from mosn_mp.master.respawn import Respawn
 
 
 class Keeper:
-    """Keeps one controller running; the owner is told of its frames and of every death."""
+    """Keeps one controller; the owner is told of its frames and of every death, and decides about both."""
 
-    def __init__(
-        self, loop: Loop, arguments: list[str], on_frame: Callable[[Delivery], None], on_death: Callable[[str], None]
-    ) -> None:
-        """*arguments* go to `python -m mosn_mp.controller` behind the channel's descriptor."""
+    def __init__(self, loop: Loop, on_frame: Callable[[Delivery], None], on_death: Callable[[str], None]) -> None:
         self._loop = loop
-        self._arguments = arguments
         self._on_frame = on_frame
         self._on_death = on_death
         self._line: Line | None = None
@@ -38,19 +34,11 @@ class Keeper:
         """How long to wait with the replacement of the one that just died."""
         return self._respawn.delay_s(time.monotonic() - self.started_at)
 
-    def start(self, is_restart: bool) -> None:
-        """Start a controller; one that *is_restart* waits for Adopt instead of reading the file."""
-        ours, theirs = Channel.pair()
-        command = [sys.executable, "-P", "-m", "mosn_mp.controller", str(theirs.fileno()), *self._arguments]
-        if is_restart:
-            command.append("--adopt")
-        # It must find the same modules as the workers (a filter of the user's is checked here and run there).
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(os.path.abspath(entry) for entry in sys.path)}
-        os.set_inheritable(theirs.fileno(), True)
-        self.pid = os.posix_spawn(sys.executable, command, environment, setsigmask=())
-        theirs.close()
+    def keep(self, launched: Launched) -> None:
+        """Talk to the controller that was just *launched*."""
+        self.pid = launched.pid
         self.started_at = time.monotonic()
-        self._line = Line(self._loop, ours, f"controller (pid {self.pid})", self._on_frame, self.kill)
+        self._line = Line(self._loop, Channel(launched.sock), f"controller (pid {self.pid})", self._on_frame, self.kill)
 
     def send(self, frame: Frame, fds: tuple[int, ...] = ()) -> None:
         """Send *frame*; lost if there is no controller just now (it is told all that counts when it starts)."""

@@ -51,6 +51,7 @@ class Loop:
         self._wake_receiver.setblocking(False)
         self._wake_sender.setblocking(False)
         self._on_signal: Callable[[int], None] | None = None
+        self.on_failure: Callable[[], None] | None = None  # after a callback raised
         self.watch(self._wake_receiver.fileno(), self._take_signals)
 
     def catch_signals(self, numbers: Iterable[int], on_signal: Callable[[int], None]) -> None:
@@ -127,6 +128,8 @@ class Loop:
             callback(events)
         except Exception:  # noqa: BLE001 - the master's main loop: a bug in one callback must not take the service down
             self._log.exception("master: a callback failed")
+            if self.on_failure is not None:
+                self.on_failure()
 
 
 def _ignore(_: int, __: FrameType | None) -> None:

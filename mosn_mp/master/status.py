@@ -67,7 +67,11 @@ def _processes(master: MasterView) -> list[ProcessReport]:
     if keeper.pid:
         uptime_s = now - keeper.started_at
         found.append(ProcessReport("controller", keeper.pid, "running", uptime_s, _pss_bytes(keeper.pid), deaths=keeper.deaths()))
-    return found + [_worker(worker, master, now) for worker in master.crew.workers()]
+    workers = master.crew.workers()
+    found += [_worker(worker, master, now) for worker in workers]
+    slots = range(master.accepted.plan.workers) if master.accepted is not None else ()
+    empty = sorted(set(slots) - {worker.slot for worker in workers})
+    return found + [ProcessReport("worker", 0, "down", 0.0, 0, slot, deaths=master.crew.deaths(slot)) for slot in empty]
 
 
 def _worker(worker: Worker, master: MasterView, now: float) -> ProcessReport:

@@ -11,6 +11,7 @@ Source: MOSN's keeper and stage manager (mosn-reference section 2) for signals a
 import enum
 import logging
 import os
+import resource
 import signal
 import sys
 import time
@@ -45,6 +46,7 @@ from mosn_mp.master.control import ControlSocket, control_path
 from mosn_mp.master.crew import Crew, Worker, WorkerState
 from mosn_mp.master.deployment import Deployment, Snapshot
 from mosn_mp.master.keeper import Keeper
+from mosn_mp.master.launch import Launched, launch_controller
 from mosn_mp.master.loop import Loop
 from mosn_mp.master.pidfile import AlreadyRunningError, PidFile
 from mosn_mp.master.shared import SharedMemory
@@ -62,6 +64,9 @@ LOAD_TIMEOUT_S = 60.0  # reading and checking a config takes milliseconds; a plu
 QUIT_TIMEOUT_S = 2.0  # children that were told to quit are killed after this
 DRAIN_GRACE_S = 1.0  # workers keep their own deadline; the master kills what is this late
 TRIM_EVERY_S = 5.0
+RETRY_S = 1.0  # after the system had no room for a new process
+# More than any proxy needs, and what a kernel without a limit of its own (2^30 in containers) is cut to.
+MAX_FDS = 1 << 20
 
 
 class Stage(enum.IntEnum):
@@ -79,8 +84,8 @@ class Master:
 
     plan: Plan  # of the version being started or served
 
-    def __init__(self, config_path: str, log_level: str, import_plane: Callable[[], PlaneFactory]) -> None:
-        """*log_level* "" = the config's. *import_plane* imports what workers need, while the controller reads the config."""
+    def __init__(self, config_path: str, log_level: str, launched: Launched) -> None:
+        """*log_level* "" = the config's. *launched* is the first controller, which reads the config already."""
         self.config_path = config_path
         self.pid = os.getpid()
         self.stage = Stage.INITING
@@ -90,13 +95,15 @@ class Master:
         self._logs.open("stderr", "WARN")
         self._log_path = "stderr"
         self.loop = Loop(log)
+        self.loop.on_failure = self._on_failure
         self.crew = Crew(self.loop, self._make_order, self._on_worker_frame, self._on_worker_death)
-        arguments = [config_path, *([f"--log-level={log_level}"] if log_level else [])]
-        self.keeper = Keeper(self.loop, arguments, self._on_controller_frame, self._on_controller_death)
+        self.keeper = Keeper(self.loop, self._on_controller_frame, self._on_controller_death)
+        self.keeper.keep(launched)
         self.sockets = ListeningSockets()
         self.shared: SharedMemory | None = None
         self.accepted: Snapshot | None = None
-        self._import_plane = import_plane
+        self._log_level = log_level
+        self._disabled_logs: set[str] = set()
         self._make_plane: PlaneFactory | None = None
         self._pid_file: PidFile | None = None
         self._control: ControlSocket | None = None
@@ -105,13 +112,14 @@ class Master:
 
     # --- start ---------------------------------------------------------------------------------------------------------
 
-    def run(self) -> int:
+    def run(self, make_plane: PlaneFactory) -> int:
         """Start, supervise until told to stop, and clean up; 0, or 1 if the start failed."""
+        self._make_plane = make_plane
         self.loop.catch_signals(SIGNALS, self._on_signal)
-        self.keeper.start(is_restart=False)
+        raise_fd_limit()
         load_timer = self.loop.call_later(LOAD_TIMEOUT_S, self._on_load_timeout)
+        self.loop.call_later(0, self._reap)  # who died before the signals were caught
         try:
-            self._make_plane = self._import_plane()
             self.loop.run()
         finally:
             load_timer.cancel()
@@ -121,6 +129,11 @@ class Master:
     def _on_load_timeout(self) -> None:
         if self.stage is Stage.INITING:
             self._fail_start([f"{self.config_path}: not loaded within {LOAD_TIMEOUT_S:g} s"])
+
+    def _on_failure(self) -> None:
+        """A bug of ours: a start cannot be trusted after it, a running program goes on."""
+        if self.accepted is None and not self._is_stopping():
+            self._fail_start(["internal error: the traceback is in the log"])
 
     def _on_loaded(self, delivery: Delivery) -> None:
         """The controller's config is valid: take what it needs from the system, then roll it out."""
@@ -168,6 +181,8 @@ class Master:
 
     def _fail_start(self, problems: list[str]) -> None:
         """Say why on stderr (and in the log, if that is elsewhere), and leave with exit status 1."""
+        if self._is_stopping():
+            return
         for problem in problems:
             sys.stderr.write(f"{problem}\n")
             if self._log_path not in STREAMS:
@@ -182,10 +197,13 @@ class Master:
         if isinstance(frame, Loaded):
             self._on_loaded(delivery)
             return
-        close_fds(delivery.fds)
         if isinstance(frame, Rejected):
-            self._fail_start(frame.problems)
-        elif isinstance(frame, AdminUp):
+            problems = read_sealed(delivery.fds[0]).decode()
+            close_fds(delivery.fds)
+            self._fail_start([problems])
+            return
+        close_fds(delivery.fds)
+        if isinstance(frame, AdminUp):
             self.admin_address = frame.address
             if frame.problem:
                 log.error("admin: %s", frame.problem)
@@ -194,6 +212,7 @@ class Master:
             self.crew.broadcast(frame)
         elif isinstance(frame, SetLogEnabled):
             self._logs.set_enabled(frame.path, frame.enabled)
+            (self._disabled_logs.discard if frame.enabled else self._disabled_logs.add)(frame.path)
             self.crew.broadcast(frame)
 
     def _on_controller_death(self, how: str) -> None:
@@ -207,10 +226,17 @@ class Master:
             self.loop.call_later(delay_s, self._restart_controller)
 
     def _restart_controller(self) -> None:
-        if not self._is_stopping() and self.accepted is not None:
-            self.keeper.start(is_restart=True)
-            self.keeper.send(Adopt(self.accepted.version), (self.accepted.snapshot_fd,))
-            self._tell_served()
+        if self._is_stopping() or self.accepted is None:
+            return
+        try:
+            self.keeper.keep(launch_controller(self.config_path, self._log_level, is_restart=True))
+        except OSError as e:
+            log.error("cannot start a controller: %s", e)
+            self.loop.call_later(RETRY_S, self._restart_controller)
+            return
+        self.keeper.send(Adopt(self.accepted.version), (self.accepted.snapshot_fd,))
+        self._tell_served()
+        self.keeper.send(SetLogLevel("", self._logs.levels()[self._log_path]))  # which may have been changed meanwhile
 
     def _tell_served(self) -> None:
         assert self.accepted is not None and self.shared is not None
@@ -262,9 +288,16 @@ class Master:
         """Refill *slot* with a worker of the accepted version; its sockets were open all the time."""
         if self._is_stopping() or self.accepted is None:
             return
-        worker = self.crew.spawn(slot)
+        try:
+            worker = self.crew.spawn(slot)
+        except OSError as e:  # no memory or no descriptors for one more process just now
+            log.error("slot %d: cannot start a worker: %s", slot, e)
+            self.loop.call_later(RETRY_S, lambda: self._replace(slot))
+            return
         log.info("%s started", worker)
         self._deploy(self.accepted, [worker], lambda: None, lambda reason: self._give_up(worker, reason))
+        for path in self._disabled_logs:
+            self.crew.send(worker, SetLogEnabled(path, False))
 
     def _give_up(self, worker: Worker, reason: str) -> None:
         """A replacement cannot serve what the others serve: end it, and try again with back-off."""
@@ -280,7 +313,7 @@ class Master:
             self.pid, self.started_at, self.stage.name.lower(), self.config_path, self.admin_address, self.accepted, self.shared,
             self.crew, self.keeper,
         )  # fmt: skip
-        return Answer(True, "", msgspec.msgpack.encode(make_report(view)))
+        return Answer(True, body=msgspec.msgpack.encode(make_report(view)))
 
     # --- signals and the end -------------------------------------------------------------------------------------------
 
@@ -375,3 +408,10 @@ class Master:
             self._pid_file.release()
         log.info("stopped")
         self.loop.close()
+
+
+def raise_fd_limit() -> None:
+    """Let this process and its workers open as many descriptors as they may: the soft limit is for programs that use select()."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = MAX_FDS if hard == resource.RLIM_INFINITY else min(hard, MAX_FDS)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))

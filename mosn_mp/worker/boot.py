@@ -4,7 +4,6 @@ After fork nothing of the master is left but the channel, the shared memory and 
 closed (another worker's channel held open here would hide the master's death from that worker), its signal handlers are gone.
 """
 
-import gc
 import logging
 import os
 import random
@@ -94,9 +93,6 @@ def _leave_master(order: WorkerOrder) -> None:
     close_all_but((0, 1, 2, order.channel.fileno(), *order.shared.fds()))
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     random.seed()  # the parent's generator state is the same in every worker
-    gc.unfreeze()
-    gc.freeze()
-    gc.enable()
 
 
 def close_all_but(keep: Iterable[int]) -> None:

@@ -18,6 +18,7 @@ import gevent
 from gevent.event import Event
 
 from mosn_mp.config.snapshot import decode
+from mosn_mp.errors import ConfigError
 from mosn_mp.ipc.channel import Channel, ChannelClosedError, ChannelStuckError, Delivery, close_fds
 from mosn_mp.ipc.conversation import converse
 from mosn_mp.ipc.frames import (
@@ -44,6 +45,7 @@ from mosn_mp.worker.vitals import Vitals
 
 PULSE_EVERY_S = 1.0
 DRAIN_POLL_S = 0.02
+MAX_REASON = 8192  # characters; what a plug-in puts into an exception has no limit, a frame has
 
 
 class WorkerProcess:
@@ -137,7 +139,8 @@ class WorkerProcess:
             prepared = self._plane.prepare(decode(snapshot), version, self._sockets, tables)
         except Exception as e:  # noqa: BLE001 - whatever a plug-in of the user raises is a refusal
             self._log.warning("snapshot %d refused", version, exc_info=True)
-            self._send(Refused(version, f"{type(e).__name__}: {e}" if type(e).__name__ != "ConfigError" else str(e)))
+            reason = str(e) if isinstance(e, ConfigError) else f"{type(e).__name__}: {e}"
+            self._send(Refused(version, reason[:MAX_REASON]))
         else:
             self._prepared = (version, prepared)
             self._send(Ready(version))

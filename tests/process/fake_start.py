@@ -3,15 +3,11 @@
 import os
 import sys
 
+from fake_plane import FakePlane
+
+from mosn_mp.master.launch import launch_controller
 from mosn_mp.master.supervisor import Master
-from mosn_mp.worker.boot import PlaneFactory
-
-
-def import_plane() -> PlaneFactory:
-    from fake_plane import FakePlane
-
-    return FakePlane
-
 
 if __name__ == "__main__":
-    sys.exit(Master(sys.argv[1], os.environ.get("LOG_LEVEL", ""), import_plane).run())
+    config, level = sys.argv[1], os.environ.get("LOG_LEVEL", "")
+    sys.exit(Master(config, level, launch_controller(config, level)).run(FakePlane))

@@ -6,7 +6,7 @@ import socket
 import pytest
 
 from mosn_mp.ipc.channel import MAX_WAITING_FRAMES, Channel, ChannelClosedError, ChannelStuckError
-from mosn_mp.ipc.frames import MAX_FDS, Ask, Commit, Rejected, SocketName, Sockets
+from mosn_mp.ipc.frames import MAX_FDS, Ask, Commit, Refused, SocketName, Sockets
 
 
 def test_a_frame_arrives_as_it_was_sent() -> None:
@@ -19,7 +19,7 @@ def test_a_frame_arrives_as_it_was_sent() -> None:
 
 def test_frames_arrive_in_order_and_whole() -> None:
     one, other = Channel.pair()
-    sent = [Rejected([f"problem {i}"] * i) for i in range(20)]
+    sent = [Refused(1, f"problem {i}" * i) for i in range(20)]
     for frame in sent:
         one.send(frame)
     assert [other.wait_receive(1).frame for _ in sent] == sent
@@ -120,7 +120,7 @@ def test_an_end_that_never_reads_is_stuck() -> None:
 def test_a_frame_larger_than_a_packet_is_refused_by_its_sender() -> None:
     one, _other = Channel.pair()
     with pytest.raises(ValueError, match="send a memfd"):
-        one.send(Rejected(["x" * 200_000]))
+        one.send(Refused(1, "x" * 200_000))
 
 
 @pytest.mark.parametrize("packet", [b"\xc1", b"\x80", b"nonsense", b"\x81\xa5frame\xa7Unknown", b"\x81\xa5frame\xa6Commit"])

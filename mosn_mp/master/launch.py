@@ -1,0 +1,33 @@
+"""Starts a controller process; imports next to nothing, so that `start` can do it before everything else."""
+
+import os
+import socket
+import sys
+from typing import NamedTuple
+
+
+class Launched(NamedTuple):
+    """A controller that was started: its pid and our end of its channel (SOCK_SEQPACKET)."""
+
+    pid: int
+    sock: socket.socket
+
+
+def launch_controller(config_path: str, log_level: str, is_restart: bool = False) -> Launched:
+    """Start `python -m mosn_mp.controller`; one that *is_restart* waits for Adopt instead of reading the file."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    command = [sys.executable, "-P", "-m", "mosn_mp.controller", str(theirs.fileno()), config_path]
+    if log_level:
+        command.append(f"--log-level={log_level}")
+    if is_restart:
+        command.append("--adopt")
+    # It must find the same modules as the workers (a filter of the user's is checked here and run there).
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(os.path.abspath(entry) for entry in sys.path)}
+    with theirs:
+        os.set_inheritable(theirs.fileno(), True)
+        try:
+            pid = os.posix_spawn(sys.executable, command, environment, setsigmask=())
+        except OSError:
+            ours.close()
+            raise
+    return Launched(pid, ours)
