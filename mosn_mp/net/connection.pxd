@@ -29,17 +29,14 @@ cdef class Connection(Pollable):
     cdef Buf output
     cdef uint64_t id
     cdef uint64_t bytes_read
-    cdef uint64_t bytes_written
-    cdef uint64_t* read_cell    # metric cells that count bytes, or NULL
-    cdef uint64_t* write_cell
     cdef uint32_t requests      # streams begun on it
     cdef uint32_t slot          # the keeper's own use (index in the pool's array)
     cdef uint32_t write_timeout_ms
     cdef uint8_t state
-    cdef bint broken            # a send failed: nothing more can be written
-    cdef bint close_after_flush
-    cdef bint shut_after_flush
-    cdef bint shut              # FIN was sent
+    cdef uint8_t broken            # a send failed: nothing more can be written
+    cdef uint8_t close_after_flush
+    cdef uint8_t shut_after_flush
+    cdef uint8_t shut              # FIN was sent
     cdef Address remote
     cdef Address local          # asked for when first wanted
 
@@ -65,6 +62,8 @@ cdef class Connection(Pollable):
     cdef void _drop_output(self) noexcept
 
 cdef class Keeper:
+    cdef uint64_t* read_cell    # metric cells that count the bytes of its connections
+    cdef uint64_t* write_cell
     cdef int connection_ready(self, Connection connection) except -1
     cdef int serve_connection(self, Connection connection) except -1
     cdef int connection_expired(self, Connection connection) except -1

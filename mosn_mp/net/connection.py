@@ -96,9 +96,10 @@ def read_address(storage: cython.pointer(cython.const[cython.void]), address: cy
         memcpy(address.addr, cython.address(v6.sin6_addr), 16)
 
 
+@cython.no_gc
 @cython.cclass
 class Connection(Pollable):
-    """A TCP connection of either side, plain bytes."""
+    """A TCP connection of either side, plain bytes. Not traced by the garbage collector: nothing it refers to refers to it."""
 
     @cython.cfunc
     @cython.exceptval(-1, check=False)
@@ -160,8 +161,7 @@ class Connection(Pollable):
                     self.ready &= ~READ
                 self.input.end += cython.cast(uint32_t, count)
                 self.bytes_read += count
-                if self.read_cell != cython.NULL:
-                    self.read_cell[0] += count
+                self.keeper.read_cell[0] += count
                 return cython.cast(cython.int, count)
             if count == 0:
                 self.half_closed = True
@@ -331,9 +331,7 @@ class Connection(Pollable):
     @cython.cfunc
     @cython.exceptval(check=False)
     def _count_written(self, count: cython.Py_ssize_t) -> cython.void:
-        self.bytes_written += count
-        if self.write_cell != cython.NULL:
-            self.write_cell[0] += count
+        self.keeper.write_cell[0] += count
 
     @cython.cfunc
     @cython.exceptval(check=False)

@@ -61,6 +61,8 @@ class HostPool(Keeper):
         self.state = state
         self.worker_slot = slot
         host.up = metrics.cells(slot) + cython.cast(uint64_t, base)
+        self.read_cell = host.up + U_CONNECTION_BYTES_READ_TOTAL
+        self.write_cell = host.up + U_CONNECTION_BYTES_WRITE
         host.health = state.health(record)
         host.state_group = record
         host.pool = self
@@ -141,8 +143,6 @@ class HostPool(Keeper):
             return None
         host.up[U_CONNECTION_TOTAL] += 1
         host.up[U_CONNECTION_ACTIVE] += 1
-        connection.read_cell = host.up + U_CONNECTION_BYTES_READ_TOTAL
-        connection.write_cell = host.up + U_CONNECTION_BYTES_WRITE
         if not self._finish_connect(connection, task, deadline_ms):
             host.up[U_CONNECTION_CON_FAIL] += 1
             connection.close()

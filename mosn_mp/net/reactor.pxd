@@ -17,14 +17,15 @@ cdef class Task(Timed):
 
     cdef int on_timer(self) except -1
 
+# Flags are bytes: a parked connection is counted in bytes.
 cdef class Pollable(Timed):
     cdef int fd
     cdef uint8_t ready          # READ | WRITE | HANGUP as epoll last told, cleared by EAGAIN or a short read
     cdef uint8_t interest
-    cdef bint half_closed       # the far side sent FIN: a short read is not the end
-    cdef bint dirty
-    cdef bint again             # is in the reactor's list of those to serve again
-    cdef bint starved           # found the arena empty; tried again at the next tick
+    cdef uint8_t half_closed       # the far side sent FIN: a short read is not the end
+    cdef uint8_t dirty
+    cdef uint8_t again             # is in the reactor's list of those to serve again
+    cdef uint8_t starved           # found the arena empty; tried again at the next tick
     cdef PyObject* waiter       # the Task that waits for *interest*; borrowed
 
     cdef int on_ready(self) except -1

@@ -249,8 +249,9 @@ class Flow:
             self.reader.spliced(count)
             self.body_bytes += count
             self.source.bytes_read += count
-            if self.source.read_cell != cython.NULL:
-                self.source.read_cell[0] += count
+            self.source.keeper.read_cell[0] += count
+            # frames nothing here, but has to know of every byte of the message
+            self.writer.begin_data(count, cython.address(self.target.output))
             return -cython.cast(cython.int, count)
         if count < 0:
             if errno == EAGAIN:
@@ -281,9 +282,7 @@ class Flow:
             count = move(self.pipe_read, target.fd, self.in_pipe)
             if count > 0:
                 self.in_pipe -= count
-                target.bytes_written += count
-                if target.write_cell != cython.NULL:
-                    target.write_cell[0] += count
+                target.keeper.write_cell[0] += count
             elif count < 0 and errno == EAGAIN:
                 target.ready &= ~WRITE
             else:

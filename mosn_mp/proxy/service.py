@@ -42,6 +42,8 @@ class Service(Acceptor):
         self.metrics = metrics
         self.pipes = pipes
         self.streams = []
+        self.read_cell = listener.counters + D_BYTES_READ_TOTAL
+        self.write_cell = listener.counters + D_BYTES_WRITE_TOTAL
         self.active_cell = bases[0] + D_CONNECTION_ACTIVE
         self.worker_cell = bases[1] + W_CONNECTIONS
 
@@ -71,8 +73,6 @@ class Service(Acceptor):
         self.listener.counters[D_CONNECTION_TOTAL] += 1
         self.listener.counters[D_CONNECTION_ACTIVE] += 1
         self.listener.counters[D_CONNECTION_PARKED] += 1
-        connection.read_cell = self.listener.counters + D_BYTES_READ_TOTAL
-        connection.write_cell = self.listener.counters + D_BYTES_WRITE_TOTAL
         connection.write_timeout_ms = self.listener.runtime.write_timeout_ms
         connection.state = S_PARKED
         self.reactor.arm(connection, self.listener.runtime.idle_timeout_ms)
