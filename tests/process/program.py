@@ -51,7 +51,6 @@ class Program:
         self.port = free_port()
         self.path = directory / "mosn.json"
         self.log = directory / "logs" / "mosn.log"
-        self.environment: dict[str, str] = {}
         self.master: subprocess.Popen[str] | None = None
         self.config: dict[str, Any] = {
             "servers": [
@@ -81,7 +80,20 @@ class Program:
     def listener(name: str, port: int) -> dict[str, Any]:
         """A listener of the configuration."""
         proxy = {"type": "proxy", "config": {"downstream_protocol": "Http1", "router_config_name": "r"}}
-        return {"name": name, "address": f"127.0.0.1:{port}", "bind_port": True, "filter_chains": [{"filters": [proxy]}]}
+        return {
+            "name": name,
+            "address": f"127.0.0.1:{port}",
+            "bind_port": True,
+            "filter_chains": [{"filters": [proxy]}],
+            "stream_filters": [{"type": "witness:Witness", "python_path": str(HERE), "config": {}}],
+        }
+
+    def trouble(self, kind: str) -> Path:
+        """Let the filter make trouble of *kind*; the marker file that it goes by."""
+        marker = self.directory / "marker"
+        self.server["listeners"][0]["stream_filters"][0]["config"] = {"kind": kind, "marker": str(marker)}
+        self.write()
+        return marker
 
     @property
     def server(self) -> dict[str, Any]:
@@ -94,9 +106,9 @@ class Program:
         self.path.write_text(json.dumps(self.config))
 
     def spawn(self) -> subprocess.Popen[str]:
-        """Start a master with the stand-in data plane, without waiting for anything."""
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONFAULTHANDLER": "1", **self.environment}
-        command = [sys.executable, str(HERE / "fake_start.py"), str(self.path)]
+        """Start a master without waiting for anything."""
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        command = [sys.executable, "-m", "mosn_mp", "start", "-c", str(self.path)]
         return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def start(self) -> None:

@@ -2,6 +2,7 @@
 
 import http.client
 import os
+import re
 import signal
 import socket
 import time
@@ -31,12 +32,19 @@ def test_a_killed_worker_is_replaced_at_once(running: Program) -> None:
 
 
 def test_what_a_dead_worker_held_in_the_arena_comes_back(running: Program) -> None:
-    in_use = _blocks_in_use(running)
-    assert in_use >= 6  # both workers hold three
-    victim = running.pids("worker")[0]
-    os.kill(victim, signal.SIGKILL)
-    wait_workers(running, 2, without=victim)
-    wait_until(lambda: _blocks_in_use(running) == in_use, "the same number of blocks in use")
+    clients = [socket.create_connection(("127.0.0.1", running.port)) for _ in range(20)]
+    for client in clients:
+        client.sendall(b"GET /slower HTTP/1.1\r\nHost: x\r\n\r\n")
+    wait_until(lambda: sum(p["active"] for p in running.status()["processes"]) == 20, "20 requests in flight")
+    before = _blocks_in_use(running)
+    assert before > 0
+    for victim in running.pids("worker"):
+        os.kill(victim, signal.SIGKILL)
+    wait_until(lambda: running.log_text().count("arena blocks taken back") == 2, "both deaths")
+    taken = [int(count) for count in re.findall(r"(\d+) arena blocks taken back", running.log_text())]
+    assert sum(taken) == before
+    for client in clients:
+        client.close()
 
 
 def test_requests_of_other_workers_go_on_when_one_dies(running: Program) -> None:
@@ -49,8 +57,7 @@ def test_requests_of_other_workers_go_on_when_one_dies(running: Program) -> None
 
 
 def test_connections_queued_at_a_dead_worker_are_served_by_its_replacement(program: Program) -> None:
-    bad = program.directory / "bad"
-    program.environment["FAKE_BAD_FILE"] = str(bad)
+    bad = program.trouble("refuse_while")
     program.server["processor"] = 1
     program.write()
     program.start()
@@ -71,8 +78,7 @@ def test_connections_queued_at_a_dead_worker_are_served_by_its_replacement(progr
 
 
 def test_a_worker_that_keeps_dying_is_restarted_ever_more_slowly(program: Program) -> None:
-    bad = program.directory / "bad"
-    program.environment["FAKE_BAD_FILE"] = str(bad)
+    bad = program.trouble("refuse_while")
     program.start()
     bad.touch()
     os.kill(program.pids("worker")[0], signal.SIGKILL)

@@ -1,0 +1,55 @@
+"""A stream filter that answers with the pid of its worker, and makes trouble when its configuration says so."""
+
+import os
+import sys
+import time
+
+import gevent
+from msgspec import Struct
+
+from mosn_mp.filter.stream_filter import STOP, StreamFilter, Verdict
+from mosn_mp.filter.stream_view import StreamView
+
+
+class Trouble(Struct, frozen=True):
+    """*kind*: `refuse`, `die` or `hang` in the one worker that makes the file *marker* first; `refuse_while` it exists."""
+
+    kind: str = ""
+    marker: str = ""
+
+
+class Witness(StreamFilter):
+    """`/slow` answers after a second, `/slower` after three, `/die` never."""
+
+    Config = Trouble
+
+    def __init__(self, config: Trouble) -> None:
+        super().__init__(config)
+        if "controller" in sys.argv[0]:
+            return  # the check of the configuration passes: the trouble is a worker's own
+        if config.kind == "refuse_while":
+            if os.path.exists(config.marker):
+                raise ValueError("there is trouble")
+        elif config.kind and self._is_first(config.marker):
+            if config.kind == "refuse":
+                raise ValueError("this worker does not like it")
+            if config.kind == "die":
+                os._exit(3)
+            time.sleep(60)
+
+    @staticmethod
+    def _is_first(marker: str) -> bool:
+        try:
+            os.close(os.open(marker, os.O_CREAT | os.O_EXCL))
+        except FileExistsError:
+            return False
+        return True
+
+    def on_request(self, stream: StreamView) -> Verdict:
+        path = stream.request.path
+        if path == b"/die":
+            os._exit(7)
+        if path in (b"/slow", b"/slower"):
+            gevent.sleep(1 if path == b"/slow" else 3)
+        stream.reply(200, b"%d" % os.getpid())
+        return STOP
