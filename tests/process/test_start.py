@@ -3,6 +3,7 @@
 import os
 import re
 import socket
+import time
 from pathlib import Path
 
 from tests.process.program import DEADLINE_S, Program, wait_until
@@ -84,10 +85,12 @@ def test_an_address_in_use_is_refused_with_its_holder(program: Program) -> None:
     assert f"pid {os.getpid()}" in errors
 
 
-def test_a_start_is_over_within_a_second(program: Program) -> None:
+def test_the_first_answer_comes_soon(program: Program) -> None:
+    """0.2 s on an idle core; the bound leaves room for a machine that does other things."""
+    begun = time.monotonic()
     program.start()
-    log = program.log_text()
-    assert "serving version 1" in log
+    assert time.monotonic() - begun < 2
+    assert "serving version 1" in program.log_text()
 
 
 def test_workers_hold_no_channel_but_their_own(running: Program) -> None:
