@@ -47,6 +47,12 @@ def blocks() -> Iterator[bytes]:
         yield BLOCK
 
 
+def trouble(answer: Any) -> str:
+    """What the client says of an answer that did not come; empty when it came."""
+    error = getattr(answer, "error", None)
+    return f"({error!r})" if error else ""
+
+
 class MixedUser(FastHttpUser):
     """A client on a keep-alive connection that does a bit of everything, as fast as it is answered."""
 
@@ -61,7 +67,7 @@ class MixedUser(FastHttpUser):
         """The body of the answer, counted as failed when its status is not *status*."""
         with self.client.request(method, path, name=name, data=body, catch_response=True) as answer:
             if answer.status_code != status:
-                answer.failure(f"status {answer.status_code} instead of {status}")
+                answer.failure(f"status {answer.status_code} instead of {status} {trouble(answer)}")
                 return b""
             answer.success()
             content: bytes = answer.content or b""
@@ -71,13 +77,13 @@ class MixedUser(FastHttpUser):
         """Upload *body*; the host answers the SHA-256 of what reached it."""
         with self.client.post("/upload", name=name, data=body, catch_response=True) as answer:
             if answer.status_code != 200 or answer.text != UPLOAD_DIGEST:
-                answer.failure(f"status {answer.status_code}, digest {answer.text[:16]}")
+                answer.failure(f"status {answer.status_code}, digest {(answer.text or '')[:16]} {trouble(answer)}")
 
     def expect_large(self, path: str, name: str) -> None:
         """Download 1 MiB."""
         with self.client.get(path, name=name, catch_response=True) as answer:
-            if answer.status_code != 200 or len(answer.content) != LARGE_BYTES:
-                answer.failure(f"status {answer.status_code}, {len(answer.content or b'')} bytes")
+            if answer.status_code != 200 or len(answer.content or b"") != LARGE_BYTES:
+                answer.failure(f"status {answer.status_code}, {len(answer.content or b'')} bytes {trouble(answer)}")
 
     @task(60)
     def small(self) -> None:
