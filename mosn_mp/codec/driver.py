@@ -102,6 +102,21 @@ class CodecDriver:
         memcpy(self.input.base + self.input.end, PyBytes_AS_STRING(data), length)
         self.input.end += cython.cast(uint32_t, length)
 
+    def move_input(self, gap: int) -> None:
+        """Move the unread bytes to another place in memory, *gap* bytes behind its begin, as a proxy does that changes blocks."""
+        length: uint32_t = self.input.end - self.input.start
+        before: uint32_t = gap
+        base: cython.p_char = cython.cast(cython.p_char, malloc(before + length + 1))
+        if base == cython.NULL:
+            raise MemoryError
+        if length:
+            memcpy(base + before, self.input.base + self.input.start, length)
+        free(self.input.base)
+        self.input.base = base
+        self.input.cap = before + length + 1
+        self.input.start = before
+        self.input.end = before + length
+
     def next_event(self) -> tuple[int, object]:
         """(Event, what belongs to it): a Head, bytes, (Reason, detail), the stream id, or None."""
         return self._show(self.codec.next_event(cython.address(self.input)))

@@ -45,6 +45,7 @@ cdef class Http1Reader(Codec):
     cdef bint in_done
     cdef bint out_done
 
+    cdef int _next_event(self, Buf* input) except -1
     cdef int _read_head(self, Buf* input) except -1
     cdef int _begin_head(self, Buf* input) except -1
     cdef int _begin_scan(self, Buf* input, uint32_t limit) noexcept

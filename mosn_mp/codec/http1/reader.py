@@ -74,6 +74,15 @@ class Http1Reader(Codec):
     @cython.exceptval(-1, check=False)
     def next_event(self, input: cython.pointer(Buf)) -> cython.int:
         """The next Event in *input*; see the table above."""
+        event: cython.int = self._next_event(input)
+        if self.in_done and self.role == CLIENT and input.start != input.end:
+            # more than the response: the surplus must never be taken for the answer to the next request
+            self.head_keep_alive = self.keep_alive = False
+        return event
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def _next_event(self, input: cython.pointer(Buf)) -> cython.int:
         state: cython.int = self.state
         if state <= FIELDS:
             return self._read_head(input)

@@ -1,0 +1,168 @@
+"""What tests of codecs share: readable wire bytes, transcripts of what a codec read, and messages passed from side to side."""
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from mosn_mp.buffer.head import Head
+from mosn_mp.codec.driver import CodecDriver, facts
+
+NEED_MORE, HEAD, DATA, TRAILERS, END, ERROR = 0, 1, 2, 3, 4, 8
+SERVER, CLIENT = 0, 1
+HOP = 4
+FRAMINGS = ("none", "length", "chunked", "until-close")
+ESCAPE = re.compile(rb"\\(?:([rnt0\\])|x([0-9a-fA-F]{2}))")
+REPEAT = re.compile(rb"\{\{(.*?)\*(\d+)\}\}", re.S)
+LETTERS = {b"r": b"\r", b"n": b"\n", b"t": b"\t", b"0": b"\0", b"\\": b"\\"}
+
+
+def to_wire(text: bytes) -> bytes:
+    """Wire bytes of their readable form: line ends in the text mean nothing; \\r \\n \\t \\0 \\xNN \\\\, {{ab*3}}"""
+    text = text.replace(b"\n", b"")
+    text = REPEAT.sub(lambda found: found[1] * int(found[2]), text)
+    return ESCAPE.sub(lambda found: LETTERS[found[1]] if found[1] else bytes([int(found[2], 16)]), text)
+
+
+def to_text(wire: bytes, lines: bool = False) -> str:
+    """The readable form of wire bytes; long runs of one byte are shown by their number. *lines*: broken behind each line end."""
+    shown = "".join(chr(b) if 32 <= b < 127 and b != 92 else f"\\x{b:02x}" for b in wire)
+    shown = shown.replace("\\x0d", "\\r").replace("\\x0a", "\\n").replace("\\x09", "\\t").replace("\\x00", "\\0")
+    shown = re.sub(r"(\w)\1{99,}", lambda found: "{{" + found[1] + "*" + str(len(found[0])) + "}}", shown)
+    return re.sub(r"\\r\\n(?=.)", "\\\\r\\\\n\n", shown) if lines else shown
+
+
+def sections(path: Path) -> dict[str, bytes]:
+    """The parts of a sample file: what follows each line `--- name`; the text before the first is `why`."""
+    parts = re.split(rb"^--- (\w+)\n", path.read_bytes(), flags=re.M)
+    return {"why": parts[0], **{name.decode(): body for name, body in zip(parts[1::2], parts[2::2], strict=True)}}
+
+
+def cut(wire: bytes, at: Iterable[int]) -> list[bytes]:
+    """*wire* cut at these offsets."""
+    ends = [0, *at, len(wire)]
+    return [wire[a:b] for a, b in zip(ends, ends[1:], strict=False)]
+
+
+class Writer(Protocol):
+    """Where a transcript passes messages on to."""
+
+    def head(self, head: Head, end_stream: bool) -> None: ...
+    def data(self, data: bytes) -> None: ...
+    def end(self, trailers: Head | None) -> None: ...
+
+
+class Forward:
+    """Writes messages with another codec, each body in one piece."""
+
+    def __init__(self, driver: CodecDriver, new_message: bool) -> None:
+        self.driver = driver
+        self._new_message = new_message
+
+    def head(self, head: Head, end_stream: bool) -> None:
+        if self._new_message and not head.status:
+            self.driver.begin_message()
+        self.driver.write_head(head, end_stream)
+
+    def data(self, data: bytes) -> None:
+        if not self.driver.data_refused:
+            self.driver.write_data(data)
+
+    def end(self, trailers: Head | None) -> None:
+        self.driver.write_end(trailers)
+
+
+class Nowhere:
+    """Forgets messages."""
+
+    def head(self, head: Head, end_stream: bool) -> None:
+        pass
+
+    def data(self, data: bytes) -> None:
+        pass
+
+    def end(self, trailers: Head | None) -> None:
+        pass
+
+
+def show_head(head: Head) -> list[str]:
+    """One line for what a head means, one for each field; `-` before a field that concerns this connection only."""
+    known = facts(head)
+    line = f"HEAD {head.status} {to_text(head.reason)}" if head.status else f"HEAD {to_text(head.method)} {to_text(head.path)}"
+    if not head.status:
+        line += f" scheme={head.scheme.decode()} authority={to_text(head.authority)}"
+    line += f" version={known.version} body={FRAMINGS[known.framing]}"
+    line += f":{known.content_length}" if known.content_length >= 0 else ""
+    for word in ("keep_alive", "expect_continue", "upgrade"):
+        line += f" {word}" if getattr(known, word) else ""
+    fields = zip(head.items(), known.flags, strict=True)
+    return [line, *(f" {'-' if flags & HOP else ' '}{to_text(n)}: {to_text(v)}" for (n, v), flags in fields)]
+
+
+class Result(NamedTuple):
+    """What came of reading bytes."""
+
+    events: list[str]
+    output: bytes  # what the other side's codec wrote
+
+
+def transcribe(
+    driver: CodecDriver, pieces: Sequence[bytes], writer: Writer, *, eof: bool = False, go_on: bool = True, move: bool = False
+) -> list[str]:
+    """Feed *pieces* and note every event; neighbouring DATA is one. *go_on*: begin the next message after END.
+
+    *move*: the unread bytes change their place in memory before each piece.
+    """
+    lines: list[str] = []
+    body: list[bytes] = []
+
+    def flush() -> None:
+        if body:
+            data = b"".join(body)
+            lines.append(f"DATA {to_text(data)}")
+            writer.data(data)
+            body.clear()
+
+    def note(event: int, shown: object) -> None:
+        if event == DATA:
+            assert isinstance(shown, bytes) and shown
+            body.append(shown)
+            return
+        flush()
+        if event == HEAD:
+            lines.extend(show_head(shown))
+            writer.head(shown, driver.body_done)
+        elif event == TRAILERS:
+            lines.extend(["TRAILERS", *(f"  {to_text(name)}: {to_text(value)}" for name, value in shown.items())])  # type: ignore[attr-defined]
+            writer.end(shown)
+        elif event == END:
+            lines.append("END")
+            writer.end(None)
+        elif event == ERROR:
+            reason, detail = shown  # type: ignore[misc]
+            lines.append(f"ERROR {reason.name} {detail.decode()}")
+
+    for number, piece in enumerate(pieces):
+        if move:
+            driver.move_input(number * 7 % 30)
+        driver.feed(piece)
+        while True:
+            event, shown = driver.next_event()
+            if event == NEED_MORE:
+                break
+            note(event, shown)
+            if event == ERROR:
+                return lines
+            if event == END:
+                if not go_on:
+                    break
+                driver.begin_message()
+    if eof:
+        event, shown = driver.end_of_input()
+        if event == NEED_MORE:
+            flush()
+            lines.append("CLOSED")
+        else:
+            note(event, shown)
+    flush()
+    return lines
