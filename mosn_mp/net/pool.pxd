@@ -16,7 +16,8 @@ cdef class HostPool(Keeper):
     cdef readonly int idle_count
     cdef int idle_capacity
     cdef readonly int open_count
-    cdef uint32_t max_connections   # over all workers; 0 = unlimited
+    cdef uint32_t cluster_record    # of the shared state
+    cdef uint32_t max_connections   # of the whole cluster over all workers; 0 = unlimited
     cdef uint32_t max_requests
     cdef uint64_t idle_timeout_ms
     cdef uint64_t connect_timeout_ms

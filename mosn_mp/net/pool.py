@@ -75,6 +75,7 @@ class HostPool(Keeper):
 
     def configure(self, cluster: Cluster) -> None:
         """Take over the limits of *cluster*, also after a reload."""
+        self.cluster_record = cluster.state_record
         self.max_connections = cluster.max_connections
         self.max_requests = cluster.max_requests_per_connection
         self.idle_timeout_ms = cluster.idle_timeout_ms
@@ -116,7 +117,7 @@ class HostPool(Keeper):
         host: Host = self.host
         self.failure = CONNECT_FAILED
         if self.state is not None and not self.state.try_acquire(
-            host.state_group, G_CONNECTIONS, self.worker_slot, self.max_connections
+            self.cluster_record, G_CONNECTIONS, self.worker_slot, self.max_connections
         ):
             self.failure = OVERFLOW
             return None
@@ -234,7 +235,7 @@ class HostPool(Keeper):
     def _count_closed(self) -> cython.void:
         self.open_count -= 1
         if self.state is not None:
-            self.state.give(self.host.state_group, G_CONNECTIONS, self.worker_slot)
+            self.state.give(self.cluster_record, G_CONNECTIONS, self.worker_slot)
 
     @cython.cfunc
     @cython.exceptval(check=False)

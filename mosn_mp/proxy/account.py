@@ -206,8 +206,8 @@ def write_logs(stream: StreamView) -> cython.int:
     record.downstream_remote = stream.down.remote
     record.downstream_local = stream.down.local_address()[0] if stream.runtime.is_wildcard else stream.runtime.address
     if stream.route is not None:
-        record.route_name = stream.route.name.encode()
-        record.cluster_name = stream.route.cluster_name.encode()
+        record.route_name = stream.route.name_text
+        record.cluster_name = stream.route.cluster_text
     if stream.pool is not None:
         record.upstream_host = stream.pool.host_text
         record.upstream_protocol = stream.runtime.protocol_bytes

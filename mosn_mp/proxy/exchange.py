@@ -12,6 +12,7 @@ request is complete.
 import cython
 from cython.cimports.libc.stdint import uint8_t, uint64_t
 from cython.cimports.mosn_mp.buffer.head import (
+    F_CHUNKED,
     F_LENGTH,
     F_NONE,
     M_CONNECT,
@@ -21,9 +22,10 @@ from cython.cimports.mosn_mp.buffer.head import (
     M_OPTIONS,
     M_PUT,
     M_TRACE,
+    Head,
 )
 from cython.cimports.mosn_mp.codec.codec import ERROR, HEAD
-from cython.cimports.mosn_mp.filter.chain import CONTINUE, TERMINATE
+from cython.cimports.mosn_mp.filter.chain import CONTINUE, TERMINATE, FilterChain
 from cython.cimports.mosn_mp.net.connection import BLOCK_SMALL, EOF, RESET, Connection
 from cython.cimports.mosn_mp.net.reactor import HANGUP, READ, WRITE
 from cython.cimports.mosn_mp.observe.metrics import D_TUNNELS_ACTIVE
@@ -51,6 +53,17 @@ BODY_TIMEOUT = cython.declare(cython.int, int(Reason.BODY_TIMEOUT))
 WRITE_TIMEOUT = cython.declare(cython.int, int(Reason.WRITE_TIMEOUT))
 
 
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def unsize(head: Head) -> cython.int:
+    """Send the body of *head* in chunks: a filter may change its length."""
+    if head.framing == F_LENGTH:
+        head.remove_field(b"content-length", 14)
+        head.framing = F_CHUNKED
+        head.content_length = -1
+    return 0
+
+
 @cython.cclass
 class Exchange(LocalReply):
     """The part of a stream that talks to both sides."""
@@ -60,6 +73,9 @@ class Exchange(LocalReply):
     def send_head(self) -> cython.bint:
         """The request head into the upstream's output; False: no room for it could be had."""
         has_body: cython.bint = self.request.framing != F_NONE
+        filters: FilterChain = self.runtime.filters
+        if has_body and filters.has_request_data and filters.changes_request_body:
+            unsize(self.request)
         if not self.make_room(self.up, self.request.wire_bound()):
             return False
         self.up_codec.begin_message()
@@ -71,8 +87,8 @@ class Exchange(LocalReply):
         self.upload.clear()
         self.upload.start(self.down, self.down_codec, self.up, self.up_codec)
         self.upload.ended = not has_body and self.request.method_id != M_CONNECT and not self.request.upgrade
-        if has_body and (self.runtime.filters.has_request_data or self.runtime.filters.has_request_trailers):
-            self.upload.filters = self.runtime.filters
+        if has_body and (filters.has_request_data or filters.has_request_trailers):
+            self.upload.filters = filters
         self.upload.raw = self.request.framing == F_LENGTH and self.upload.filters is None
         if not has_body:
             self.up_codec.write_end(None, cython.address(self.up.output))
@@ -172,10 +188,11 @@ class Exchange(LocalReply):
     @cython.exceptval(-1, check=False)
     def begin_response(self) -> cython.int:
         """The final response head goes down; from here on only an abort can tell the client of a failure."""
+        filters: FilterChain = self.runtime.filters
         self.record.response_head_at = self.reactor.now_us
         self.awaiting_head = False
-        if self.runtime.filters.has_response:
-            verdict: cython.int = self.runtime.filters.run_response(self)
+        if filters.has_response:
+            verdict: cython.int = filters.run_response(self)
             if verdict == TERMINATE:
                 self.drop = self.awaiting_head = True
                 return ENDED
@@ -185,6 +202,8 @@ class Exchange(LocalReply):
                 return ENDED
         if self.route.has_response_edits:
             self.route.finish_response(self.response)
+        if filters.has_response_data and filters.changes_response_body and not self.up_codec.body_done:
+            unsize(self.response)
         if not self.make_room(self.down, self.response.wire_bound()):
             account_failure(self, WRITE_TIMEOUT)
             self.drop = self.awaiting_head = True
@@ -196,8 +215,8 @@ class Exchange(LocalReply):
         self.tunnel = self.up_codec.tunnel
         self.download.clear()
         self.download.start(self.up, self.up_codec, self.down, self.down_codec)
-        if self.runtime.filters.has_response_data or self.runtime.filters.has_response_trailers:
-            self.download.filters = self.runtime.filters
+        if filters.has_response_data or filters.has_response_trailers:
+            self.download.filters = filters
         self.download.raw = (self.response.framing == F_LENGTH or self.tunnel) and self.download.filters is None
         if self.tunnel:
             self.open_tunnel()

@@ -55,5 +55,6 @@ cdef class Flow:
     cdef int _read_more(self) except -1
     cdef int _take_piece(self, const char* payload, uint32_t length) except -1
     cdef int _filter(self, bytes piece, bint end) except -1
+    cdef int _filter_trailers(self) except -1
     cdef int _splice(self) except -1
     cdef int _empty_pipe(self) except -1

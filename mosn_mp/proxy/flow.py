@@ -112,6 +112,10 @@ class Flow:
                         return stop
             elif event == TRAILERS:
                 self.has_trailers = True
+                if self.filters is not None:
+                    stop = self._filter_trailers()
+                    if stop:
+                        return stop
             else:
                 self.reason = self.reader.reason if event == ERROR else 0
                 return READ_FAILED
@@ -134,8 +138,9 @@ class Flow:
     def _filter(self, piece: bytes, end: cython.bint) -> cython.int:
         """Let the filters see *piece*; what they return becomes the piece to write."""
         if self.is_response:
-            piece = self.filters.run_response_data(self.stream, piece, end)
-        else:
+            if self.filters.has_response_data:
+                piece = self.filters.run_response_data(self.stream, piece, end)
+        elif self.filters.has_request_data:
             piece = self.filters.run_request_data(self.stream, piece, end)
         if self.stream.replied:
             return REPLIED
@@ -146,6 +151,16 @@ class Flow:
             self.stage = PREFIX
             return self._write_piece()
         return 0
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def _filter_trailers(self) -> cython.int:
+        if self.is_response:
+            if self.filters.has_response_trailers:
+                self.filters.run_response_trailers(self.stream)
+        elif self.filters.has_request_trailers:
+            self.filters.run_request_trailers(self.stream)
+        return REPLIED if self.stream.replied else 0
 
     @cython.cfunc
     @cython.exceptval(-1, check=False)

@@ -43,6 +43,16 @@ class StreamView(FilteredStream):
         return self.chosen
 
     @property
+    def request_trailers(self) -> Head | None:
+        """The trailer fields of the request, from on_request_trailers on; None if there are none."""
+        return self.down_codec.trailers if self.upload.has_trailers else None
+
+    @property
+    def response_trailers(self) -> Head | None:
+        """The trailer fields of the response, from on_response_trailers on; None if there are none."""
+        return self.up_codec.trailers if self.download.has_trailers else None
+
+    @property
     def remote_address(self) -> tuple[str, int]:
         """IP address and port of the client's end."""
         return address_pair(cython.address(self.down.remote))

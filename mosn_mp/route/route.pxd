@@ -12,6 +12,8 @@ cdef enum Action:
 # One route. Immutable but for `cluster`, which Router.link() fills in.
 cdef class Route:
     cdef readonly str name                  # for the access log
+    cdef bytes name_text                    # the same as bytes, shared by all records
+    cdef bytes cluster_text
     cdef readonly int action
     cdef readonly str cluster_name          # "" unless A_CLUSTER
     cdef public object cluster              # mosn_mp.cluster.cluster.Cluster after Router.link(), else None

@@ -21,10 +21,12 @@ class Route:
 
     def __init__(self, name: str, path: PathMatcher, headers: tuple = ()) -> None:
         self.name = name
+        self.name_text = name.encode()
         self.path = path
         self.headers = headers
         self.action = A_DIRECT
         self.cluster_name = ""
+        self.cluster_text = b""
         self.body = b""
         self.prefix_rewrite = None
         self.host_rewrite = None
