@@ -115,7 +115,7 @@ class Http1Codec(Http1Reader):
         plan: Plan
         status: cython.int = head.status
         tunnel: cython.bint = (status == 101 and self.upgrade) or (self.method_id == M_CONNECT and 200 <= status < 300)
-        bodyless: cython.bint = self.method_id == M_HEAD or status == 304 or status == 204
+        bodyless: cython.bint = not tunnel and (self.method_id == M_HEAD or status == 304 or status == 204)
         # after a refused CONNECT the client's next bytes may be meant for the tunnel that is not there
         plan.close = not tunnel and (self.close_after or self.closing or not self.head_keep_alive or self.method_id == M_CONNECT)
         plan.upgrade = head.upgrade and (tunnel or status == 426)
