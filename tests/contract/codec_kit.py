@@ -106,63 +106,80 @@ class Result(NamedTuple):
     output: bytes  # what the other side's codec wrote
 
 
+class Transcript:
+    """The events of one reading, noted and passed on; neighbouring DATA is one."""
+
+    def __init__(self, driver: CodecDriver, writer: Writer) -> None:
+        self.driver = driver
+        self.writer = writer
+        self.lines: list[str] = []
+        self._body: list[bytes] = []
+
+    def flush(self) -> None:
+        """Note the DATA seen so far."""
+        if self._body:
+            data = b"".join(self._body)
+            self._body.clear()
+            self.lines.append(f"DATA {to_text(data)}")
+            self.writer.data(data)
+
+    def note(self, event: int, shown: object) -> None:
+        """One event."""
+        if event == DATA:
+            assert isinstance(shown, bytes) and shown
+            self._body.append(shown)
+            return
+        self.flush()
+        if event == HEAD:
+            assert isinstance(shown, Head)
+            self.lines.extend(show_head(shown))
+            self.writer.head(shown, self.driver.body_done)
+        elif event == TRAILERS:
+            assert isinstance(shown, Head)
+            self.lines.extend(["TRAILERS", *(f"  {to_text(name)}: {to_text(value)}" for name, value in shown.items())])
+            self.writer.end(shown)
+        elif event == END:
+            self.lines.append("END")
+            self.writer.end(None)
+        elif event == ERROR:
+            assert isinstance(shown, tuple)
+            self.lines.append(f"ERROR {shown[0].name} {shown[1].decode()}")
+
+    def read(self, piece: bytes, go_on: bool) -> bool:
+        """Feed *piece* and note what it gives; False after an ERROR."""
+        self.driver.feed(piece)
+        while True:
+            event, shown = self.driver.next_event()
+            if event == NEED_MORE:
+                return True
+            self.note(event, shown)
+            if event == ERROR:
+                return False
+            if event == END:
+                if not go_on:
+                    return True
+                self.driver.begin_message()
+
+
 def transcribe(
     driver: CodecDriver, pieces: Sequence[bytes], writer: Writer, *, eof: bool = False, go_on: bool = True, move: bool = False
 ) -> list[str]:
-    """Feed *pieces* and note every event; neighbouring DATA is one. *go_on*: begin the next message after END.
+    """Feed *pieces* and note every event. *go_on*: begin the next message after END.
 
     *move*: the unread bytes change their place in memory before each piece.
     """
-    lines: list[str] = []
-    body: list[bytes] = []
-
-    def flush() -> None:
-        if body:
-            data = b"".join(body)
-            lines.append(f"DATA {to_text(data)}")
-            writer.data(data)
-            body.clear()
-
-    def note(event: int, shown: object) -> None:
-        if event == DATA:
-            assert isinstance(shown, bytes) and shown
-            body.append(shown)
-            return
-        flush()
-        if event == HEAD:
-            lines.extend(show_head(shown))
-            writer.head(shown, driver.body_done)
-        elif event == TRAILERS:
-            lines.extend(["TRAILERS", *(f"  {to_text(name)}: {to_text(value)}" for name, value in shown.items())])  # type: ignore[attr-defined]
-            writer.end(shown)
-        elif event == END:
-            lines.append("END")
-            writer.end(None)
-        elif event == ERROR:
-            reason, detail = shown  # type: ignore[misc]
-            lines.append(f"ERROR {reason.name} {detail.decode()}")
-
+    transcript = Transcript(driver, writer)
     for number, piece in enumerate(pieces):
         if move:
             driver.move_input(number * 7 % 30)
-        driver.feed(piece)
-        while True:
-            event, shown = driver.next_event()
-            if event == NEED_MORE:
-                break
-            note(event, shown)
-            if event == ERROR:
-                return lines
-            if event == END:
-                if not go_on:
-                    break
-                driver.begin_message()
+        if not transcript.read(piece, go_on):
+            return transcript.lines
     if eof:
         event, shown = driver.end_of_input()
         if event == NEED_MORE:
-            flush()
-            lines.append("CLOSED")
+            transcript.flush()
+            transcript.lines.append("CLOSED")
         else:
-            note(event, shown)
-    flush()
-    return lines
+            transcript.note(event, shown)
+    transcript.flush()
+    return transcript.lines
