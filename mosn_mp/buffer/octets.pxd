@@ -1,6 +1,7 @@
 # Byte classes as constant tables indexed by the byte: const, and one copy a module, so that the compiler sees their contents.
 # A token (RFC 9110 section 5.6.2), what a field value may hold (section 5.5, obs-text included), what a request target may hold
-# (visible ASCII but for '#': a fragment is never sent, RFC 9112 section 3.2), the value of a hexadecimal digit (255 = none).
+# (visible ASCII but for '#': a fragment is never sent, RFC 9112 section 3.2), the value of a hexadecimal digit (255 = none), and
+# what a host name may hold beside escapes (RFC 3986 section 3.2.2 without the comma).
 
 cdef extern from *:
     """
@@ -56,6 +57,16 @@ static const unsigned char mosn_hex[256] = {
     255,255,255,255,255,255,255,255,255,255,255,255,255,255,255,255,255,255,255,255,255,255,255,255,255,255,255,255,255,255,255,255,
     255,255,255,255,255,255,255,255,255,255,255,255,255,255,255,255,255,255,255,255,255,255,255,255,255,255,255,255,255,255,255,255,
 };
+static const unsigned char mosn_host[256] = {
+    0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,
+    0,1,0,0,1,0,1,1,1,1,1,1,0,1,1,0,1,1,1,1,1,1,1,1,1,1,0,1,0,1,0,0,
+    0,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,0,0,0,0,1,
+    0,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,0,0,0,1,0,
+    0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,
+    0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,
+    0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,
+    0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,
+};
 #endif
     """
     const unsigned char LOWER "mosn_lower" [256]
@@ -63,3 +74,4 @@ static const unsigned char mosn_hex[256] = {
     const unsigned char VALUE "mosn_value" [256]
     const unsigned char TARGET "mosn_target" [256]
     const unsigned char HEX "mosn_hex" [256]
+    const unsigned char HOST "mosn_host" [256]

@@ -16,6 +16,9 @@ static inline uint64_t mosn_load8(const char *at) {
 #endif
     return word;
 }
+/* bit patterns of the eight-bytes-at-a-time tests: constants, so that no multiplication is left at run time */
+#define MOSN_ONES 0x0101010101010101ULL
+#define MOSN_HIGHS 0x8080808080808080ULL
 /* first letters (bit = letter & 31) of the names that a codec looks at, by length of the name */
 static const uint32_t mosn_first_letters[32] = {
     0, 0, 1u << 20, 0, 1u << 8, 0, 1u << 5, 1u << 20 | 1u << 21, 0, 0, 1u << 3 | 1u << 11, 0, 1u << 3, 0, 1u << 3, 0,
@@ -25,6 +28,8 @@ static const uint32_t mosn_first_letters[32] = {
     """
     uint64_t load8 "mosn_load8" (const char* at) noexcept nogil
     int ctz "__builtin_ctzll" (uint64_t word) noexcept nogil
+    const uint64_t ONES "MOSN_ONES"
+    const uint64_t HIGHS "MOSN_HIGHS"
     const uint32_t FIRST_LETTERS "mosn_first_letters" [32]
 
 cdef enum:

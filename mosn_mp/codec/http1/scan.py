@@ -42,8 +42,6 @@ MAX_METHOD = cython.declare(
     uint32_t, 32
 )  # RFC 9112 section 3: a method longer than any implemented is 501; the longest registered has 17
 MAX_NAME = cython.declare(uint32_t, 65535)  # Field.name_len
-ONES = cython.declare(uint64_t, 0x0101010101010101)
-HIGHS = cython.declare(uint64_t, 0x8080808080808080)
 HOP_NAMES = cython.declare(
     uint32_t,
     1 << K_CONNECTION | 1 << K_KEEP_ALIVE | 1 << K_PROXY_CONNECTION | 1 << K_TE | 1 << K_TRAILER | 1 << K_TRANSFER_ENCODING,

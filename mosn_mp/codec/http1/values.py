@@ -14,7 +14,7 @@ from cython.cimports.mosn_mp.buffer.head import (
     Head,
     same_name,
 )
-from cython.cimports.mosn_mp.buffer.octets import HEX, TOKEN
+from cython.cimports.mosn_mp.buffer.octets import HEX, HOST, TOKEN
 from cython.cimports.mosn_mp.codec.http1.scan import BROKEN, SCANNED, Scan, fail
 
 from mosn_mp.errors import Reason
@@ -50,15 +50,16 @@ def _end_of_host(text: cython.p_const_char, length: uint32_t) -> uint32_t:
         return at + 1 if at < length and at > 2 and text[at] == ord("]") else length + 1
     while at < length and text[at] != ord(":"):
         byte = text[at]
-        if byte == ord("%"):
-            if at + 2 >= length or HEX[cython.cast(uint8_t, text[at + 1])] > 15 or HEX[cython.cast(uint8_t, text[at + 2])] > 15:
-                return length + 1
-            at += 2
-        elif byte in (ord("("), ord(")"), ord(";"), ord("=")):
-            pass
-        elif not TOKEN[byte] or byte in (ord("#"), ord("^"), ord("`"), ord("|")):
+        if HOST[byte]:
+            at += 1
+            continue
+        if (
+            byte != ord("%")
+            or at + 2 >= length
+            or (HEX[cython.cast(uint8_t, text[at + 1])] | HEX[cython.cast(uint8_t, text[at + 2])]) > 15
+        ):
             return length + 1
-        at += 1
+        at += 3
     return at
 
 
