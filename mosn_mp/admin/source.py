@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-Number = int | float
+Number = int | float | str
 Stats = Mapping[str, Mapping[str, Mapping[str, Number]]]
 
 

@@ -37,6 +37,7 @@ cdef class Connection(Pollable):
     cdef uint8_t close_after_flush
     cdef uint8_t shut_after_flush
     cdef uint8_t shut              # FIN was sent
+    cdef uint8_t watched           # its own deadline is that of a stalled write
     cdef Address remote
     cdef Address local          # asked for when first wanted
 
@@ -59,14 +60,17 @@ cdef class Connection(Pollable):
     cdef bint _make_room(self, uint32_t block_size) noexcept
     cdef void _count_written(self, Py_ssize_t count) noexcept
     cdef void _break(self) noexcept
+    cdef void _starve(self) noexcept
     cdef void _drop_output(self) noexcept
 
 cdef class Keeper:
     cdef uint64_t* read_cell    # metric cells that count the bytes of its connections
     cdef uint64_t* write_cell
+    cdef uint64_t* starved_cell # counts the times that the arena was empty; may be NULL
     cdef int connection_ready(self, Connection connection) except -1
     cdef int serve_connection(self, Connection connection) except -1
     cdef int connection_expired(self, Connection connection) except -1
+    cdef void connection_flushed(self, Connection connection) noexcept
     cdef void connection_closed(self, Connection connection) noexcept
 
 cdef void read_address(const void* storage, Address* address) noexcept

@@ -4,8 +4,8 @@
     S_SERVING   -> S_POOLED     response complete, may be used again     (upstream)
     S_PARKED    -> S_SERVING    readable: the keeper spawns a serving greenlet
     S_POOLED    -> S_SERVING    the pool hands it to a stream
-    any         -> S_LINGERING  our half is shut, what still arrives is thrown away for a moment, so that the far side can read our
-                                last words instead of a reset (RFC 9112 section 9.6)
+    any         -> S_LINGERING  our half is shut, what still arrives is thrown away for a moment, so that the far side can
+                                read our last words instead of a reset (RFC 9112 section 9.6)
     any         -> S_CLOSED
 
 Reads are lazy: a recv that returns less than it could has drained the socket, the next one waits for an edge. Writes are put into
@@ -41,15 +41,13 @@ from cython.cimports.mosn_mp.net.libc import (
     sockaddr_storage,
     socklen_t,
 )
-from cython.cimports.mosn_mp.net.reactor import HANGUP, READ, WRITE, Pollable, Reactor, Task
+from cython.cimports.mosn_mp.net.reactor import HANGUP, READ, WRITE, Pollable, Reactor
 from cython.cimports.mosn_mp.observe.record import Address
 
 # A read into less room than this is not worth a system call: take a fresh block.
 LEAST_ROOM = cython.declare(uint32_t, 2048)
 # What a lingering connection may still send before it is cut off, per wake-up.
 LINGER_READS = cython.declare(cython.int, 16)
-
-NEXT_ID = cython.declare(cython.ulonglong, 0)
 
 
 @cython.cclass
@@ -74,6 +72,11 @@ class Keeper:
         """The connection's own deadline passed (parked too long, pooled too long)."""
         connection.close()
         return 0
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def connection_flushed(self, connection: Connection) -> cython.void:
+        """A write that had stalled without a stream is through: the deadline of the connection's state counts again."""
 
     @cython.cfunc
     @cython.exceptval(check=False)
@@ -105,9 +108,8 @@ class Connection(Pollable):
     @cython.exceptval(-1, check=False)
     def open(self, fd: cython.int, reactor: Reactor, keeper: Keeper) -> cython.int:
         """Take over the non-blocking *fd* and register it; the fd is the connection's from now on, also when this raises."""
-        global NEXT_ID
-        NEXT_ID += 1
-        self.id = NEXT_ID
+        reactor.last_id += 1
+        self.id = reactor.last_id
         self.fd = fd
         self.reactor = reactor
         self.keeper = keeper
@@ -178,7 +180,7 @@ class Connection(Pollable):
     def _take_input(self, block_size: uint32_t) -> cython.bint:
         block: cython.p_char = self.reactor.arena.take(block_size)
         if block == cython.NULL:
-            self.reactor.starve(self)
+            self._starve()
             return False
         self.input.base = block
         self.input.cap = self.reactor.arena.size_of(block)
@@ -208,6 +210,13 @@ class Connection(Pollable):
         self.input.end = unread
         self.reactor.arena.drop(old.base)
         return True
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def _starve(self) -> cython.void:
+        self.reactor.starve(self)
+        if self.keeper.starved_cell != cython.NULL:
+            self.keeper.starved_cell[0] += 1
 
     @cython.cfunc
     @cython.exceptval(check=False)
@@ -243,7 +252,7 @@ class Connection(Pollable):
             size = room
         block = self.reactor.arena.take(size)
         if block == cython.NULL:
-            self.reactor.starve(self)
+            self._starve()
             return False
         self.output.base = block
         self.output.cap = self.reactor.arena.size_of(block)
@@ -286,8 +295,12 @@ class Connection(Pollable):
                 self.close()
             elif self.shut_after_flush:
                 self.shut_write_when_flushed()
+            elif self.watched:
+                self.watched = False
+                self.keeper.connection_flushed(self)
         elif self.state != S_SERVING and self.write_timeout_ms:
             # no stream watches over this stall: the connection's own deadline does
+            self.watched = True
             self.reactor.arm(self, self.write_timeout_ms)
         return 0
 

@@ -6,10 +6,10 @@ cdef class Listener(Pollable):
     cdef Reactor reactor
     cdef Acceptor acceptor
     cdef bint paused
-    cdef readonly uint64_t accept_errors
 
     cdef int _accept(self) except -1
 
 cdef class Acceptor(Keeper):
     cdef bint admit(self) noexcept
+    cdef void accept_failed(self) noexcept
     cdef int accepted(self, Connection connection) except -1

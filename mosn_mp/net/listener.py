@@ -35,6 +35,11 @@ class Acceptor(Keeper):
         return True
 
     @cython.cfunc
+    @cython.exceptval(check=False)
+    def accept_failed(self) -> cython.void:
+        """Descriptors or kernel memory are used up; the listener looks again in a moment."""
+
+    @cython.cfunc
     @cython.exceptval(-1, check=False)
     def accepted(self, connection: Connection) -> cython.int:
         """*connection* is open and registered; it parks until its first bytes come."""
@@ -103,7 +108,7 @@ class Listener(Pollable):
                 if errno == EAGAIN:
                     self.ready &= ~READ
                     return 0
-                self.accept_errors += 1
+                self.acceptor.accept_failed()
                 self.paused = True
                 self.reactor.arm(self, PAUSE_MS)
                 return 0
@@ -115,7 +120,7 @@ class Listener(Pollable):
             try:
                 connection.open(fd, self.reactor, self.acceptor)
             except OSError:
-                self.accept_errors += 1
+                self.acceptor.accept_failed()
                 continue
             connection.ready = WRITE
             self.acceptor.accepted(connection)

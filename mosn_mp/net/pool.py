@@ -5,7 +5,7 @@ connection that the host closed while idle has left the pool, or is passed over 
 """
 
 import cython
-from cython.cimports.cpython.ref import PyObject, Py_DECREF, Py_INCREF
+from cython.cimports.cpython.ref import Py_DECREF, Py_INCREF, PyObject
 from cython.cimports.libc.errno import EINPROGRESS, EINTR, errno
 from cython.cimports.libc.stdint import uint64_t
 from cython.cimports.libc.stdlib import free, realloc
@@ -32,13 +32,13 @@ from cython.cimports.mosn_mp.net.libc import (
 from cython.cimports.mosn_mp.net.reactor import HANGUP, READ, WRITE, Reactor, Task
 from cython.cimports.mosn_mp.observe.metrics import (
     U_CONNECTION_ACTIVE,
+    U_CONNECTION_BYTES_READ_TOTAL,
+    U_CONNECTION_BYTES_WRITE,
     U_CONNECTION_CLOSE,
     U_CONNECTION_CON_FAIL,
     U_CONNECTION_LOCAL_CLOSE,
     U_CONNECTION_REMOTE_CLOSE,
     U_CONNECTION_TOTAL,
-    U_CONNECTION_BYTES_READ_TOTAL,
-    U_CONNECTION_BYTES_WRITE,
     Metrics,
 )
 
@@ -109,8 +109,8 @@ class HostPool(Keeper):
 
     @cython.cfunc
     def dial(self, task: Task, deadline_ms: uint64_t) -> Connection:
-        """A new connection, or None with the reason in `failure`; waits in *task*'s greenlet, at most until *deadline_ms* (0 = only
-        the connect timeout counts)."""
+        """A new connection, or None with the reason in `failure`; waits in *task*'s greenlet, at most until *deadline_ms* (0 =
+        only the connect timeout counts)."""
         fd: cython.int
         one: cython.int = 1
         connection: Connection

@@ -10,7 +10,10 @@ cdef enum:
     WRITE = 2
     HANGUP = 4          # reset, or both halves closed
 
+cdef class Reactor
+
 cdef class Task(Timed):
+    cdef Reactor reactor
     cdef PyObject* greenlet   # the serving greenlet; borrowed: it lives as long as it serves
     cdef bint waiting
     cdef bint expired           # woken by the deadline
@@ -62,6 +65,7 @@ cdef class Reactor:
     cdef public uint64_t batches
     cdef public uint64_t events_seen
     cdef public int greenlets
+    cdef uint64_t last_id       # of a connection
 
     cdef int register(self, Pollable pollable) except -1
     cdef void forget(self, Pollable pollable) noexcept

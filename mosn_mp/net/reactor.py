@@ -8,13 +8,13 @@ gevent's hub watches one descriptor, our epoll set. Its callback drains the set 
                itself (accept, start serving, leave the pool)
     3. flush   what was written meanwhile leaves, one send a connection: sends at the end of the batch cost 0.88x of sends at once
 
-A descriptor is registered once (IN | OUT | RDHUP | ET) and never re-armed. Whoever switches greenlets does it through wait(); code
-running in a serving greenlet may also block in gevent (sleep, locks, sockets): what it wrote is then flushed by a loop callback.
+A descriptor is registered once (IN | OUT | RDHUP | ET) and never re-armed. Whoever switches greenlets does it through wait();
+code in a serving greenlet may also block in gevent (sleep, locks, sockets): what it wrote is then flushed by a loop callback.
 """
 
 import cython
 import greenlet as greenlet_module
-from cython.cimports.cpython.ref import PyObject, Py_DECREF, Py_INCREF
+from cython.cimports.cpython.ref import Py_DECREF, Py_INCREF, PyObject
 from cython.cimports.libc.errno import errno
 from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import calloc, free, malloc, realloc
@@ -63,7 +63,7 @@ class Task(Timed):
     def on_timer(self) -> cython.int:
         self.expired = True
         if self.waiting:
-            REACTOR.wake(self)
+            self.reactor.wake(self)
         return 0
 
 
@@ -142,8 +142,6 @@ class Reactor:
 
     def start(self) -> None:
         """Begin to watch: events are served as soon as the hub's loop runs."""
-        global REACTOR
-        REACTOR = self
         self.watcher = self.hub.loop.io(self.epoll_fd, 1)
         self.watcher.start(self.poll)
         self.ticker = self.hub.loop.timer(TICK_S, TICK_S)
@@ -156,6 +154,10 @@ class Reactor:
         self.watcher.close()
         self.ticker.stop()
         self.ticker.close()
+
+    def idle_count(self) -> int:
+        """Serving greenlets that wait for a connection."""
+        return len(self.idle_greenlets)
 
     def flush_all(self) -> None:
         """Send what is pending, as far as the sockets take it (before the process ends)."""
@@ -245,6 +247,7 @@ class Reactor:
         """*task* runs in the current greenlet, which outlives it."""
         task.greenlet = cython.cast(cython.pointer(PyObject), PyGreenlet_GetCurrent())
         Py_DECREF(cython.cast(object, task.greenlet))
+        task.reactor = self
         task.expired = task.waiting = False
 
     @cython.cfunc
@@ -302,7 +305,7 @@ class Reactor:
             self.job = None
             try:
                 job.serve()
-            except BaseException as error:  # the greenlet wrapper: nothing that one stream raises may reach the hub
+            except BaseException as error:  # noqa: BLE001 - the greenlet wrapper: nothing that one stream raises may reach the hub
                 self.on_error(job, error)
                 job.on_failure()
             job = None
@@ -456,6 +459,3 @@ class Reactor:
             i += 1
         self.dirty_count = 0
         return 0
-
-
-REACTOR = cython.declare(Reactor, None)

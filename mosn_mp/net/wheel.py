@@ -1,7 +1,7 @@
 """The timer wheel: every deadline of a worker, O(1) to arm, to move and to cancel, without an object per timeout.
 
-A hashed wheel (Varghese and Lauck, scheme 6) with lazy deadlines: a later deadline only overwrites `deadline_ms`, the node stays in
-the slot it is in and moves on when that slot comes round; cancelling writes 0. So arming and cancelling a request's timeout is two
+A hashed wheel (Varghese and Lauck, scheme 6) with lazy deadlines: a later deadline only overwrites `deadline_ms`, the node stays
+where it is and moves on when that slot comes round; cancelling writes 0. So arming and cancelling a request's timeout is two
 stores in nearly every case (gevent.Timeout costs 3.5 us).
 
     Timed.deadline_ms    what is wanted
@@ -33,6 +33,7 @@ def unlink(node: cython.pointer(TimerNode)) -> cython.void:
 @cython.exceptval(check=False)
 @cython.inline
 def link(node: cython.pointer(TimerNode), slot: cython.pointer(TimerNode)) -> cython.void:
+    """Put *node*, which is in no slot, last into *slot*."""
     node.prev = slot.prev
     node.next = slot
     slot.prev.next = node
@@ -112,8 +113,8 @@ class TimerWheel:
     @cython.cfunc
     @cython.exceptval(-1, check=False)
     def _visit(self, slot: cython.pointer(TimerNode), now_ms: uint64_t) -> cython.int:
-        # The nodes move to self.due first: what is re-armed meanwhile may land in this slot again. The list head must lie on the heap:
-        # on_timer() switches greenlets, and greenlet moves C stacks away while others run.
+        # The nodes move to self.due first: what is re-armed meanwhile may land in this slot again. The list head must lie on the
+        # heap: on_timer() switches greenlets, and greenlet moves C stacks away while others run.
         due: cython.pointer(TimerNode) = self.due
         node: cython.pointer(TimerNode)
         timed: Timed
@@ -140,6 +141,7 @@ class TimerWheel:
 
 @cython.cfunc
 def node_offset() -> cython.Py_ssize_t:
+    """Where a Timed holds its node."""
     probe: Timed = Timed()
     return cython.cast(cython.p_char, cython.address(probe.node)) - cython.cast(cython.p_char, cython.cast(cython.p_void, probe))
 

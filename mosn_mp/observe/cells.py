@@ -150,7 +150,7 @@ WORKER = _block(
         ("events", "counter", "Events it was woken for."),
         ("accepted", "counter", "Connections it accepted."),
         ("accept_errors", "counter", "Accepts that failed (descriptors or memory used up)."),
-        ("connections", "gauge", "Open connections, both sides."),
+        ("connections", "gauge", "Open connections of clients."),
         ("greenlets", "gauge", "Serving greenlets."),
         ("greenlets_idle", "gauge", "Serving greenlets that wait for a connection."),
         ("arena_bytes", "gauge", "Bytes of arena blocks in use."),

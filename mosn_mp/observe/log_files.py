@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from mosn_mp.errors import ConfigError
 
-LEVELS = {"FATAL": 50, "ERROR": 40, "WARN": 30, "INFO": 20, "DEBUG": 10, "TRACE": 5}
+LEVELS = {"OFF": 60, "FATAL": 50, "ERROR": 40, "WARN": 30, "INFO": 20, "DEBUG": 10, "TRACE": 5}
 TRACE = LEVELS["TRACE"]
 OFF = 100  # above every level
 STREAMS = {"": 2, "stderr": 2, "/dev/stderr": 2, "stdout": 1, "/dev/stdout": 1}  # MOSN's names; nothing = stderr

@@ -53,6 +53,7 @@ FILTER_ERROR = cython.declare(cython.int, int(Reason.FILTER_ERROR))
 
 @cython.cfunc
 def fill_tables() -> cython.void:
+    """Turn the Reason table into arrays."""
     i: cython.int
     for i in range(32):
         LISTENER_CELLS[i] = HOST_CELLS[i] = -1

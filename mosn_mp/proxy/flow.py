@@ -1,7 +1,7 @@
 """One direction of a stream: body bytes from the source's codec to the target's, with back-pressure and bounded memory.
 
-A piece is written before the next is read, so a flow never holds more than one read block. pump() works until something stops it and
-never switches greenlets; Stream waits. Small pieces are copied behind the pending output, large ones leave at once and uncopied, and
+A piece is written before the next is read, so a flow never holds more than one read block. pump() works until something stops it
+and never switches greenlets; Stream waits. Small pieces are copied behind the pending output, large ones leave at once, uncopied;
 where both sides carry the plain payload (known length, tunnel) and no filter looks at it, splice(2) moves it inside the kernel.
 
     stage: NO_PIECE -> PREFIX -> PAYLOAD -> SUFFIX -> NO_PIECE      prefix and suffix: chunk framing, written by the codec
@@ -12,7 +12,7 @@ from cython.cimports.libc.errno import EAGAIN, errno
 from cython.cimports.libc.stdint import int64_t, uint32_t, uint64_t
 from cython.cimports.libc.string import memcpy
 from cython.cimports.mosn_mp.codec.codec import DATA, END, ERROR, NEED_MORE, TRAILERS, Codec
-from cython.cimports.mosn_mp.filter.chain import FilterChain, FilteredStream
+from cython.cimports.mosn_mp.filter.chain import FilteredStream
 from cython.cimports.mosn_mp.net.connection import BLOCK_LARGE, EOF, RESET, Connection
 from cython.cimports.mosn_mp.net.reactor import READ, WRITE
 from cython.cimports.mosn_mp.net.splice import PipePool, move

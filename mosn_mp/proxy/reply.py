@@ -9,7 +9,7 @@ from cython.cimports.libc.string import memcpy
 from cython.cimports.mosn_mp.buffer.head import M_HEAD
 from cython.cimports.mosn_mp.filter.chain import TERMINATE
 from cython.cimports.mosn_mp.net.connection import Connection
-from cython.cimports.mosn_mp.net.reactor import HANGUP, READ, WRITE
+from cython.cimports.mosn_mp.net.reactor import HANGUP, WRITE
 from cython.cimports.mosn_mp.proxy.account import account_failure
 from cython.cimports.mosn_mp.proxy.view import StreamView
 

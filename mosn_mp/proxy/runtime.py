@@ -1,6 +1,7 @@
 """What a listener serves by: the compiled form of one snapshot, and the state that changes while it serves."""
 
 import logging
+import socket
 
 import cython
 from cython.cimports.libc.stdint import uint64_t
@@ -10,7 +11,6 @@ from cython.cimports.mosn_mp.net.libc import AF_INET, AF_INET6
 from cython.cimports.mosn_mp.observe.metrics import Metrics
 from cython.cimports.mosn_mp.route.router import Router
 
-import socket
 from mosn_mp.config.model import Listener as ListenerConfig
 
 LISTENER_TYPES = {"": 0, "ingress": 1, "egress": 2}

@@ -1,7 +1,6 @@
 """The service of a listener in one worker: admits connections, gives each readable one a stream, keeps the parked ones."""
 
 import cython
-from cython.cimports.cpython.ref import PyObject
 from cython.cimports.mosn_mp.buffer.head import Head
 from cython.cimports.mosn_mp.codec.codec import CLIENT, SERVER
 from cython.cimports.mosn_mp.net.connection import S_PARKED, S_SERVING, Connection
@@ -9,6 +8,7 @@ from cython.cimports.mosn_mp.net.listener import Acceptor
 from cython.cimports.mosn_mp.net.reactor import HANGUP, READ, Reactor, Task
 from cython.cimports.mosn_mp.net.splice import PipePool
 from cython.cimports.mosn_mp.observe.metrics import (
+    D_ARENA_EXHAUSTED,
     D_BYTES_READ_TOTAL,
     D_BYTES_WRITE_TOTAL,
     D_CONNECTION_ACTIVE,
@@ -17,7 +17,8 @@ from cython.cimports.mosn_mp.observe.metrics import (
     D_CONNECTION_TOTAL,
     D_LIMIT_CONNECTIONS,
     D_TIMEOUT_IDLE,
-    D_TIMEOUT_WRITE,
+    W_ACCEPT_ERRORS,
+    W_ACCEPTED,
     W_CONNECTIONS,
     Metrics,
 )
@@ -44,6 +45,7 @@ class Service(Acceptor):
         self.streams = []
         self.read_cell = listener.counters + D_BYTES_READ_TOTAL
         self.write_cell = listener.counters + D_BYTES_WRITE_TOTAL
+        self.starved_cell = listener.counters + D_ARENA_EXHAUSTED
         self.active_cell = bases[0] + D_CONNECTION_ACTIVE
         self.worker_cell = bases[1] + W_CONNECTIONS
 
@@ -70,6 +72,7 @@ class Service(Acceptor):
     def accepted(self, connection: Connection) -> cython.int:
         self.open_count += 1
         self.listener.worker[W_CONNECTIONS] += 1
+        self.listener.worker[W_ACCEPTED] += 1
         self.listener.counters[D_CONNECTION_TOTAL] += 1
         self.listener.counters[D_CONNECTION_ACTIVE] += 1
         self.listener.counters[D_CONNECTION_PARKED] += 1
@@ -77,6 +80,17 @@ class Service(Acceptor):
         connection.state = S_PARKED
         self.reactor.arm(connection, self.listener.runtime.idle_timeout_ms)
         return 0
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def accept_failed(self) -> cython.void:
+        self.listener.worker[W_ACCEPT_ERRORS] += 1
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def connection_flushed(self, connection: Connection) -> cython.void:
+        if connection.state == S_PARKED:
+            self.reactor.arm(connection, self.listener.runtime.idle_timeout_ms)
 
     @cython.cfunc
     @cython.exceptval(-1, check=False)

@@ -10,10 +10,15 @@ from cython.cimports.libc.stdint import int64_t, uint32_t, uint64_t
 from cython.cimports.mosn_mp.buffer.head import F_LENGTH, K_GLOBAL_TIMEOUT, K_TRY_TIMEOUT
 from cython.cimports.mosn_mp.codec.codec import ERROR, HEAD
 from cython.cimports.mosn_mp.filter.chain import CONTINUE, RE_CHOOSE, RE_MATCH, TERMINATE
-from cython.cimports.mosn_mp.net.connection import BLOCK_SMALL, EOF, RESET, S_PARKED, S_SERVING, Connection
+from cython.cimports.mosn_mp.net.connection import BLOCK_SMALL, EOF, RESET, S_PARKED, Connection
 from cython.cimports.mosn_mp.net.pool import HostPool
 from cython.cimports.mosn_mp.net.reactor import READ
-from cython.cimports.mosn_mp.observe.metrics import D_CONNECTION_PARKED, D_TIMEOUT_HEADER, D_TUNNELS_ACTIVE
+from cython.cimports.mosn_mp.observe.metrics import (
+    D_CONNECTION_PARKED,
+    D_LIMIT_REQUESTS_PER_CONNECTION,
+    D_TIMEOUT_HEADER,
+    D_TUNNELS_ACTIVE,
+)
 from cython.cimports.mosn_mp.proxy.account import (
     account_begin,
     account_end,
@@ -31,8 +36,7 @@ from mosn_mp.errors import Reason
 SHARE_REQUESTS = cython.declare(cython.int, 32)
 # Connect failures are tried on another host, as MOSN does without any retry policy.
 MAX_ATTEMPTS = cython.declare(uint32_t, 3)
-# A request body that nobody wants any more is read up to here to keep the connection; beyond, closing is cheaper.
-MAX_DISCARD = cython.declare(uint64_t, 1 << 18)
+MAX_DISCARD = cython.declare(uint64_t, 1 << 18)  # as exchange.py announces
 DISCARD_MS = cython.declare(uint64_t, 2000)
 # How long a connection may go on sending after our goodbye (Envoy's delayed close: 1 s).
 LINGER_MS = cython.declare(uint32_t, 1000)
@@ -102,7 +106,10 @@ class Stream(Exchange):
             count = down.fill(BLOCK_SMALL)
             if count > 0:
                 continue
-            if count == EOF or count == RESET:
+            if count == EOF:
+                down.close_when_flushed()  # the client sends no more; it may still be reading
+                return False
+            if count == RESET:
                 down.close()
                 return False
             if down.input.end == down.input.start:
@@ -279,6 +286,8 @@ class Stream(Exchange):
             complete = self.drain_request()
         if complete and self.down_codec.keep_alive and not self.must_close():
             return True
+        if self.runtime.max_requests != 0 and down.requests >= self.runtime.max_requests:
+            self.counters[D_LIMIT_REQUESTS_PER_CONNECTION] += 1
         if complete and down.input.end == down.input.start and not down.ready & READ:
             down.close_when_flushed()
         else:
@@ -297,7 +306,7 @@ class Stream(Exchange):
         """Throw away the rest of a body that nobody wants, within limits; True: the connection is at the next request."""
         stop: cython.int
         down: Connection = self.down
-        if self.request.framing == F_LENGTH and self.request.content_length > cython.cast(int64_t, MAX_DISCARD):
+        if not self.may_drain():
             return False
         self.upload.clear()
         self.upload.discard = True

@@ -15,6 +15,7 @@ LENGTHS = cython.declare(tuple, tuple(str(n).encode() for n in range(1024)))
 
 @cython.cfunc
 def address_pair(address: cython.pointer(Address)) -> tuple:
+    """IP address and port as text and number; ("", 0) for what is neither IPv4 nor IPv6."""
     text: cython.char[64]
     length: cython.int = format_address(address, text)
     if length == 0:

@@ -9,14 +9,14 @@ import logging
 import os
 import resource
 from collections.abc import Mapping
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import gevent
 
 from mosn_mp.buffer.arena import Arena
 from mosn_mp.cluster.cluster import Cluster
 from mosn_mp.cluster.compile import compile_clusters
-from mosn_mp.cluster.state import State, state_directory
+from mosn_mp.cluster.state import state_directory
 from mosn_mp.codec.http1.limits import Http1Limits
 from mosn_mp.config.model import Config, Http1Options
 from mosn_mp.config.model import Listener as ListenerConfig
@@ -30,22 +30,17 @@ from mosn_mp.net.reactor import Pollable, Reactor
 from mosn_mp.net.splice import PipePool
 from mosn_mp.observe.access_log import AccessLogs
 from mosn_mp.observe.directory import Directory
-from mosn_mp.observe.metrics import Metrics
+from mosn_mp.observe.cells import WORKER
 from mosn_mp.plugin import CATALOGUE
 from mosn_mp.proxy.runtime import ListenerRuntime, ListenerState
 from mosn_mp.proxy.service import Service
 from mosn_mp.route.compile import compile_router
 from mosn_mp.route.router import Router
+from mosn_mp.worker.boot import Shared
 
 # Descriptors that are not for connections: logs, channel, epoll, pipes, what filters open.
 RESERVED_FDS = 256
-
-
-class Shared(Protocol):
-    """The shared memory as the data plane uses it."""
-
-    metrics: Metrics
-    state: State
+PUBLISH_EVERY_S = 1.0
 
 
 class Prepared(NamedTuple):
@@ -64,6 +59,7 @@ class DataPlane:
 
     def __init__(self, slot: int, arena: Arena, shared: Shared) -> None:
         self.slot = slot
+        self.arena = arena
         self.shared = shared
         self.log = logging.getLogger("mosn_mp.worker")
         self.max_fds = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
@@ -75,6 +71,7 @@ class DataPlane:
         self.listeners: dict[str, list[Listener]] = {}
         self.is_draining = False
         self.reactor.start()
+        gevent.spawn(self._publish)
 
     # -- snapshots -----------------------------------------------------------------------------------------------------------
 
@@ -221,6 +218,31 @@ class DataPlane:
     def reopen_logs(self) -> None:
         """Open the access logs anew (after a rotation)."""
         self.logs.reopen()
+
+    def set_log_enabled(self, log_path: str, enabled: bool) -> bool:
+        """Switch the access log *log_path* on or off; False = there is none."""
+        return bool(self.logs.set_enabled(log_path, enabled))
+
+    def _publish(self) -> None:
+        """Copy what this process knows of itself into its counter row, once a second."""
+        cells = {key: WORKER.cell(key).at for key in self._vitals()}
+        while True:
+            for key, value in self._vitals().items():
+                self.shared.metrics.put(self.slot, cells[key], value)
+            gevent.sleep(PUBLISH_EVERY_S)
+
+    def _vitals(self) -> dict[str, int]:
+        usage = self.arena.usage(self.slot)
+        return {
+            "loops": self.reactor.batches,
+            "events": self.reactor.events_seen,
+            "greenlets": self.reactor.greenlets,
+            "greenlets_idle": self.reactor.idle_count(),
+            "arena_bytes": sum(row.block_size * row.in_use for row in usage),
+            "arena_exhausted": sum(row.exhausted for row in usage),
+            "arena_misused": self.arena.misused,
+            "log_dropped": sum(writer.dropped for writer in self.logs.writers()),
+        }
 
     def _on_stream_error(self, job: Pollable, error: BaseException) -> None:
         where = f"connection {job.number}" if isinstance(job, Connection) else "a stream"
