@@ -26,7 +26,6 @@ cdef class Exchange(LocalReply):
     cdef int receive_head(self) except -1
     cdef int forward_interim(self) except -1
     cdef int begin_response(self) except -1
-    cdef bint may_drain(self) noexcept
     cdef void open_tunnel(self) noexcept
     cdef void pass_half_close(self) noexcept
     cdef int wait_for_progress(self, int upload_stop, int download_stop) except -1

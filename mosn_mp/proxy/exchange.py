@@ -10,7 +10,7 @@ request is complete.
 """
 
 import cython
-from cython.cimports.libc.stdint import int64_t, uint8_t, uint64_t
+from cython.cimports.libc.stdint import uint8_t, uint64_t
 from cython.cimports.mosn_mp.buffer.head import (
     F_CHUNKED,
     F_LENGTH,
@@ -42,9 +42,6 @@ from cython.cimports.mosn_mp.proxy.flow import (
 from cython.cimports.mosn_mp.proxy.reply import LocalReply
 
 from mosn_mp.errors import Reason
-
-# A request body that nobody wants any more is read up to here to keep the connection; beyond, closing is cheaper.
-MAX_DISCARD = cython.declare(int64_t, 1 << 18)
 
 GLOBAL_TIMEOUT = cython.declare(cython.int, int(Reason.UPSTREAM_TIMEOUT))
 TRY_TIMEOUT = cython.declare(cython.int, int(Reason.PER_TRY_TIMEOUT))
@@ -211,7 +208,7 @@ class Exchange(LocalReply):
             account_failure(self, WRITE_TIMEOUT)
             self.drop = self.awaiting_head = True
             return ENDED
-        self.down_codec.close_after = self.must_close() or not self.may_drain()
+        self.down_codec.close_after = self.must_close()
         self.down_codec.write_head(self.response, self.up_codec.body_done, cython.address(self.down.output))
         self.down.written()
         self.response_begun = True
@@ -226,17 +223,6 @@ class Exchange(LocalReply):
         elif self.request.framing == F_NONE:
             self.upload.ended = True
         return ENDED
-
-    @cython.cfunc
-    @cython.exceptval(check=False)
-    def may_drain(self) -> cython.bint:
-        """Is what is left of the request body little enough to be read for the next request's sake? If not, or if nobody can
-        tell, the response says that the connection ends with it."""
-        return (
-            self.request.framing == F_NONE
-            or self.upload.ended
-            or (self.request.framing == F_LENGTH and self.request.content_length <= MAX_DISCARD)
-        )
 
     @cython.cfunc
     @cython.exceptval(check=False)

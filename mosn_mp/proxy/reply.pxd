@@ -11,3 +11,4 @@ cdef class LocalReply(StreamView):
     cdef bint write_reply_body(self) except -1
     cdef bint make_room(self, Connection connection, uint32_t room) except -1
     cdef bint must_close(self) noexcept
+    cdef bint may_drain(self) noexcept

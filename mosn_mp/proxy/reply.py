@@ -4,9 +4,9 @@ Filters see a local reply on its way out as they see any response; what they rai
 """
 
 import cython
-from cython.cimports.libc.stdint import uint32_t
+from cython.cimports.libc.stdint import int64_t, uint32_t
 from cython.cimports.libc.string import memcpy
-from cython.cimports.mosn_mp.buffer.head import M_HEAD
+from cython.cimports.mosn_mp.buffer.head import F_LENGTH, F_NONE, M_HEAD
 from cython.cimports.mosn_mp.filter.chain import TERMINATE
 from cython.cimports.mosn_mp.net.connection import Connection
 from cython.cimports.mosn_mp.net.reactor import HANGUP, WRITE
@@ -19,6 +19,8 @@ from mosn_mp.errors import REASONS, Reason
 REPLY_PIECE = cython.declare(uint32_t, 8192)
 # What a codec puts around a piece, and at the end of a body.
 FRAMING_ROOM = cython.declare(uint32_t, 48)
+# A request body that nobody wants any more is read up to here to keep the connection; beyond, closing is cheaper.
+MAX_DISCARD = cython.declare(int64_t, 1 << 18)
 
 TEXTS = cython.declare(list, [REASONS[reason].text for reason in Reason])
 STATUSES = cython.declare(list, [REASONS[reason].status for reason in Reason])
@@ -108,6 +110,22 @@ class LocalReply(StreamView):
     @cython.exceptval(check=False)
     def must_close(self) -> cython.bint:
         """Is this the last response of the connection, whatever the client wants?"""
-        return self.listener.draining or (
-            self.runtime.max_requests != 0 and self.down.requests >= self.runtime.max_requests
+        return (
+            self.listener.draining
+            or (self.runtime.max_requests != 0 and self.down.requests >= self.runtime.max_requests)
+            or not self.may_drain()
+        )
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def may_drain(self) -> cython.bint:
+        """Is what is left of the request body little enough to be read for the next request's sake? If not, or if nobody can
+        tell, the response says that the connection ends with it."""
+        if self.request.framing == F_NONE or self.upload.ended:
+            return True
+        if self.request.expect_continue and self.upload.body_bytes == 0:
+            return False  # a client that was refused sends the body or the next request (RFC 9110 section 10.1.1)
+        return (
+            self.request.framing == F_LENGTH
+            and self.request.content_length - cython.cast(int64_t, self.upload.body_bytes) <= MAX_DISCARD
         )

@@ -36,7 +36,7 @@ from mosn_mp.errors import Reason
 SHARE_REQUESTS = cython.declare(cython.int, 32)
 # Connect failures are tried on another host, as MOSN does without any retry policy.
 MAX_ATTEMPTS = cython.declare(uint32_t, 3)
-MAX_DISCARD = cython.declare(uint64_t, 1 << 18)  # as exchange.py announces
+MAX_DISCARD = cython.declare(uint64_t, 1 << 18)  # as reply.py announces
 DISCARD_MS = cython.declare(uint64_t, 2000)
 # How long a connection may go on sending after our goodbye (Envoy's delayed close: 1 s).
 LINGER_MS = cython.declare(uint32_t, 1000)
