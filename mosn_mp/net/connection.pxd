@@ -47,6 +47,7 @@ cdef class Connection(Pollable):
     cdef void written(self) noexcept
     cdef Py_ssize_t send_through(self, const char* payload, size_t length) noexcept
     cdef bint is_stalled(self) noexcept
+    cdef bint is_quiet(self) noexcept
     cdef void drop_input(self) noexcept
     cdef void release_buffers(self) noexcept
     cdef void close(self) noexcept

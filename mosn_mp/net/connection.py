@@ -20,7 +20,9 @@ from cython.cimports.libc.string import memcpy, memmove, memset
 from cython.cimports.mosn_mp.net.libc import (
     AF_INET,
     AF_INET6,
+    MSG_DONTWAIT,
     MSG_NOSIGNAL,
+    MSG_PEEK,
     SHUT_WR,
     SO_LINGER,
     SOL_SOCKET,
@@ -174,6 +176,20 @@ class Connection(Pollable):
             if errno != EINTR:
                 self.broken = True
                 return RESET
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def is_quiet(self) -> cython.bint:
+        """Nothing waits to be read, no end and no error either. Asks the socket where the last read could not tell: splice(2) and a
+        recv that filled its room leave READ set."""
+        one: cython.char
+        if self.ready & HANGUP or self.half_closed or self.fd < 0:
+            return False
+        if self.ready & READ:
+            if recv(self.fd, cython.address(one), 1, MSG_PEEK | MSG_DONTWAIT) >= 0 or errno != EAGAIN:
+                return False
+            self.ready &= ~READ
+        return True
 
     @cython.cfunc
     @cython.exceptval(check=False)

@@ -49,7 +49,7 @@ cdef extern from "sys/socket.h" nogil:
     ssize_t send(int, const void*, size_t, int)
     ssize_t sendmsg(int, const msghdr*, int)
     int AF_INET, AF_INET6, AF_UNIX, SOCK_STREAM, SOCK_NONBLOCK, SOCK_CLOEXEC, SOL_SOCKET, SO_ERROR, SO_LINGER, SO_MARK
-    int MSG_NOSIGNAL, MSG_DONTWAIT, SHUT_RD, SHUT_WR, SHUT_RDWR
+    int MSG_NOSIGNAL, MSG_DONTWAIT, MSG_PEEK, SHUT_RD, SHUT_WR, SHUT_RDWR
 
 cdef extern from "netinet/in.h" nogil:
     struct in_addr:

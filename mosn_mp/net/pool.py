@@ -179,9 +179,9 @@ class HostPool(Keeper):
             connection.fd < 0
             or connection.broken
             or self.retired
-            or connection.ready & (READ | HANGUP)
             or connection.input.end > connection.input.start
             or (self.max_requests and connection.requests >= self.max_requests)
+            or not connection.is_quiet()
         ):
             self.host.up[U_CONNECTION_LOCAL_CLOSE] += 1
             connection.close()

@@ -1,0 +1,68 @@
+"""wrk and h2load through the proxy to nginx: not one error."""
+
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.interop.conftest import Nginx
+from tests.long.proxied import Proxied
+
+SECONDS = 2
+MIX = """
+local bodies = {"", string.rep("x", 100), string.rep("y", 20000)}
+local at = 0
+request = function()
+  at = at + 1
+  if at % 7 == 0 then return wrk.format("GET", "/1m") end
+  if at % 3 == 0 then return wrk.format("PUT", "/put/" .. at % 10, nil, bodies[at % 3 + 1]) end
+  if at % 11 == 0 then return wrk.format("GET", "/hasty") end
+  return wrk.format("GET", "/hello")
+end
+"""
+
+
+def run_wrk(*arguments: str) -> str:
+    """The output of wrk, which has seen no error."""
+    done = subprocess.run(["wrk", "-t1", f"-d{SECONDS}s", *arguments], capture_output=True, text=True, timeout=30, check=True)
+    assert "Socket errors" not in done.stdout, done.stdout
+    assert "Non-2xx" not in done.stdout, done.stdout
+    return done.stdout
+
+
+@pytest.mark.interop("wrk", "nginx")
+def test_wrk_on_kept_connections(nginx: Nginx, proxy_to: Callable[..., Proxied]) -> None:
+    proxied = proxy_to(nginx.port)
+    output = run_wrk("-c100", f"http://127.0.0.1:{proxied.port}/hello")
+    done = int(re.search(r"(\d+) requests in", output)[1])  # type: ignore[index]
+    assert proxied.counter("downstream_request_200_total", 'listener="front"') >= done
+    assert proxied.counter("downstream_request_failed", 'listener="front"') == 0
+    assert len(nginx.connections()) <= 2 * 100  # both workers keep what they opened
+
+
+@pytest.mark.interop("wrk", "nginx")
+def test_wrk_with_a_connection_per_request(nginx: Nginx, proxy_to: Callable[..., Proxied]) -> None:
+    proxied = proxy_to(nginx.port)
+    run_wrk("-c20", "-H", "Connection: close", f"http://127.0.0.1:{proxied.port}/hello")
+    assert proxied.counter("downstream_request_failed", 'listener="front"') == 0
+
+
+@pytest.mark.interop("wrk", "nginx")
+def test_wrk_with_a_mix_of_bodies_and_hosts_that_close(nginx: Nginx, proxy_to: Callable[..., Proxied], tmp_path: Path) -> None:
+    script = tmp_path / "mix.lua"
+    script.write_text(MIX)
+    proxied = proxy_to(nginx.port)
+    run_wrk("-c32", "-s", str(script), f"http://127.0.0.1:{proxied.port}")
+    assert proxied.counter("downstream_request_failed", 'listener="front"') == 0
+
+
+@pytest.mark.interop("h2load", "nginx")
+@pytest.mark.parametrize("depth", [1, 16])
+def test_h2load_over_http1(nginx: Nginx, proxy_to: Callable[..., Proxied], depth: int) -> None:
+    proxied = proxy_to(nginx.port)
+    command = ["h2load", "--h1", "-t1", "-c50", f"-m{depth}", "-n20000", f"http://127.0.0.1:{proxied.port}/hello"]
+    output = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True).stdout
+    assert "20000 total, 20000 started, 20000 done, 20000 succeeded, 0 failed, 0 errored, 0 timeout" in output, output
+    assert "status codes: 20000 2xx" in output

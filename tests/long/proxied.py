@@ -1,0 +1,152 @@
+"""The real program as a proxy: clusters of hosts behind a listener, and everything about it that can be measured from outside."""
+
+import http.client
+import json
+import os
+import re
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tests.process.program import Program, free_port, wait_until
+
+HERE = Path(__file__).parent
+MIB = 1 << 20
+
+
+class Reading(NamedTuple):
+    """What the whole program holds at one instant."""
+
+    pss_bytes: int
+    fds: int
+    arena_blocks: int
+    greenlets: int
+
+    def __str__(self) -> str:
+        blocks = f"{self.arena_blocks} arena blocks, {self.greenlets} greenlets"
+        return f"Pss {self.pss_bytes / MIB:.2f} MiB, {self.fds} descriptors, {blocks}"
+
+
+class Proxied(Program):
+    """A proxy with *workers* workers before *hosts* (ports), with an admin address and a probe listener.
+
+    *options* are the listener's own keys, *http1* the proxy's options of HTTP/1, *cluster* keys of the cluster.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        hosts: list[int],
+        *,
+        workers: int = 2,
+        options: dict[str, Any] | None = None,
+        http1: dict[str, Any] | None = None,
+        cluster: dict[str, Any] | None = None,
+        timeout: str = "1m",
+    ) -> None:
+        super().__init__(directory)
+        self.probe_port = free_port()
+        self.admin_port = free_port()
+        proxy = {"downstream_protocol": "Http1", "router_config_name": "r", "extend_config": {"Http1": http1 or {}}}
+        self.server["processor"] = workers
+        self.server["arena_size"] = "256MB"
+        self.server["listeners"] = [
+            {**_listener("front", self.port, proxy), **(options or {})},
+            {
+                **_listener("probe", self.probe_port, {**proxy, "extend_config": {}}),
+                "stream_filters": [{"type": "probe:Probe", "python_path": str(HERE)}],
+            },
+        ]
+        self.routes: list[dict[str, Any]] = [{"match": {"prefix": "/"}, "route": {"cluster_name": "hosts", "timeout": timeout}}]
+        self.server["routers"] = [
+            {
+                "router_config_name": "r",
+                "virtual_hosts": [{"name": "all", "domains": ["*"], "routers": self.routes}],
+            }
+        ]
+        addresses = [{"address": f"127.0.0.1:{port}"} for port in hosts]
+        self.config["cluster_manager"] = {"clusters": [{"name": "hosts", "hosts": addresses, **(cluster or {})}]}
+        self.config["admin"] = {"address": {"socket_address": {"address": "127.0.0.1", "port_value": self.admin_port}}}
+        self.write()
+
+    def is_serving(self) -> bool:
+        """Whether the workers answer."""
+        if self.master is not None and self.master.poll() is not None:
+            raise AssertionError(f"the master ended: {self.master.communicate()[1]}")
+        try:
+            return bool(self.probe())
+        except OSError:
+            return False
+
+    def probe(self) -> dict[str, int]:
+        """What one worker, whichever answers, says of itself."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.probe_port, timeout=10)
+        try:
+            connection.request("GET", "/")
+            found: dict[str, int] = json.loads(connection.getresponse().read())
+            return found
+        finally:
+            connection.close()
+
+    def probe_all(self) -> list[dict[str, int]]:
+        """What every worker says of itself."""
+        found: dict[int, dict[str, int]] = {}
+
+        def is_complete() -> bool:
+            answer = self.probe()
+            found[answer["pid"]] = answer
+            return len(found) == self.server["processor"]
+
+        wait_until(is_complete, "an answer of every worker")
+        return list(found.values())
+
+    def pss_bytes(self) -> int:
+        """Memory of all processes; what they share counts once."""
+        total = 0
+        for pid in self.family():
+            try:
+                rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+            except OSError:
+                continue
+            total += sum(int(kib) for kib in re.findall(r"^Pss:\s+(\d+)", rollup, re.M)) * 1024
+        return total
+
+    def fds(self) -> int:
+        """Open descriptors of all processes."""
+        return sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in self.family())
+
+    def blocks_in_use(self) -> int:
+        """Arena blocks that a worker owns, its magazines included."""
+        return sum(size["total"] - size["free"] for size in self.status()["arena"])
+
+    def reading(self) -> Reading:
+        """Everything that might grow."""
+        greenlets = sum(found["greenlets"] for found in self.probe_all())
+        return Reading(self.pss_bytes(), self.fds(), self.blocks_in_use(), greenlets)
+
+    def settled_reading(self, deadline_s: float = 30.0) -> Reading:
+        """A reading once every client's connection is closed and the workers have had time to give memory back.
+
+        The arena is trimmed every 5 s, in two looks (worker.boot.TRIM_EVERY_S).
+        """
+        wait_until(lambda: self.counter("downstream_connection_active", 'listener="front"') == 0, "no connection", deadline_s)
+        time.sleep(11)
+        return self.reading()
+
+    def metrics(self) -> str:
+        """The text of /metrics."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.admin_port, timeout=10)
+        try:
+            connection.request("GET", "/metrics")
+            return connection.getresponse().read().decode()
+        finally:
+            connection.close()
+
+    def counter(self, name: str, labels: str) -> int:
+        """The sum of the metric *name* over the lines whose labels hold the text *labels*."""
+        lines = re.findall(rf"^{name}{{([^}}]*)}} (\d+)$", self.metrics(), re.M)
+        return sum(int(value) for found, value in lines if labels in found)
+
+
+def _listener(name: str, port: int, proxy: dict[str, Any]) -> dict[str, Any]:
+    return {"name": name, "address": f"127.0.0.1:{port}", "filter_chains": [{"filters": [{"type": "proxy", "config": proxy}]}]}
