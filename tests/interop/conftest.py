@@ -66,7 +66,8 @@ class Nginx:
         self.process = subprocess.Popen(["nginx", "-c", str(path), "-e", str(folder / "error.log")], env=environment)
 
     def _config(self) -> str:
-        paths = " ".join(f"{kind}_temp_path {self.folder}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+        kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+        paths = " ".join(f"{kind}_temp_path {self.folder}/{kind};" for kind in kinds)
         user = "user root; " if os.geteuid() == 0 else ""  # the temporary folder is its owner's alone
         return f"""{user}worker_processes 1; daemon off; pid {self.folder}/nginx.pid; error_log {self.folder}/error.log;
 events {{ worker_connections 4096; }}

@@ -7,6 +7,7 @@
 """
 
 import hashlib
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -56,7 +57,8 @@ def main() -> None:
     """Serve until killed."""
     server = WSGIServer(("127.0.0.1", 0), answer, log=None)
     server.start()
-    print(server.server_port, flush=True)
+    sys.stdout.write(f"{server.server_port}\n")
+    sys.stdout.flush()
     server.serve_forever()
 
 

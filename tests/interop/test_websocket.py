@@ -13,9 +13,9 @@ from tests.process.program import wait_until
 
 pytest.importorskip("websockets", reason="the Python library websockets is not installed here")
 
-from websockets.exceptions import ConnectionClosed, InvalidStatus  # noqa: E402
-from websockets.sync.client import ClientConnection, connect  # noqa: E402
-from websockets.sync.server import ServerConnection, serve  # noqa: E402
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import ClientConnection, connect
+from websockets.sync.server import ServerConnection, serve
 
 MIB = 1 << 20
 Connect = Callable[..., ClientConnection]
