@@ -64,6 +64,9 @@ cdef class Head:
     cdef bint upgrade           # Connection: upgrade and an Upgrade field
     cdef uint32_t line_at       # HTTP/1: the start line, for the writer
     cdef uint32_t line_len      # HTTP/1: bytes of the start line with CR LF if it may be written as it came; else 0
+    cdef Slice raw              # RPC: the wire bytes of the whole head, for a writer of the same family
+    cdef int raw_protocol       # number of the codec family that made raw (codec/codec); 0 = none
+    cdef bint edited            # a field or pseudo-header was changed since the codec made the head
 
     cdef void clear(self) noexcept
     cdef void bind(self, char* base) noexcept

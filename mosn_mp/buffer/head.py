@@ -36,7 +36,7 @@ MAX_FIELDS = cython.declare(cython.int, 1024)  # default; codecs refuse far smal
 FIRST_OVERLAY = cython.declare(uint32_t, 512)
 KEPT_OVERLAY = cython.declare(uint32_t, 4096)  # an overlay that grew past this is given back by clear()
 MAX_OVERLAY = cython.declare(uint32_t, 65536)  # edits of one head; bounds what a filter that adds in a loop can take
-LINE_BOUND = cython.declare(uint32_t, 200)  # request or status line without its texts, and the framing lines that a codec adds
+LINE_BOUND = cython.declare(uint32_t, 200)  # a start line or frame without its texts, and the lines or fields that a codec adds
 
 
 @cython.cclass
@@ -85,6 +85,9 @@ class Head:
         self.framing = F_NONE
         self.content_length = -1
         self.keep_alive = self.expect_continue = self.upgrade = False
+        self.raw.at = self.raw.len = 0
+        self.raw_protocol = 0
+        self.edited = False
 
     @cython.cfunc
     @cython.exceptval(check=False)
@@ -220,6 +223,7 @@ class Head:
         value_at: uint32_t = self.store(value, cython.cast(uint32_t, value_len))
         known: cython.int = known_name(name, name_len)
         flags: cython.int = HOP if is_hop_by_hop(known) else 0
+        self.edited = True
         return self.append(name_at, name_len, value_at, cython.cast(uint32_t, value_len), known, flags)
 
     @cython.cfunc
@@ -229,6 +233,7 @@ class Head:
         known: cython.int = self.fields[index].known
         i: cython.int
         self.fields[index].flags |= REMOVED
+        self.edited = True
         if known == K_OTHER or self.known_at[known] != index:
             return
         self.known_at[known] = -1
@@ -272,6 +277,7 @@ class Head:
             self.fields[index].value_at = self.store(value, cython.cast(uint32_t, value_len))
             self.fields[index].value_len = cython.cast(uint32_t, value_len)
             self.fields[index].flags &= ~VERBATIM
+            self.edited = True
             other = self.find(name, name_len, index)
             while other >= 0:
                 self.drop_field(other)
@@ -289,6 +295,7 @@ class Head:
             raise ValueError(f"pseudo-header of {length} bytes is too long")
         slice.at = self.store(text, cython.cast(uint32_t, length))
         slice.len = cython.cast(uint32_t, length)
+        self.edited = True
         return 0
 
     @cython.cfunc
@@ -309,11 +316,11 @@ class Head:
     @cython.cfunc
     @cython.exceptval(check=False)
     def wire_bound(self) -> uint32_t:
-        """No serialisation in HTTP/1 form is longer: every text, `: ` and CRLF a field, the lines that a codec adds."""
-        total: uint32_t = LINE_BOUND + self.method.len + self.path.len + self.authority.len + self.reason.len
+        """No serialisation is longer: every text, 8 bytes a field (two lengths, or `: ` and CRLF), what a codec adds."""
+        total: uint32_t = LINE_BOUND + self.method.len + self.path.len + self.authority.len + self.reason.len + self.raw.len
         i: cython.int
         for i in range(self.count):
-            total += self.fields[i].name_len + self.fields[i].value_len + 4
+            total += self.fields[i].name_len + self.fields[i].value_len + 8
         return total
 
     # --- for filters ------------------------------------------------------------------------------------------------------

@@ -23,6 +23,11 @@ cdef enum:
     NO_ROOM = 1         # out has too little room; nothing was written
     UNSUPPORTED = 2     # the protocol has no such message; nothing was written
 
+# Head.raw_protocol: the families of protocols that write each other's heads as they came; numbers from 64 on are free for plug-ins
+cdef enum:
+    FAMILY_NONE = 0
+    FAMILY_BOLT = 1     # bolt v1 and v2
+
 cdef class Codec:
     cdef Head head
     cdef Head trailers
@@ -38,6 +43,7 @@ cdef class Codec:
     cdef bint data_refused      # the head written last takes no body (HEAD, 204, 304): write no data, only write_end
     cdef int32_t timeout_ms     # the request's own timeout; 0 = default, -1 = none
     cdef bint one_way           # the request takes no response
+    cdef bint checksums         # the message being written carries a checksum: pass its body through checksum()
 
     cdef int next_event(self, Buf* input) except -1
     cdef int end_of_input(self, Buf* input) except -1
@@ -54,3 +60,7 @@ cdef class Codec:
     cdef uint64_t splice_length(self) noexcept
     cdef void spliced(self, uint64_t length) noexcept
     cdef int fail(self, int reason, const char* detail) noexcept
+    cdef void checksum(self, const char* payload, size_t length) noexcept
+    cdef uint32_t pool_word(self, Head head) noexcept
+    cdef uint32_t state_word(self) noexcept
+    cdef void restore(self, uint32_t word) noexcept

@@ -16,14 +16,26 @@ Writing (append at out.end, all or nothing): write_head; per piece of body begin
 With end_stream write_head completes the message and write_end need not be called.
 
 Where a protocol multiplexes, every event says its stream in stream_id, heads and data of different streams may alternate, and the
-caller sets stream_id before it writes. A CLIENT codec writes the id that it is given: the pool maps ids to streams. Frames of RPC
-protocols (bolt) give HEAD, DATA for what follows the header block, END; one_way and timeout_ms say what the frame asked for.
+caller sets stream_id before it writes. Reading needs no begin_message there: the frame behind END follows at once, and a head read
+before stays good in the same bytes. A CLIENT codec writes the id that it is given: the pool maps ids to streams.
+
+Frames of RPC protocols (bolt): HEAD when the header block is there, DATA of the content, END; stream_id, timeout_ms and one_way say
+at HEAD what the frame asked for. Writing, the content's length is head.content_length (F_LENGTH, or with end_stream none):
+
+    head.raw_protocol is the codec's own family, head not edited    the raw bytes again, with another id
+    ... and edited                                                  raw's fixed part, the fields that are left and new ones
+    another protocol's, or a head of our own                        a frame of the codec's usual form; a request takes timeout_ms
+                                                                    and one_way from the codec, where the caller put them
+    it does not fit into the protocol's own lengths                 UNSUPPORTED, nothing is written
+
+Where `checksums` is true after write_head, each piece of content goes through checksum() before write_end. What a connection has
+to remember between messages is one state_word(); restore() puts it into a codec that served another connection before.
 
 A protocol overrides what it has; what it does not have keeps the default here, which is always safe to call.
 """
 
 import cython
-from cython.cimports.libc.stdint import uint64_t
+from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.mosn_mp.buffer.buf import Buf
 from cython.cimports.mosn_mp.buffer.head import Head
 
@@ -107,6 +119,28 @@ class Codec:
     def write_goaway(self, out: cython.pointer(Buf)) -> cython.int:
         """Tell the other side to begin no new stream; UNSUPPORTED: set close_after instead."""
         return UNSUPPORTED
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def checksum(self, payload: cython.p_const_char, length: cython.size_t) -> cython.void:
+        """Count the next piece of the body being written into its checksum."""
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def pool_word(self, head: Head) -> uint32_t:
+        """Requests with different words never share an upstream connection (Protocol.pool_key as a number); any codec may be asked."""
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def state_word(self) -> uint32_t:
+        """Between messages: what a codec of the same kind needs to go on with this connection."""
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def restore(self, word: uint32_t) -> cython.void:
+        """Serve the connection whose state_word() that was; 0 = a new one."""
 
     @cython.cfunc
     @cython.exceptval(check=False)
