@@ -34,7 +34,7 @@ cdef class Connection(Pollable):
     cdef uint32_t write_timeout_ms
     cdef uint8_t state
     cdef uint8_t broken            # a send failed: nothing more can be written
-    cdef uint8_t close_after_flush
+    cdef uint8_t close_after_flush # and how: THEN_CLOSE, THEN_LINGER
     cdef uint8_t shut_after_flush
     cdef uint8_t shut              # FIN was sent
     cdef uint8_t watched           # its own deadline is that of a stalled write
@@ -62,6 +62,7 @@ cdef class Connection(Pollable):
     cdef void _count_written(self, Py_ssize_t count) noexcept
     cdef void _break(self) noexcept
     cdef void _starve(self) noexcept
+    cdef void _close_flushed(self) noexcept
     cdef void _drop_output(self) noexcept
 
 cdef class Keeper:

@@ -48,8 +48,13 @@ from cython.cimports.mosn_mp.observe.record import Address
 
 # A read into less room than this is not worth a system call: take a fresh block.
 LEAST_ROOM = cython.declare(uint32_t, 2048)
-# What a lingering connection may still send before it is cut off, per wake-up.
+# What of a lingering connection is thrown away in one wake-up.
 LINGER_READS = cython.declare(cython.int, 16)
+# Connection.close_after_flush
+THEN_CLOSE = cython.declare(cython.int, 1)
+THEN_LINGER = cython.declare(cython.int, 2)
+# How long a connection may go on sending after our goodbye (Envoy's delayed close: 1 s).
+LINGER_MS = cython.declare(uint32_t, 1000)
 
 
 @cython.cclass
@@ -308,7 +313,7 @@ class Connection(Pollable):
         if self.output.start == self.output.end:
             self._drop_output()
             if self.close_after_flush:
-                self.close()
+                self._close_flushed()
             elif self.shut_after_flush:
                 self.shut_write_when_flushed()
             elif self.watched:
@@ -457,9 +462,20 @@ class Connection(Pollable):
         """Close as soon as the pending output has left; a write that stalls is ended by write_timeout_ms."""
         if self.output.end > self.output.start and not self.broken:
             self.state = S_LINGERING
-            self.close_after_flush = True
+            self.close_after_flush = THEN_CLOSE
             self.drop_input()
             self.written()
+        else:
+            self.close()
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def _close_flushed(self) -> cython.void:
+        """The last words are in the socket: a close on top of unread input would be a reset and take them back."""
+        lingers: cython.bint = self.close_after_flush == THEN_LINGER or (self.ready & READ and not self.half_closed)
+        self.close_after_flush = 0
+        if lingers:
+            self.linger(LINGER_MS)
         else:
             self.close()
 
@@ -486,6 +502,8 @@ class Connection(Pollable):
             return
         if self.broken or self.output.end > self.output.start:
             self.close_when_flushed()
+            if self.fd >= 0:
+                self.close_after_flush = THEN_LINGER
             return
         self.state = S_LINGERING
         self.drop_input()
@@ -510,8 +528,10 @@ class Connection(Pollable):
             reads += 1
         if count < 0 and errno == EAGAIN:
             self.ready &= ~READ
-        elif count <= 0 or reads == LINGER_READS:
+        elif count <= 0:
             self.close()
+        else:
+            self.reactor.serve_again(self)  # it sends fast; the deadline ends it
         return 0
 
     @cython.cfunc

@@ -174,7 +174,7 @@ def account_end(stream: StreamView) -> cython.int:
         counters[D_REQUEST_FAILED] += 1
     observe(counters + D_REQUEST_TIME, record.end_at - record.start_at)
     in_proxy = record.end_at - record.start_at
-    if record.response_head_at:
+    if record.request_finished_at and record.response_head_at > record.request_finished_at:
         # MOSN's process time: the whole, less what the upstream took to answer
         in_proxy -= record.response_head_at - record.request_finished_at
     observe(counters + D_PROCESS_TIME, in_proxy)

@@ -28,7 +28,7 @@ from cython.cimports.mosn_mp.codec.codec import ERROR, HEAD
 from cython.cimports.mosn_mp.filter.chain import CONTINUE, TERMINATE, FilterChain
 from cython.cimports.mosn_mp.net.connection import BLOCK_SMALL, EOF, RESET, Connection
 from cython.cimports.mosn_mp.net.reactor import HANGUP, READ, WRITE
-from cython.cimports.mosn_mp.observe.metrics import D_TUNNELS_ACTIVE
+from cython.cimports.mosn_mp.observe.metrics import D_TIMEOUT_IDLE, D_TUNNELS_ACTIVE
 from cython.cimports.mosn_mp.proxy.account import account_failure
 from cython.cimports.mosn_mp.proxy.flow import (
     BLOCKED_READ,
@@ -130,7 +130,7 @@ class Exchange(LocalReply):
             if self.tunnel:
                 self.pass_half_close()
             self.wait_for_progress(upload_stop, download_stop)
-            if self.down.ready & HANGUP:
+            if self.down.ready & HANGUP and not self.down.shut:
                 account_failure(self, DOWNSTREAM_GONE)
                 self.drop = True
                 return DONE
@@ -249,7 +249,8 @@ class Exchange(LocalReply):
         """Wait for what stopped both flows, for the client's going away, or for the next deadline."""
         down: Connection = self.down
         up: Connection = self.up
-        down_interest: uint8_t = HANGUP
+        # both halves of a tunnel's client may be shut while its last words are still to be passed on
+        down_interest: uint8_t = 0 if down.shut else HANGUP
         up_interest: uint8_t = 0
         self.task.expired = False
         if upload_stop == YIELD or download_stop == YIELD:
@@ -333,6 +334,7 @@ class Exchange(LocalReply):
         elif self.try_at_ms and now >= self.try_at_ms:
             self.fail(TRY_TIMEOUT)
         elif self.tunnel:
+            self.counters[D_TIMEOUT_IDLE] += 1
             self.drop = True
         elif download_stop == BLOCKED_WRITE:
             account_failure(self, WRITE_TIMEOUT)

@@ -288,7 +288,7 @@ class Stream(Exchange):
             return True
         if self.runtime.max_requests != 0 and down.requests >= self.runtime.max_requests:
             self.counters[D_LIMIT_REQUESTS_PER_CONNECTION] += 1
-        if complete and down.input.end == down.input.start and not down.ready & READ:
+        if complete and not self.request.keep_alive and down.input.end == down.input.start and not down.ready & READ:
             down.close_when_flushed()
         else:
             down.linger(LINGER_MS)
