@@ -1,0 +1,141 @@
+"""A running mosn_mp in front of scriptable upstreams: its configuration, its counters, its logs."""
+
+import http.client
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from tests.process.program import Program, free_port, wait_until
+from tests.process.proxy.wire import Wire, connect
+
+HERE = Path(__file__).parent
+PING = {"match": {"path": "/ping"}, "direct_response": {"status": 200, "body": "pong"}}
+
+
+class Setting(Program):
+    """One worker, a listener `front`, a router with the route `/ping`, an admin address; changed as wanted before start()."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory)
+        self.admin_port = free_port()
+        self.ports = {"front": self.port}
+        self.server.update({"processor": 1, "listeners": [self._listener("front", self.port)]})
+        self.server["routers"][0]["virtual_hosts"][0]["routers"] = [PING]
+        self.config["cluster_manager"] = {"clusters": []}
+        self.config["admin"] = {"address": {"socket_address": {"address": "127.0.0.1", "port_value": self.admin_port}}}
+
+    @staticmethod
+    def _listener(name: str, port: int) -> dict[str, Any]:
+        proxy = {"downstream_protocol": "Http1", "router_config_name": "r", "extend_config": {"Http1": {}}}
+        return {
+            "name": name,
+            "address": f"127.0.0.1:{port}",
+            "filter_chains": [{"filters": [{"type": "proxy", "config": proxy}]}],
+        }
+
+    # -- configuration -------------------------------------------------------------------------------------------------------
+
+    def add_listener(self, name: str, **options: Any) -> dict[str, Any]:
+        """One more listener on the same routes; *options* of `Http1` are those that it knows."""
+        self.ports[name] = free_port()
+        listener = self._listener(name, self.ports[name])
+        self.server["listeners"].append(listener)
+        self.change_listener(name, **options)
+        return listener
+
+    def change_listener(self, name: str, **options: Any) -> None:
+        """Set options of a listener or of its Http1 limits."""
+        listener = next(one for one in self.server["listeners"] if one["name"] == name)
+        for key, value in options.items():
+            if key in ("connection_idle_timeout", "write_timeout", "max_connections", "access_logs", "stream_filters"):
+                listener[key] = value
+            else:
+                listener["filter_chains"][0]["filters"][0]["config"]["extend_config"]["Http1"][key] = value
+
+    def add_cluster(self, name: str, *ports: int, **options: Any) -> None:
+        """A cluster of ports of this machine and a route `/name` to it."""
+        hosts = [{"address": f"127.0.0.1:{port}"} for port in ports]
+        self.config["cluster_manager"]["clusters"].append({"name": name, "hosts": hosts, **options})
+        self.add_route({"prefix": f"/{name}"}, route={"cluster_name": name})
+
+    def add_route(self, match: dict[str, Any], first: bool = False, **action: Any) -> None:
+        """A route."""
+        routes = self.server["routers"][0]["virtual_hosts"][0]["routers"]
+        routes.insert(0 if first else len(routes), {"match": match, **action})
+
+    def is_serving(self) -> bool:
+        """Whether the listener and the admin address answer."""
+        if self.master is not None and self.master.poll() is not None:
+            raise AssertionError(f"the master ended: {self.master.communicate()[1]}")
+        try:
+            with connect(self.port) as client:
+                return client.get("/ping").status > 0 and bool(self.counts())
+        except OSError:
+            return False
+
+    def start(self) -> None:
+        """Write the configuration, start, wait until it serves."""
+        self.write()
+        super().start()
+
+    # -- use -----------------------------------------------------------------------------------------------------------------
+
+    def connect(self, listener: str = "front", receive_buffer: int = 0) -> Wire:
+        """A client's connection."""
+        return connect(self.ports[listener], receive_buffer)
+
+    def counts(self) -> dict[str, int]:
+        """Every counter: `front.request_total` of listeners, `cluster.request_total` of clusters, `worker.exceptions`."""
+        admin = http.client.HTTPConnection("127.0.0.1", self.admin_port, timeout=5)
+        admin.request("GET", "/api/v1/stats")
+        stats = json.loads(admin.getresponse().read())
+        admin.close()
+        found: dict[str, int] = {}
+        for kind, spaces in stats.items():
+            for space, values in spaces.items():
+                name = _short_name(kind, space)
+                found.update({f"{name}.{key}": int(value) for key, value in values.items() if name})
+        return found
+
+    def tally(self) -> "Tally":
+        """Counts from now on."""
+        return Tally(self)
+
+    def log_lines(self, name: str) -> list[str]:
+        """The lines of the access log *name* so far."""
+        path = self.directory / "logs" / name
+        return path.read_text().splitlines() if path.exists() else []
+
+    def wait_lines(self, name: str, count: int) -> list[str]:
+        """The access log's lines, once there are *count*."""
+        lines: list[str] = wait_until(lambda: len(self.log_lines(name)) >= count and self.log_lines(name), f"{count} log lines")
+        return lines
+
+
+def _short_name(kind: str, space: str) -> str:
+    words = space.split(".", 1)
+    if kind == "worker":
+        return "worker"
+    if kind == "downstream":
+        return words[1] if words[0] == "listener" else ""
+    return words[1] if kind == "upstream" and ".host." not in space else ""
+
+
+class Tally:
+    """How much counters grew since it was made."""
+
+    def __init__(self, setting: Setting) -> None:
+        self.setting = setting
+        self.before = setting.counts()
+
+    def of(self, name: str) -> int:
+        """By how much the counter *name* grew."""
+        return self.setting.counts()[name] - self.before[name]
+
+    def wait(self, name: str, grown: int, deadline_s: float = 5.0) -> None:
+        """Wait until *name* grew by *grown*; AssertionError if it does not, or by more."""
+        until = time.monotonic() + deadline_s
+        while (found := self.of(name)) < grown and time.monotonic() < until:
+            time.sleep(0.01)
+        assert found == grown, f"{name} grew by {found}, not {grown}"

@@ -1,0 +1,348 @@
+"""Bodies through the proxy, both ways: framing, splits, trailers, messages without one."""
+
+import hashlib
+import select
+import threading
+
+import pytest
+
+from tests.process.program import wait_until
+from tests.process.proxy.setting import Setting
+from tests.process.proxy.upstream import Upstream, Visit, answer, ok
+from tests.process.proxy.wire import ClosedError, Message, Wire, chunked, request, without_hops
+
+CHUNKED_POST = b"POST /x HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n"
+CHUNKED_OK = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+SIZES = (1, 100, 4000, 8192, 8193, 16_384, 70_000, 1_000_000)
+
+
+def pattern(size: int) -> bytes:
+    """*size* bytes of which no two places look alike."""
+    return b"".join(hashlib.sha256(b"%d" % i).digest() for i in range(size // 32 + 1))[:size]
+
+
+@pytest.fixture
+def bodies(upstream: Upstream) -> list[Message]:
+    """Whole requests as the upstream read them; each is answered by its length."""
+    seen: list[Message] = []
+
+    def script(visit: Visit) -> None:
+        seen.append(visit.body(visit.message))
+        visit.send(ok(b"%d" % len(visit.message.body)))
+
+    upstream.script = script
+    return seen
+
+
+def send_and_read(client: Wire, data: bytes) -> Message:
+    """Send in a thread, so that neither side waits for the other."""
+    thread = threading.Thread(target=client.send, args=(data,))
+    thread.start()
+    response = client.response()
+    thread.join()
+    return response
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_request_body_by_length_arrives(setting: Setting, bodies: list[Message], size: int) -> None:
+    with setting.connect() as client:
+        assert send_and_read(client, request("/", method="POST", body=pattern(size))).body == b"%d" % size
+    assert bodies[0].body == pattern(size)
+    assert bodies[0].all(b"content-length") == [b"%d" % size] and bodies[0].get(b"transfer-encoding") is None
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_chunked_request_body_arrives(setting: Setting, bodies: list[Message], size: int) -> None:
+    body = pattern(size)
+    with setting.connect() as client:
+        assert send_and_read(client, CHUNKED_POST + chunked(body[: size // 3 or 1], body[size // 3 or 1 :] or b"!")).status == 200
+    assert bodies[0].body == (body[: size // 3 or 1] + (body[size // 3 or 1 :] or b"!"))
+    assert bodies[0].all(b"transfer-encoding") == [b"chunked"] and bodies[0].get(b"content-length") is None
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_response_body_by_length_arrives(setting: Setting, upstream: Upstream, size: int) -> None:
+    upstream.script = answer(ok(pattern(size)))
+    with setting.connect() as client:
+        for _ in range(2):
+            response = client.get("/")
+            assert response.body == pattern(size)
+            assert response.all(b"content-length") == [b"%d" % size] and response.get(b"transfer-encoding") is None
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_chunked_response_body_arrives(setting: Setting, upstream: Upstream, size: int) -> None:
+    upstream.script = answer(CHUNKED_OK + chunked(pattern(size), b"tail"))
+    with setting.connect() as client:
+        for _ in range(2):
+            response = client.get("/")
+            assert response.body == pattern(size) + b"tail"
+            assert response.all(b"transfer-encoding") == [b"chunked"] and response.get(b"content-length") is None
+    assert upstream.connections
+
+
+def test_a_chunked_request_may_be_cut_at_any_byte(setting: Setting, bodies: list[Message]) -> None:
+    data = CHUNKED_POST + chunked(b"hello", b"world of pieces", trailers=b"X-Sum: 1\r\n")
+    with setting.connect() as client:
+        for at in range(1, len(data)):
+            client.send_split(data, at)
+            assert client.response().body == b"20"
+    assert {m.body for m in bodies} == {b"helloworld of pieces"}
+    assert {m.trailers for m in bodies} == {b"X-Sum: 1\r\n"}
+    assert len({m.head for m in bodies}) == 1
+
+
+def test_a_request_by_length_may_be_cut_at_any_byte(setting: Setting, bodies: list[Message]) -> None:
+    data = request("/somewhere?a=b", "X-One: 1", "x-two:2", method="PUT", body=b"a short body")
+    with setting.connect() as client:
+        for at in range(1, len(data)):
+            client.send_split(data, at)
+            assert client.response().body == b"12"
+    assert {m.body for m in bodies} == {b"a short body"}
+    assert len({m.head for m in bodies}) == 1
+
+
+def test_requests_sent_byte_by_byte_are_understood(setting: Setting, bodies: list[Message]) -> None:
+    with setting.connect() as client:
+        client.send_pieces(CHUNKED_POST + chunked(b"hello", b"w", trailers=b"T: 2\r\n"))
+        assert client.response().body == b"6"
+        client.send_pieces(request("/", method="POST", body=b"xyz"))
+        assert client.response().body == b"3"
+    assert [m.body for m in bodies] == [b"hellow", b"xyz"]
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        b"HTTP/1.1 200 OK\r\nX-A: 1\r\nContent-Length: 5\r\n\r\nhello",
+        CHUNKED_OK + chunked(b"he", b"llo", trailers=b"X-Sum: 2\r\n"),
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
+    ],
+    ids=["length", "chunked", "interim"],
+)
+def test_a_response_may_be_cut_at_any_byte(setting: Setting, upstream: Upstream, response: bytes) -> None:
+    at = 0
+
+    def script(visit: Visit) -> None:
+        visit.send_split(response, at)
+
+    upstream.script = script
+    with setting.connect() as client:
+        for at in range(1, len(response)):
+            message = client.get("/")
+            assert (message.status, message.body) == (200, b"hello")
+            assert message.trailers == (b"X-Sum: 2\r\n" if response.startswith(CHUNKED_OK) else b"")
+    assert len({visit.head for visit in upstream.messages}) == 1
+
+
+def test_chunk_extensions_are_dropped_both_ways(setting: Setting, upstream: Upstream) -> None:
+    raw: list[bytes] = []
+
+    def script(visit: Visit) -> None:
+        raw.append(visit.until(b"0\r\n\r\n"))
+        visit.send(CHUNKED_OK + b'5;a=b;c="d e"\r\nhello\r\n0;end\r\n\r\n')
+
+    upstream.script = script
+    with setting.connect() as client:
+        client.send(CHUNKED_POST + b'3;x=y\r\nabc\r\n03;q="1"\r\ndef\r\n0;z\r\n\r\n')
+        client.head()
+        assert client.until(b"0\r\n\r\n") == b"5\r\nhello\r\n0\r\n\r\n"
+    assert raw == [b"3\r\nabc\r\n3\r\ndef\r\n0\r\n\r\n"]
+
+
+def test_trailers_pass_both_ways(setting: Setting, upstream: Upstream) -> None:
+    seen: list[Message] = []
+
+    def script(visit: Visit) -> None:
+        seen.append(visit.body(visit.message))
+        visit.send(
+            b"HTTP/1.1 200 OK\r\nTrailer: X-B\r\nTransfer-Encoding: chunked\r\n\r\n"
+            + chunked(b"x", trailers=b"X-B: 2\r\nX-C:  3\r\n")
+        )
+
+    upstream.script = script
+    with setting.connect() as client:
+        client.send(b"POST / HTTP/1.1\r\nHost: a\r\nTE: trailers\r\nTrailer: X-A\r\nTransfer-Encoding: chunked\r\n\r\n")
+        client.send(chunked(b"body", trailers=b"X-A: 1\r\n"))
+        response = client.response()
+        assert response.trailers.split(b"\r\n")[0] == b"X-B: 2" and response.trailers.split(b"\r\n")[1].split() == [b"X-C:", b"3"]
+        assert response.get(b"trailer") == b"X-B"
+        assert client.get("/").status == 200
+    assert seen[0].trailers == b"X-A: 1\r\n"
+    assert seen[0].get(b"trailer") == b"X-A"
+
+
+def test_an_empty_body_by_length_stays_one(setting: Setting, bodies: list[Message]) -> None:
+    with setting.connect() as client:
+        assert client.get("/", "Content-Length: 0", method="POST").body == b"0"
+    assert bodies[0].all(b"content-length") == [b"0"]
+
+
+def test_an_empty_chunked_body_stays_empty(setting: Setting, bodies: list[Message]) -> None:
+    with setting.connect() as client:
+        for _ in range(2):
+            client.send(CHUNKED_POST + b"0\r\n\r\n")
+            assert client.response().body == b"0"
+
+
+def test_a_post_without_a_body_stays_without(setting: Setting, bodies: list[Message]) -> None:
+    with setting.connect() as client:
+        assert client.get("/", method="POST").status == 200
+    assert without_hops(bodies[0]) == bodies[0].lines == [b"Host: test"]
+
+
+@pytest.mark.parametrize("framing", [b"Content-Length: 0\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"])
+def test_an_empty_response_body_stays_empty(setting: Setting, upstream: Upstream, framing: bytes) -> None:
+    upstream.script = answer(b"HTTP/1.1 200 OK\r\n" + framing)
+    with setting.connect() as client:
+        for _ in range(3):
+            assert client.get("/").body == b""
+
+
+def test_head_has_the_lines_of_get_and_no_body(setting: Setting, upstream: Upstream) -> None:
+    upstream.script = answer(b"HTTP/1.1 200 OK\r\nX-A: 1\r\nContent-Length: 12345\r\n\r\n")
+    with setting.connect() as client:
+        for _ in range(3):
+            response = client.get("/", method="HEAD")
+            assert response.get(b"content-length") == b"12345" and response.body == b""
+            assert client.is_quiet(0.01)
+    assert {m.first_line for m in upstream.messages} == {b"HEAD / HTTP/1.1"}
+
+
+def test_head_of_a_chunked_resource_has_no_body(setting: Setting, upstream: Upstream) -> None:
+    upstream.script = answer(CHUNKED_OK)
+    with setting.connect() as client:
+        for _ in range(3):
+            assert client.get("/", method="HEAD").get(b"transfer-encoding") == b"chunked"
+            assert client.is_quiet(0.01)
+
+
+def test_head_of_a_direct_response_has_its_length_and_no_body(setting: Setting, upstream: Upstream) -> None:
+    with setting.connect() as client:
+        for _ in range(3):
+            assert client.get("/ping", method="HEAD").get(b"content-length") == b"4"
+            assert client.is_quiet(0.01)
+
+
+@pytest.mark.parametrize("status", [b"204 No Content", b"304 Not Modified"])
+def test_no_content_and_not_modified_have_no_body(setting: Setting, upstream: Upstream, status: bytes) -> None:
+    tally = setting.tally()
+    upstream.script = answer(b"HTTP/1.1 " + status + b"\r\nETag: x\r\n\r\n")
+    with setting.connect() as client:
+        for _ in range(3):
+            response = client.get("/")
+            assert response.status == int(status[:3]) and response.get(b"content-length") is None
+            assert response.get(b"transfer-encoding") is None and response.get(b"etag") == b"x"
+            assert client.is_quiet(0.01)
+    assert tally.of("up.connection_total") == 1
+
+
+def test_not_modified_keeps_the_length_that_it_speaks_of(setting: Setting, upstream: Upstream) -> None:
+    upstream.script = answer(b"HTTP/1.1 304 Not Modified\r\nContent-Length: 7777\r\n\r\n")
+    with setting.connect() as client:
+        for _ in range(2):
+            assert client.get("/").get(b"content-length") == b"7777"
+
+
+def close_delimited(visit: Visit) -> None:
+    visit.send(b"HTTP/1.1 200 OK\r\nX-A: 1\r\n\r\n")
+    visit.send_pieces(pattern(50_000), 20_000)
+    visit.shut()
+
+
+def test_a_response_that_ends_with_its_connection_becomes_chunked(setting: Setting, upstream: Upstream) -> None:
+    upstream.script = close_delimited
+    with setting.connect() as client:
+        for _ in range(2):
+            response = client.get("/")
+            assert response.get(b"transfer-encoding") == b"chunked" and response.body == pattern(50_000)
+            assert response.get(b"connection") is None
+
+
+def test_a_client_of_http_1_0_gets_a_response_that_ends_with_its_connection(setting: Setting, upstream: Upstream) -> None:
+    for script in (
+        close_delimited,
+        answer(CHUNKED_OK + chunked(pattern(20_000), pattern(50_000)[20_000:], trailers=b"T: 1\r\n")),
+    ):
+        upstream.script = script
+        with setting.connect() as client:
+            client.send(b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+            response = client.response()
+            assert response.get(b"transfer-encoding") is None and response.get(b"connection") == b"close"
+            assert response.body == pattern(50_000)
+
+
+def test_both_bodies_stream_at_the_same_time(setting: Setting, upstream: Upstream) -> None:
+    def script(visit: Visit) -> None:
+        visit.send(CHUNKED_OK)
+        while (size := int(visit.until(b"\r\n"), 16)) > 0:
+            piece = visit.exactly(size + 2)[:-2]
+            visit.send(b"%x\r\n%s\r\n" % (len(piece), piece.upper()))
+        visit.until(b"\r\n")
+        visit.send(b"0\r\n\r\n")
+
+    upstream.script = script
+    for _ in range(2):
+        with setting.connect() as client:
+            client.send(CHUNKED_POST)
+            assert client.head().get(b"connection") == b"close"  # it began before the length of the request was known
+            for i in range(20):
+                client.send(b"4\r\ne%03d\r\n" % i)
+                assert client.until(b"\r\n") + client.until(b"\r\n") == b"4\r\nE%03d\r\n" % i
+            client.send(b"0\r\n\r\n")
+            assert client.until(b"0\r\n\r\n")
+
+
+def test_a_slow_upstream_slows_the_client_and_not_the_memory(setting: Setting, upstream: Upstream) -> None:
+    wait = threading.Event()
+
+    def script(visit: Visit) -> None:
+        assert wait.wait(10)
+        visit.body(visit.message)
+        visit.send(ok(hashlib.sha256(visit.message.body).hexdigest().encode()))
+
+    upstream.script = script
+    body = pattern(1000) * 30_000
+    with setting.connect() as client:
+        client.send(request("/", f"Content-Length: {len(body)}", method="POST"))
+        client.sock.setblocking(False)
+        sent = 0
+        while True:
+            try:
+                sent += client.sock.send(body[sent : sent + 65_536])
+            except BlockingIOError:
+                if client.is_quiet(0.1) and not _writable(client):
+                    break
+                client.sock.setblocking(False)
+        client.sock.settimeout(8)
+        assert 0 < sent < len(body)
+        wait.set()
+        client.send(body[sent:])
+        assert client.response().body == hashlib.sha256(body).hexdigest().encode()
+
+
+def _writable(client: Wire) -> bool:
+    return bool(select.select([], [client.sock], [], 0.1)[1])
+
+
+def test_a_body_that_the_client_breaks_off_never_looks_complete_upstream(setting: Setting, upstream: Upstream) -> None:
+    ends: list[str] = []
+
+    def script(visit: Visit) -> None:
+        try:
+            visit.body(visit.message)
+            ends.append("complete")
+        except (ClosedError, OSError):
+            ends.append("broken")
+            raise
+
+    upstream.script = script
+    for data in (request("/", "Content-Length: 100", method="POST") + b"x" * 50, CHUNKED_POST + b"5\r\nhello\r\n"):
+        for leave in ("close", "reset", "finish"):
+            with setting.connect() as client:
+                client.send(data)
+                upstream.wait_messages(len(ends) + 1)
+                getattr(client, leave)()
+                wait_until(lambda: len(ends) >= len(upstream.messages), "the end of the request upstream")
+    assert ends == ["broken"] * 6
