@@ -1,0 +1,471 @@
+"""The codec of a PythonProtocol: asks its decode() and encode() for heads, passes bodies by, and contains what they do wrong.
+
+state      next_event gives                                      then
+BETWEEN    HEAD; HEARTBEAT, HEARTBEAT_REPLY, GOAWAY              BODY, COMPLETE without one; SKIP if a body follows
+BODY       DATA, pieces of the body as they come                 COMPLETE behind the last
+COMPLETE   END                                                   BETWEEN
+SKIP       nothing, the body of what is no message goes by       BETWEEN
+any        ERROR, for what decode() did or what it says          LOST
+"""
+
+import traceback
+import zlib
+from typing import Any
+
+import cython
+from cython.cimports.cpython.bytes import PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cython.cimports.libc.stdint import uint32_t, uint64_t
+from cython.cimports.libc.string import memcpy
+from cython.cimports.mosn_mp.buffer.buf import Buf
+from cython.cimports.mosn_mp.buffer.head import (
+    F_LENGTH,
+    HOP,
+    K_CONTENT_LENGTH,
+    REMOVED,
+    Head,
+    method_number,
+)
+from cython.cimports.mosn_mp.buffer.names import checked_name, checked_pseudo, checked_value
+from cython.cimports.mosn_mp.codec.codec import (
+    CLIENT,
+    DATA,
+    END,
+    ERROR,
+    HEAD,
+    NEED_MORE,
+    NO_ROOM,
+    SERVER,
+    UNSUPPORTED,
+    WRITTEN,
+    Codec,
+)
+from cython.cimports.mosn_mp.codec.codec import GOAWAY as GOAWAY_EVENT
+from cython.cimports.mosn_mp.codec.codec import HEARTBEAT as HEARTBEAT_EVENT
+from cython.cimports.mosn_mp.codec.codec import HEARTBEAT_REPLY as HEARTBEAT_REPLY_EVENT
+from cython.cimports.mosn_mp.codec.python_protocol import (
+    GOAWAY,
+    HEARTBEAT,
+    HEARTBEAT_REPLY,
+    ONE_WAY,
+    REQUEST,
+    RESPONSE,
+    Frame,
+    PythonProtocol,
+)
+
+from mosn_mp.errors import REASONS, Reason
+
+BAD_REQUEST = cython.declare(cython.int, int(Reason.BAD_REQUEST))
+BODY_TOO_LARGE = cython.declare(cython.int, int(Reason.BODY_TOO_LARGE))
+HEAD_TOO_LARGE = cython.declare(cython.int, int(Reason.HEAD_TOO_LARGE))
+INTERNAL = cython.declare(cython.int, int(Reason.INTERNAL))
+UPSTREAM_CLOSED = cython.declare(cython.int, int(Reason.UPSTREAM_CLOSED))
+UPSTREAM_PROTOCOL = cython.declare(cython.int, int(Reason.UPSTREAM_PROTOCOL))
+
+# decode() first sees this much: most heads are shorter, and what is copied for it does not grow with what waits in the input.
+FIRST_BYTES = cython.declare(uint32_t, 256)
+WINDOW_GROWTH = cython.declare(uint32_t, 16)
+
+# Where the length that a head came with is kept: first in the overlay. A head whose body was changed cannot go out as it came.
+LENGTH_BYTES = cython.declare(uint32_t, 8)
+
+
+@cython.cclass
+class PythonLimits:
+    """`PythonLimits(protocol, id_bits, max_head, max_frame, max_fields)`."""
+
+    def __init__(
+        self, protocol: PythonProtocol, id_bits: cython.int, max_head: uint32_t, max_frame: uint64_t, max_fields: cython.int
+    ) -> None:
+        self.protocol = protocol
+        # a hash of the name, so that no registry is needed; see codec.pxd for the numbers below 2^30
+        self.family = 1 << 30 | zlib.crc32(protocol.name.encode()) >> 2
+        self.id_bytes = id_bits // 8
+        self.id_at = protocol.id_at
+        self.max_head = max_head
+        self.max_frame = max_frame
+        self.max_fields = max_fields
+
+
+@cython.cclass
+class PythonCodec(Codec):
+    """One side of a connection of a PythonProtocol: `PythonCodec(role, limits)`."""
+
+    def __init__(self, role: cython.int, limits: PythonLimits) -> None:
+        self.role = role
+        self.limits = limits
+        self.keep_alive = True
+
+    # --- reading ----------------------------------------------------------------------------------------------------------
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def next_event(self, input: cython.pointer(Buf)) -> cython.int:
+        """The next Event in *input*."""
+        frame: Frame
+        if self.state == BODY:
+            return self._read_body(input)
+        if self.state == COMPLETE:
+            self.state = BETWEEN
+            return END
+        if self.state == LOST:
+            return ERROR
+        if self.state == SKIP and not self._skip(input):
+            return NEED_MORE
+        if input.start == input.end:
+            return NEED_MORE
+        frame = self._decode(input)
+        if frame is not None:
+            return self._take(frame, input)
+        if self.state == LOST:
+            return ERROR
+        if input.end - input.start >= self.limits.max_head:
+            return self._lose(HEAD_TOO_LARGE, f"decode: no frame in {input.end - input.start} bytes")
+        return NEED_MORE
+
+    @cython.cfunc
+    def _decode(self, input: cython.pointer(Buf)) -> Frame:
+        """The Frame at input.start; None: more bytes are needed, or, in the state LOST, something is wrong."""
+        frame: Frame = None
+        available: uint32_t = input.end - input.start
+        window: uint32_t = 0
+        try:
+            while frame is None and window < available:
+                window = window * WINDOW_GROWTH if window else FIRST_BYTES
+                window = min(window, available)
+                frame = self.limits.protocol.decode(PyBytes_FromStringAndSize(input.base + input.start, window))
+        except Exception as e:  # noqa: BLE001 - the user's code may raise anything, and only this connection shall suffer
+            self._lose(BAD_REQUEST, f"decode: {_line(e)}")
+            return None
+        if frame is not None and not 0 < frame.head_size <= window:
+            self._lose(INTERNAL, f"decode: a head of {frame.head_size} bytes in {window}")
+            return None
+        return frame
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def _take(self, frame: Frame, input: cython.pointer(Buf)) -> cython.int:
+        """The event of *frame*, whose head is consumed."""
+        if self._check(frame) == ERROR:
+            return ERROR
+        self.stream_id = frame.id
+        self.left = cython.cast(uint64_t, frame.body_size)
+        if frame.kind <= RESPONSE:
+            return self._take_message(frame, input)
+        input.start += frame.head_size
+        if self.left:
+            self.state = SKIP
+        if frame.kind == GOAWAY:
+            return GOAWAY_EVENT
+        return HEARTBEAT_EVENT if frame.kind == HEARTBEAT else HEARTBEAT_REPLY_EVENT
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def _check(self, frame: Frame) -> cython.int:
+        """HEAD, or ERROR if *frame* cannot be."""
+        if not REQUEST <= frame.kind <= GOAWAY:
+            return self._lose(INTERNAL, f"decode: there is no kind {frame.kind}")
+        if (frame.kind == RESPONSE and self.role == SERVER) or (frame.kind < RESPONSE and self.role == CLIENT):
+            return self._lose(BAD_REQUEST, "a request where a response belongs, or the other way round")
+        if frame.body_size < 0:
+            return self._lose(INTERNAL, f"decode: a body of {frame.body_size} bytes")
+        if frame.head_size + cython.cast(uint64_t, frame.body_size) > self.limits.max_frame:
+            return self._lose(BODY_TOO_LARGE, f"a frame of {frame.head_size + frame.body_size} bytes is above the limit")
+        if self.limits.id_bytes < 8 and frame.id >> (8 * self.limits.id_bytes):
+            return self._lose(INTERNAL, f"decode: the id {frame.id} has more than {8 * self.limits.id_bytes} bits")
+        if frame.kind == RESPONSE and not 200 <= frame.status <= 599:
+            return self._lose(INTERNAL, f"decode: {frame.status} is no status of a response")
+        return HEAD
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def _take_message(self, frame: Frame, input: cython.pointer(Buf)) -> cython.int:
+        try:
+            self._fill_head(frame, input)
+        except Exception as e:  # noqa: BLE001 - headers are whatever the user's decode() made of them
+            return self._lose(BAD_REQUEST, f"decode: {_line(e)}")
+        input.start += frame.head_size
+        self.timeout_ms = frame.timeout_ms
+        self.one_way = frame.kind == ONE_WAY
+        self.body_done = self.left == 0
+        self.state = BODY if self.left else COMPLETE
+        return HEAD
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def _fill_head(self, frame: Frame, input: cython.pointer(Buf)) -> cython.int:
+        """What *frame* says, in the head; ValueError if it may not be said."""
+        head: Head = self.head
+        name: bytes
+        value: bytes
+        paths: dict[bytes, bytes] = {}
+        head.clear()
+        head.bind(input.base)
+        head.store(cython.cast(cython.p_char, cython.address(self.left)), LENGTH_BYTES)
+        for given, text in frame.headers:
+            name = checked_name(given)
+            value = checked_value(text)
+            if head.count == self.limits.max_fields:
+                raise ValueError(f"more than {self.limits.max_fields} headers")
+            head.add_field(PyBytes_AS_STRING(name), PyBytes_GET_SIZE(name), PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value))
+            paths.setdefault(name, value)
+        if frame.kind == RESPONSE:
+            head.status = frame.status
+        else:
+            value = paths.get(b"x-mosn-method", b"POST")
+            head.method_id = method_number(PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value))
+            _set_pseudo(head, "method", value)
+            _set_pseudo(head, "path", paths.get(b"x-mosn-path") or _rpc_path(paths))
+            _set_pseudo(head, "authority", paths.get(b"x-mosn-host", b""))
+        head.framing = F_LENGTH
+        head.content_length = frame.body_size
+        head.keep_alive = True
+        head.raw.at = input.start
+        head.raw.len = frame.head_size
+        head.raw_protocol = self.limits.family
+        head.edited = False
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def _read_body(self, input: cython.pointer(Buf)) -> cython.int:
+        available: uint32_t = input.end - input.start
+        if available == 0:
+            return NEED_MORE
+        if available > self.left:
+            available = cython.cast(uint32_t, self.left)
+        self.data_at = input.start
+        self.data_len = available
+        input.start += available
+        self.left -= available
+        if self.left == 0:
+            self.body_done = True
+            self.state = COMPLETE
+        return DATA
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def _skip(self, input: cython.pointer(Buf)) -> cython.bint:
+        """True when the body of a frame that is no message is behind input.start."""
+        available: uint32_t = input.end - input.start
+        if available > self.left:
+            available = cython.cast(uint32_t, self.left)
+        input.start += available
+        self.left -= available
+        if self.left:
+            return False
+        self.state = BETWEEN
+        return True
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def end_of_input(self, input: cython.pointer(Buf)) -> cython.int:
+        """A close between two frames is clean."""
+        if self.state == LOST:
+            return ERROR
+        if self.state == COMPLETE:
+            self.state = BETWEEN
+            return END
+        if self.state == BETWEEN and input.start == input.end:
+            return NEED_MORE
+        return self._lose(UPSTREAM_CLOSED if self.role == CLIENT else BAD_REQUEST, "connection closed inside a frame")
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def restore(self, word: uint32_t) -> cython.void:
+        """Serve another connection: nothing outlives a frame."""
+        self.state = BETWEEN
+        self.left = self.out_left = 0
+        self.refused = self.close_after = False
+        self.keep_alive = True
+        self.reason = 0
+        self.detail = b""
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def _lose(self, reason: cython.int, problem: str) -> cython.int:
+        """The connection is lost; whatever a server does wrong is UPSTREAM_PROTOCOL, unless it just closed."""
+        self.state = LOST
+        self.keep_alive = False
+        self.problem = problem.encode("utf-8", "replace")
+        if self.role == CLIENT and reason != UPSTREAM_CLOSED:
+            reason = UPSTREAM_PROTOCOL
+        return self.fail(reason, PyBytes_AS_STRING(self.problem))
+
+    # --- writing ----------------------------------------------------------------------------------------------------------
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def write_head(self, head: Head, end_stream: cython.bint, out: cython.pointer(Buf)) -> cython.int:
+        """Append the head as it came with another id, or what encode() makes of it."""
+        written: cython.int = self._write_message(head, end_stream, out)
+        self.refused = written == UNSUPPORTED
+        return written
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def _write_message(self, head: Head, end_stream: cython.bint, out: cython.pointer(Buf)) -> cython.int:
+        frame: Frame
+        length: uint64_t = 0
+        if not end_stream:
+            if head.framing != F_LENGTH or head.content_length < 0:
+                return self._refuse("the length of the body is not known")
+            length = cython.cast(uint64_t, head.content_length)
+        self.out_left = length
+        if self._is_untouched(head, length):
+            return self._copy_head(head, out)
+        frame = Frame(RESPONSE if head.status else ONE_WAY if self.one_way else REQUEST, self.stream_id, 0, length)
+        frame.status = head.status if head.status else 200
+        frame.timeout_ms = self.timeout_ms
+        frame.headers = _fields(head, self.limits.family)
+        if head.raw_protocol == self.limits.family:
+            frame.raw = head.slice_bytes(head.raw)
+        return self._write_frame(frame, head.wire_bound(), out)
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def _is_untouched(self, head: Head, length: uint64_t) -> cython.bint:
+        """True if the head may go out as it came but for the id."""
+        kept: uint64_t = 0
+        if head.raw_protocol != self.limits.family or head.edited:
+            return False
+        memcpy(cython.address(kept), head.overlay, LENGTH_BYTES)
+        if kept != length:
+            return False
+        if self.limits.id_bytes == 0:
+            return True
+        return self.limits.id_at >= 0 and cython.cast(uint32_t, self.limits.id_at + self.limits.id_bytes) <= head.raw.len
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def _copy_head(self, head: Head, out: cython.pointer(Buf)) -> cython.int:
+        at: cython.p_char = out.base + out.end
+        id: uint64_t = self.stream_id
+        i: cython.int
+        if out.cap - out.end < head.raw.len:
+            return NO_ROOM
+        memcpy(at, head.at(head.raw.at), head.raw.len)
+        at += self.limits.id_at
+        for i in range(self.limits.id_bytes):
+            at[self.limits.id_bytes - 1 - i] = cython.cast(cython.char, id & 0xFF)
+            id >>= 8
+        out.end += head.raw.len
+        return WRITTEN
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def _write_frame(self, frame: Frame, bound: uint32_t, out: cython.pointer(Buf)) -> cython.int:
+        """Append what encode() makes of *frame*; a head above *bound* bytes would never find room."""
+        encoded: bytes
+        size: cython.Py_ssize_t
+        try:
+            encoded = self.limits.protocol.encode(frame)
+        except Exception as e:  # noqa: BLE001 - the user's code may raise anything, and only this stream shall suffer
+            return self._refuse(f"encode: {_line(e)}")
+        if encoded is None:
+            return self._refuse(f"encode: there is no {frame!r}")
+        size = PyBytes_GET_SIZE(encoded)
+        if cython.cast(cython.Py_ssize_t, out.cap - out.end) < size:
+            if out.cap - out.end >= bound:
+                return self._refuse(f"encode: a head of {size} bytes where {bound} are allowed")
+            return NO_ROOM
+        memcpy(out.base + out.end, PyBytes_AS_STRING(encoded), size)
+        out.end += cython.cast(uint32_t, size)
+        return WRITTEN
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def _refuse(self, problem: str) -> cython.int:
+        """The message cannot be written; the connection lives."""
+        self.problem = problem.encode("utf-8", "replace")
+        self.reason = INTERNAL
+        self.detail = PyBytes_AS_STRING(self.problem)
+        return UNSUPPORTED
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def begin_data(self, length: uint64_t, out: cython.pointer(Buf)) -> cython.int:
+        """Nothing stands before a piece of body; ValueError if the head left no room for it."""
+        if self.refused:
+            return UNSUPPORTED
+        if length > self.out_left:
+            raise ValueError(f"body is longer than its head says by {length - self.out_left} bytes")
+        self.out_left -= length
+        return WRITTEN
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def write_end(self, trailers: Head, out: cython.pointer(Buf)) -> cython.int:
+        """Nothing stands behind a body; ValueError if bytes of it are missing: the next frame would be read as them."""
+        if self.refused:
+            return UNSUPPORTED
+        if self.out_left:
+            raise ValueError(f"body is shorter than its head says by {self.out_left} bytes")
+        return WRITTEN
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def write_error(self, reason: cython.int, out: cython.pointer(Buf)) -> cython.int:
+        """Append encode() of a response without a body that has the status of *reason*."""
+        frame: Frame = Frame(RESPONSE, self.stream_id)
+        frame.status = REASONS[Reason(reason)].status
+        return self._write_frame(frame, self.limits.max_head, out)
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def _write_control(self, kind: cython.int, out: cython.pointer(Buf)) -> cython.int:
+        return self._write_frame(Frame(kind, self.stream_id), self.limits.max_head, out)
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def write_heartbeat(self, out: cython.pointer(Buf)) -> cython.int:
+        """Append encode() of a HEARTBEAT."""
+        return self._write_control(HEARTBEAT, out)
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def write_heartbeat_reply(self, out: cython.pointer(Buf)) -> cython.int:
+        """Append encode() of a HEARTBEAT_REPLY."""
+        return self._write_control(HEARTBEAT_REPLY, out)
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def write_goaway(self, out: cython.pointer(Buf)) -> cython.int:
+        """Append encode() of a GOAWAY."""
+        return self._write_control(GOAWAY, out)
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def _set_pseudo(head: Head, name: str, text: bytes) -> cython.int:
+    checked: bytes = checked_pseudo(name, text)
+    return head.set_slice(head.pseudo(name), PyBytes_AS_STRING(checked), PyBytes_GET_SIZE(checked))
+
+
+@cython.cfunc
+def _fields(head: Head, family: cython.int) -> list:
+    """The fields of *head* that another hop may see; those of another protocol's request with its pseudo-headers."""
+    fields: list[tuple[bytes, bytes]] = []
+    i: cython.int
+    for i in range(head.count):
+        if not head.fields[i].flags & (REMOVED | HOP) and head.fields[i].known != K_CONTENT_LENGTH:
+            fields.append((head.name_bytes(i), head.value_bytes(i)))
+    if head.raw_protocol != family and head.status == 0:
+        names: tuple[bytes, ...] = (b"x-mosn-method", b"x-mosn-path", b"x-mosn-host")
+        texts: tuple[bytes, ...] = (head.slice_bytes(head.method), head.slice_bytes(head.path), head.slice_bytes(head.authority))
+        fields += [(name, text) for name, text in zip(names, texts, strict=True) if text]
+    return fields
+
+
+def _rpc_path(paths: dict[bytes, bytes]) -> bytes:
+    """`/service/method`, as far as they are known."""
+    return b"/" + b"/".join(paths[name] for name in (b"service", b"method") if paths.get(name))
+
+
+def _line(error: Any) -> str:
+    """*error* with the innermost line of the user's that raised it."""
+    where = ""
+    for frame in traceback.extract_tb(error.__traceback__):
+        if not frame.filename.endswith("codec/python_codec.py"):
+            where = f" ({frame.filename.rpartition('/')[2]}:{frame.lineno})"
+    return f"{type(error).__name__}: {error}{where}"[:300]
