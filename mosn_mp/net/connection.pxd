@@ -10,6 +10,7 @@ cdef enum State:
     S_POOLED = 2        # upstream, idle in its pool
     S_LINGERING = 3     # our side is shut; input is thrown away until the far side closes
     S_CLOSED = 4
+    S_SHARED = 5        # carries messages of many streams; its session is its keeper
 
 # Connection.fill()
 cdef enum:
@@ -33,6 +34,7 @@ cdef class Connection(Pollable):
     cdef uint32_t slot          # the keeper's own use (index in the pool's array)
     cdef uint32_t write_timeout_ms
     cdef uint8_t state
+    cdef uint8_t protocol       # which of its listener's protocols it speaks: place + 1; 0 = not known yet
     cdef uint8_t broken            # a send failed: nothing more can be written
     cdef uint8_t close_after_flush # and how: THEN_CLOSE, THEN_LINGER
     cdef uint8_t shut_after_flush

@@ -4,6 +4,7 @@
     S_SERVING   -> S_POOLED     response complete, may be used again     (upstream)
     S_PARKED    -> S_SERVING    readable: the keeper spawns a serving greenlet
     S_POOLED    -> S_SERVING    the pool hands it to a stream
+    S_PARKED    -> S_SHARED     a protocol that carries many streams at a time: a session has it until nothing is under way
     any         -> S_LINGERING  our half is shut, what still arrives is thrown away for a moment, so that the far side can
                                 read our last words instead of a reset (RFC 9112 section 9.6)
     any         -> S_CLOSED
@@ -396,7 +397,7 @@ class Connection(Pollable):
             self.flush()
         if self.state == S_LINGERING:
             return self._drain_lingering()
-        if self.state == S_PARKED or self.state == S_POOLED:
+        if self.state == S_PARKED or self.state == S_POOLED or self.state == S_SHARED:
             return self.keeper.connection_ready(self)
         return 0
 
@@ -416,7 +417,7 @@ class Connection(Pollable):
     def on_timer(self) -> cython.int:
         if self.state == S_LINGERING or self.output.end > self.output.start:
             self.abort()
-        elif self.state == S_PARKED or self.state == S_POOLED:
+        elif self.state == S_PARKED or self.state == S_POOLED or self.state == S_SHARED:
             self.keeper.connection_expired(self)
         return 0
 

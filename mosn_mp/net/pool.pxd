@@ -21,7 +21,10 @@ cdef class HostPool(Keeper):
     cdef uint32_t max_requests
     cdef uint64_t idle_timeout_ms
     cdef uint64_t connect_timeout_ms
-    cdef int failure                # Reason of the last dial() that gave None
+    cdef list shared                # SharedPools, one per protocol and word
+    cdef uint64_t keepalive_ms      # heartbeats on shared connections
+    cdef uint64_t keepalive_timeout_ms
+    cdef public int failure                # Reason of the last dial() that gave None
     cdef bint retired               # the host is no longer configured: nothing is kept
 
     cdef Connection take(self)

@@ -44,6 +44,10 @@ from cython.cimports.mosn_mp.observe.metrics import (
 
 from mosn_mp.errors import Reason
 
+# MOSN asks after a read timeout of 15 s and waits 1 s for the answer.
+KEEPALIVE_MS = cython.declare(uint64_t, 15000)
+KEEPALIVE_TIMEOUT_MS = cython.declare(uint64_t, 1000)
+
 CONNECT_FAILED = cython.declare(cython.int, int(Reason.CONNECT_FAILED))
 CONNECT_TIMEOUT = cython.declare(cython.int, int(Reason.CONNECT_TIMEOUT))
 OVERFLOW = cython.declare(cython.int, int(Reason.UPSTREAM_OVERFLOW))
@@ -58,6 +62,7 @@ class HostPool(Keeper):
         self.reactor = reactor
         self.host = host
         self.host_text = host.address.encode()
+        self.shared = []
         self.state = state
         self.worker_slot = slot
         host.up = metrics.cells(slot) + cython.cast(uint64_t, base)
@@ -77,6 +82,8 @@ class HostPool(Keeper):
         """Take over the limits of *cluster*, also after a reload."""
         self.cluster_record = cluster.state_record
         self.max_connections = cluster.max_connections
+        self.keepalive_ms = KEEPALIVE_MS
+        self.keepalive_timeout_ms = KEEPALIVE_TIMEOUT_MS
         self.max_requests = cluster.max_requests_per_connection
         self.idle_timeout_ms = cluster.idle_timeout_ms
         self.connect_timeout_ms = cluster.connect_timeout_ms

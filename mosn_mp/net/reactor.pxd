@@ -52,6 +52,7 @@ cdef class Reactor:
     cdef int dirty_capacity
     cdef list again_list
     cdef list starved_list
+    cdef list soon_list         # Tasks to wake in the next turn of the loop
     cdef bint in_batch
     cdef bint flush_scheduled
     cdef object watcher
@@ -71,6 +72,8 @@ cdef class Reactor:
     cdef void forget(self, Pollable pollable) noexcept
     cdef void mark_dirty(self, Pollable pollable) noexcept
     cdef int wait(self, Task task, Pollable first, uint8_t first_interest, Pollable second, uint8_t second_interest) except -1
+    cdef int sleep(self, Task task) except -1
+    cdef int wake_soon(self, Task task) except -1
     cdef int wake(self, Task task) except -1
     cdef int spawn(self, Pollable job) except -1
     cdef int serve_again(self, Pollable pollable) except -1

@@ -112,6 +112,7 @@ class Reactor:
         self.idle_greenlets = []
         self.again_list = []
         self.starved_list = []
+        self.soon_list = []
         self.table_size = max_fds
         self.events = cython.cast(cython.pointer(epoll_event), malloc(EVENTS * cython.sizeof(epoll_event)))
         self.table = cython.cast(cython.pointer(cython.pointer(PyObject)), calloc(max_fds, cython.sizeof(cython.p_void)))
@@ -276,6 +277,24 @@ class Reactor:
 
     @cython.cfunc
     @cython.exceptval(-1, check=False)
+    def sleep(self, task: Task) -> cython.int:
+        """Switch to the hub until wake(*task*) or the task's deadline."""
+        task.waiting = True
+        self.switch_to(self.hub_greenlet)
+        task.waiting = False
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def wake_soon(self, task: Task) -> cython.int:
+        """wake(*task*), if it still waits, in the next turn of the loop."""
+        self.soon_list.append(task)
+        if len(self.soon_list) == 1:
+            self.hub.loop.run_callback(self.run_scheduled)
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
     def wake(self, task: Task) -> cython.int:
         """Switch to the greenlet of a waiting *task*; comes back when it waits again or has ended."""
         task.waiting = False
@@ -430,7 +449,14 @@ class Reactor:
     @cython.exceptval(-1, check=False)
     def _run_again(self) -> cython.int:
         pollable: Pollable
-        todo: list = self.again_list
+        todo: list
+        if self.soon_list:
+            todo = self.soon_list
+            self.soon_list = []
+            for item in todo:
+                if cython.cast(Task, item).waiting:
+                    self.wake(cython.cast(Task, item))
+        todo = self.again_list
         self.again_list = []
         for item in todo:
             pollable = cython.cast(Pollable, item)

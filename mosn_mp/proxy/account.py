@@ -200,7 +200,7 @@ def write_logs(stream: StreamView) -> cython.int:
     record.bytes_sent += stream.download.body_bytes
     record.request = stream.request
     record.response = stream.response if stream.response_begun else None
-    record.protocol = stream.runtime.protocol_bytes
+    record.protocol = stream.spoken.name
     record.listener_name = stream.runtime.name_bytes
     record.listener_type = stream.runtime.listener_type
     record.listener_port = stream.runtime.address.port
@@ -211,7 +211,7 @@ def write_logs(stream: StreamView) -> cython.int:
         record.cluster_name = stream.route.cluster_text
     if stream.pool is not None:
         record.upstream_host = stream.pool.host_text
-        record.upstream_protocol = stream.runtime.protocol_bytes
+        record.upstream_protocol = stream.spoken.upstream_name
     for item in stream.runtime.access_logs:
         log = cython.cast(AccessLog, item)
         log.write(record)

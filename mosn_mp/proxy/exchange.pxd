@@ -20,7 +20,10 @@ cdef class Exchange(LocalReply):
     cdef bint awaiting_head
     cdef bint reusable              # the upstream connection may carry another request
 
+    cdef bint connect(self) except -1
+    cdef void release_upstream(self) noexcept
     cdef bint send_head(self) except -1
+    cdef bint may_resend(self) noexcept
     cdef int exchange(self) except -1
     cdef void on_request_sent(self) noexcept
     cdef int receive_head(self) except -1

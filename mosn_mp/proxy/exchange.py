@@ -29,7 +29,7 @@ from cython.cimports.mosn_mp.filter.chain import CONTINUE, TERMINATE, FilterChai
 from cython.cimports.mosn_mp.net.connection import BLOCK_SMALL, EOF, RESET, Connection
 from cython.cimports.mosn_mp.net.reactor import HANGUP, READ, WRITE
 from cython.cimports.mosn_mp.observe.metrics import D_TIMEOUT_IDLE, D_TUNNELS_ACTIVE
-from cython.cimports.mosn_mp.proxy.account import account_failure
+from cython.cimports.mosn_mp.proxy.account import account_failure, account_upstream, account_upstream_end
 from cython.cimports.mosn_mp.proxy.flow import (
     BLOCKED_READ,
     BLOCKED_WRITE,
@@ -70,6 +70,39 @@ class Exchange(LocalReply):
 
     @cython.cfunc
     @cython.exceptval(-1, check=False)
+    def connect(self) -> cython.bint:
+        """A connection to the chosen host: an idle one, or a new one (always for a request that met a dead idle one)."""
+        self.attempts += 1
+        self.up = None if self.resent else self.pool.take()
+        self.reused = self.up is not None
+        if not self.reused:
+            self.up = self.pool.dial(self.task, self.global_at_ms)
+            if self.up is None:
+                return False
+        self.up.requests += 1
+        account_upstream(self)
+        return True
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def release_upstream(self) -> cython.void:
+        """The attempt is over: the connection goes back to its pool, or is closed when it cannot carry another request."""
+        up: Connection = self.up
+        if up is None:
+            return
+        account_upstream_end(self)
+        self.up = None
+        if self.tunnel:
+            self.counters[D_TUNNELS_ACTIVE] -= 1
+        if self.reusable:
+            self.pool.give_back(up)
+        elif self.tunnel and not self.drop:
+            up.close_when_flushed()
+        else:
+            up.close()
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
     def send_head(self) -> cython.bint:
         """The request head into the upstream's output; False: no room for it could be had."""
         has_body: cython.bint = self.request.framing != F_NONE
@@ -78,6 +111,7 @@ class Exchange(LocalReply):
             unsize(self.request)
         if not self.make_room(self.up, self.request.wire_bound()):
             return False
+        self.up_codec.head = self.response
         self.up_codec.begin_message()
         self.up_codec.write_head(self.request, not has_body, cython.address(self.up.output))
         self.up.written()
@@ -352,14 +386,19 @@ class Exchange(LocalReply):
     def on_upstream_lost(self) -> cython.int:
         """The upstream closed before any byte of a response. On a connection that had been idle this is the race with its idle
         timeout: the request is sent once more, if that is harmless (RFC 9110 section 9.2.2); else 502."""
-        if (
-            self.reused
-            and not self.resent
-            and self.up.bytes_read == self.up_read_before
-            and self.upload.body_bytes == 0
-            and self.request.method_id in (M_GET, M_HEAD, M_PUT, M_DELETE, M_OPTIONS, M_TRACE)
-        ):
+        if self.may_resend() and self.upload.body_bytes == 0:
             self.resent = True
             return RETRY
         self.fail(UPSTREAM_RESET if self.up.broken else UPSTREAM_CLOSED)
         return DONE
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def may_resend(self) -> cython.bint:
+        """An idempotent request that met a connection which had died while it was idle, for the first time."""
+        return (
+            self.reused
+            and not self.resent
+            and self.up.bytes_read == self.up_read_before
+            and self.request.method_id in (M_GET, M_HEAD, M_PUT, M_DELETE, M_OPTIONS, M_TRACE)
+        )

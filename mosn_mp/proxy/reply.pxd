@@ -1,4 +1,5 @@
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint32_t, uint64_t
+from mosn_mp.codec.codec cimport Codec
 from mosn_mp.net.connection cimport Connection
 from mosn_mp.proxy.view cimport StreamView
 
@@ -8,7 +9,9 @@ cdef class LocalReply(StreamView):
 
     cdef int fail(self, int reason) except -1
     cdef int send_reply(self) except -1
-    cdef bint write_reply_body(self) except -1
+    cdef int deliver(self, const char* body, uint64_t length) except -1
+    cdef int give_up_writing(self) except -1
+    cdef bint write_body(self, Connection target, Codec codec, const char* body, uint64_t length) except -1
     cdef bint make_room(self, Connection connection, uint32_t room) except -1
     cdef bint must_close(self) noexcept
     cdef bint may_drain(self) noexcept

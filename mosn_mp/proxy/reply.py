@@ -4,9 +4,10 @@ Filters see a local reply on its way out as they see any response; what they rai
 """
 
 import cython
-from cython.cimports.libc.stdint import int64_t, uint32_t
+from cython.cimports.libc.stdint import int64_t, uint32_t, uint64_t
 from cython.cimports.libc.string import memcpy
 from cython.cimports.mosn_mp.buffer.head import F_LENGTH, F_NONE, M_HEAD
+from cython.cimports.mosn_mp.codec.codec import Codec
 from cython.cimports.mosn_mp.filter.chain import TERMINATE
 from cython.cimports.mosn_mp.net.connection import Connection
 from cython.cimports.mosn_mp.net.reactor import HANGUP, WRITE
@@ -16,7 +17,7 @@ from cython.cimports.mosn_mp.proxy.view import StreamView
 from mosn_mp.errors import REASONS, Reason
 
 # A reply's body is copied in pieces of this size.
-REPLY_PIECE = cython.declare(uint32_t, 8192)
+REPLY_PIECE = cython.declare(uint64_t, 8192)
 # What a codec puts around a piece, and at the end of a body.
 FRAMING_ROOM = cython.declare(uint32_t, 48)
 # A request body that nobody wants any more is read up to here to keep the connection; beyond, closing is cheaper.
@@ -53,42 +54,51 @@ class LocalReply(StreamView):
             return 0
         if self.route is not None and self.route.has_response_edits:
             self.route.finish_response(self.response)
+        text: cython.p_char = self.reply_body
+        return self.deliver(text, len(self.reply_body))
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def deliver(self, body: cython.p_const_char, length: uint64_t) -> cython.int:
+        """Write the response with its whole body downstream."""
+        has_body: cython.bint = length > 0 and self.request.method_id != M_HEAD and self.response.status not in (204, 304)
         if not self.make_room(self.down, self.response.wire_bound()):
-            account_failure(self, WRITE_TIMEOUT)
-            self.drop = True
-            return 0
-        has_body: cython.bint = len(self.reply_body) > 0 and self.request.method_id != M_HEAD and self.response.status != 204
-        has_body = has_body and self.response.status != 304
+            return self.give_up_writing()
         self.down_codec.close_after = self.must_close()
         self.down_codec.write_head(self.response, not has_body, cython.address(self.down.output))
         self.down.written()
         self.response_begun = True
-        if has_body and not self.write_reply_body():
-            account_failure(self, WRITE_TIMEOUT)
-            self.drop = True
-            return 0
+        if has_body and not self.write_body(self.down, self.down_codec, body, length):
+            return self.give_up_writing()
         self.down_codec.write_end(None, cython.address(self.down.output))
         self.down.written()
+        self.record.bytes_sent += length
         return 0
 
     @cython.cfunc
     @cython.exceptval(-1, check=False)
-    def write_reply_body(self) -> cython.bint:
-        done: cython.Py_ssize_t = 0
-        piece: cython.Py_ssize_t
-        total: cython.Py_ssize_t = len(self.reply_body)
-        text: cython.p_char = self.reply_body
-        while done < total:
-            piece = total - done if total - done < REPLY_PIECE else REPLY_PIECE
-            if not self.make_room(self.down, cython.cast(uint32_t, piece) + FRAMING_ROOM):
+    def give_up_writing(self) -> cython.int:
+        """The client reads nothing."""
+        account_failure(self, WRITE_TIMEOUT)
+        self.drop = True
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def write_body(self, target: Connection, codec: Codec, body: cython.p_const_char, length: uint64_t) -> cython.bint:
+        """Write a body that lies in memory, piece by piece; False: *target* took nothing for the write timeout."""
+        piece: uint64_t
+        while length:
+            piece = length if length < REPLY_PIECE else REPLY_PIECE
+            if not self.make_room(target, cython.cast(uint32_t, piece) + FRAMING_ROOM):
                 return False
-            self.down_codec.begin_data(piece, cython.address(self.down.output))
-            memcpy(self.down.output.base + self.down.output.end, text + done, piece)
-            self.down.output.end += cython.cast(uint32_t, piece)
-            self.down_codec.end_data(cython.address(self.down.output))
-            self.down.written()
-            done += piece
-        self.record.bytes_sent += total
+            codec.begin_data(piece, cython.address(target.output))
+            memcpy(target.output.base + target.output.end, body, piece)
+            target.output.end += cython.cast(uint32_t, piece)
+            codec.end_data(cython.address(target.output))
+            target.written()
+            body += piece
+            length -= piece
         return True
 
     @cython.cfunc

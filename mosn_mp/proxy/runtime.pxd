@@ -4,14 +4,23 @@ from mosn_mp.filter.chain cimport FilterChain
 from mosn_mp.observe.record cimport Address
 from mosn_mp.route.router cimport Router
 
+# A protocol that clients of a listener speak, and the one that its requests go upstream in.
+cdef class SpokenProtocol:
+    cdef readonly object protocol       # codec.protocol.Protocol
+    cdef readonly object limits         # what protocol.make_codec takes
+    cdef readonly object upstream       # Protocol
+    cdef readonly object upstream_limits
+    cdef readonly bytes name
+    cdef readonly bytes upstream_name
+    cdef readonly bint is_shared        # many streams on a connection
+    cdef readonly bint upstream_shared
+
 # What one listener serves by, compiled from one snapshot; immutable. A stream keeps the one that it began with.
 cdef class ListenerRuntime:
     cdef readonly str name
     cdef readonly bytes name_bytes
-    cdef readonly bytes protocol_bytes
     cdef readonly uint64_t version
-    cdef readonly object protocol       # codec.protocol.Protocol
-    cdef readonly object limits         # what protocol.make_codec takes
+    cdef readonly tuple protocols       # of SpokenProtocol, in the order of downstream_protocol
     cdef readonly Router router
     cdef readonly FilterChain filters
     cdef readonly tuple access_logs     # of observe.access_log.AccessLog

@@ -17,6 +17,21 @@ LISTENER_TYPES = {"": 0, "ingress": 1, "egress": 2}
 
 
 @cython.cclass
+class SpokenProtocol:
+    """`SpokenProtocol(protocol, limits, upstream, upstream_limits)`; immutable."""
+
+    def __init__(self, protocol: object, limits: object, upstream: object, upstream_limits: object) -> None:
+        self.protocol = protocol
+        self.limits = limits
+        self.upstream = upstream
+        self.upstream_limits = upstream_limits
+        self.name = protocol.name.encode()
+        self.upstream_name = upstream.name.encode()
+        self.is_shared = protocol.multiplexed
+        self.upstream_shared = upstream.multiplexed
+
+
+@cython.cclass
 class ListenerRuntime:
     """One listener as one snapshot describes it. Immutable; a stream keeps the one that it began with."""
 
@@ -24,8 +39,7 @@ class ListenerRuntime:
         self,
         config: ListenerConfig,
         version: int,
-        protocol: object,
-        limits: object,
+        protocols: tuple,
         router: Router,
         filters: FilterChain,
         access_logs: tuple,
@@ -34,9 +48,7 @@ class ListenerRuntime:
         self.name = config.name
         self.name_bytes = config.name.encode()
         self.version = version
-        self.protocol = protocol
-        self.protocol_bytes = protocol.name.encode()
-        self.limits = limits
+        self.protocols = protocols
         self.router = router
         self.filters = filters
         self.access_logs = access_logs

@@ -1,10 +1,11 @@
 from libc.stdint cimport uint32_t, uint64_t
 from mosn_mp.net.connection cimport Connection
 from mosn_mp.net.listener cimport Acceptor
+from mosn_mp.net.session cimport Inbox, ServerSession
 from mosn_mp.net.reactor cimport Reactor
 from mosn_mp.net.splice cimport PipePool
 from mosn_mp.observe.metrics cimport Metrics
-from mosn_mp.proxy.runtime cimport ListenerRuntime, ListenerState
+from mosn_mp.proxy.runtime cimport ListenerRuntime, ListenerState, SpokenProtocol
 from mosn_mp.proxy.stream cimport Stream
 
 cdef class Service(Acceptor):
@@ -12,11 +13,26 @@ cdef class Service(Acceptor):
     cdef Reactor reactor
     cdef Metrics metrics
     cdef PipePool pipes
-    cdef list streams               # idle ones
+    cdef list spoken                # of Kind: the protocols of the listener; a connection remembers its place here
+    cdef Requests requests
     cdef uint32_t active_cell       # index of the listener's connection_active in a row
     cdef uint32_t worker_cell       # index of the worker's connections in a row
     cdef readonly uint32_t open_count
     cdef uint32_t max_here          # connections in this worker: what its descriptors allow
     cdef uint32_t max_in_all        # over all workers and listeners; 0 = unlimited
 
-    cdef Stream take_stream(self)
+    cdef Stream take_stream(self, Kind kind)
+    cdef Kind kind_of(self, Connection connection)
+    cdef bint detect(self, Connection connection) except -1
+    cdef int open_session(self, Connection connection, Kind kind) except -1
+    cdef void close_politely(self, Connection connection) noexcept
+
+# One protocol of a listener in this worker: what it is now, and what of it is at rest.
+cdef class Kind:
+    cdef SpokenProtocol spoken
+    cdef list streams
+    cdef list sessions
+
+# The requests that come on shared connections.
+cdef class Requests(Inbox):
+    cdef Service service

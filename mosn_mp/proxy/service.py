@@ -1,11 +1,13 @@
 """The service of a listener in one worker: admits connections, gives each readable one a stream, keeps the parked ones."""
 
 import cython
+from cython.cimports.mosn_mp.buffer.body import Body
 from cython.cimports.mosn_mp.buffer.head import Head
-from cython.cimports.mosn_mp.codec.codec import CLIENT, SERVER
-from cython.cimports.mosn_mp.net.connection import S_PARKED, S_SERVING, Connection
+from cython.cimports.mosn_mp.codec.codec import CLIENT, SERVER, WRITTEN, Codec
+from cython.cimports.mosn_mp.net.connection import BLOCK_SMALL, EOF, RESET, S_PARKED, S_SERVING, Connection
 from cython.cimports.mosn_mp.net.listener import Acceptor
 from cython.cimports.mosn_mp.net.reactor import HANGUP, READ, Reactor, Task
+from cython.cimports.mosn_mp.net.session import Call, Inbox, ServerSession
 from cython.cimports.mosn_mp.net.splice import PipePool
 from cython.cimports.mosn_mp.observe.metrics import (
     D_ARENA_EXHAUSTED,
@@ -16,6 +18,8 @@ from cython.cimports.mosn_mp.observe.metrics import (
     D_CONNECTION_PARKED,
     D_CONNECTION_TOTAL,
     D_LIMIT_CONNECTIONS,
+    D_PROTOCOL_ERROR,
+    D_TIMEOUT_BODY,
     D_TIMEOUT_IDLE,
     W_ACCEPT_ERRORS,
     W_ACCEPTED,
@@ -24,11 +28,19 @@ from cython.cimports.mosn_mp.observe.metrics import (
 )
 from cython.cimports.mosn_mp.observe.record import Record
 from cython.cimports.mosn_mp.proxy.flow import Flow
-from cython.cimports.mosn_mp.proxy.runtime import ListenerState
-from cython.cimports.mosn_mp.proxy.stream import Stream
+from cython.cimports.mosn_mp.proxy.runtime import ListenerRuntime, ListenerState, SpokenProtocol
+from cython.cimports.mosn_mp.proxy.stream import Stream, StreamJob
+
+from mosn_mp.codec.protocol import Match
 
 # Idle streams kept for the next burst; about 5 KB each.
 IDLE_STREAMS = cython.declare(cython.int, 512)
+# Which protocol it is must be clear by then.
+DETECT_BYTES = cython.declare(cython.int, 64)
+GOODBYE_ROOM = cython.declare(cython.int, 64)
+
+MATCH_AGAIN = cython.declare(cython.int, int(Match.AGAIN))
+MATCH_YES = cython.declare(cython.int, int(Match.YES))
 
 
 @cython.cclass
@@ -42,12 +54,30 @@ class Service(Acceptor):
         self.reactor = reactor
         self.metrics = metrics
         self.pipes = pipes
-        self.streams = []
+        self.spoken = []
+        self.requests = Requests(self)
         self.read_cell = listener.counters + D_BYTES_READ_TOTAL
         self.write_cell = listener.counters + D_BYTES_WRITE_TOTAL
         self.starved_cell = listener.counters + D_ARENA_EXHAUSTED
         self.active_cell = bases[0] + D_CONNECTION_ACTIVE
         self.worker_cell = bases[1] + W_CONNECTIONS
+
+    def change(self, runtime: ListenerRuntime) -> None:
+        """New requests begin with *runtime*; a protocol that is not spoken any more goes on for the connections that speak it."""
+        kind: Kind
+        for spoken in runtime.protocols:
+            for item in self.spoken:
+                kind = item
+                if kind.spoken.protocol is spoken.protocol:
+                    break
+            else:
+                kind = Kind()
+                self.spoken.append(kind)
+            # what is at rest was made for the old limits
+            kind.spoken = spoken
+            kind.streams = []
+            kind.sessions = []
+        self.listener.change(runtime)
 
     def limit(self, max_here: int, max_in_all: int) -> None:
         """At most *max_here* connections in this worker, *max_in_all* (0 = unlimited) over all workers and listeners."""
@@ -95,21 +125,93 @@ class Service(Acceptor):
     @cython.cfunc
     @cython.exceptval(-1, check=False)
     def connection_ready(self, connection: Connection) -> cython.int:
+        kind: Kind = self.kind_of(connection)
         if not connection.ready & (READ | HANGUP) and connection.input.base == cython.NULL:
             return 0
         self.reactor.arm(connection, 0)
-        connection.state = S_SERVING
         self.listener.counters[D_CONNECTION_PARKED] -= 1
+        if kind is not None and kind.spoken.is_shared:
+            return self.open_session(connection, kind)
+        connection.state = S_SERVING
         return self.reactor.spawn(connection)
 
     @cython.cfunc
     @cython.exceptval(-1, check=False)
     def serve_connection(self, connection: Connection) -> cython.int:
-        stream: Stream = self.take_stream()
+        kind: Kind
+        stream: Stream
+        if connection.protocol == 0 and not self.detect(connection):
+            return 0
+        kind = self.kind_of(connection)
+        if kind.spoken.is_shared:
+            return self.open_session(connection, kind)
+        stream = self.take_stream(kind)
         stream.serve(connection)
-        if len(self.streams) < IDLE_STREAMS:
-            self.streams.append(stream)
+        if len(stream.home) < IDLE_STREAMS:
+            stream.home.append(stream)
         return 0
+
+    @cython.cfunc
+    def kind_of(self, connection: Connection) -> Kind:
+        """The protocol of *connection*, None while it is unknown."""
+        if connection.protocol == 0:
+            if len(self.listener.runtime.protocols) > 1:
+                return None
+            first: SpokenProtocol = self.listener.runtime.protocols[0]
+            for place in range(len(self.spoken)):
+                if cython.cast(Kind, self.spoken[place]).spoken is first:
+                    connection.protocol = place + 1
+        return self.spoken[connection.protocol - 1]
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def detect(self, connection: Connection) -> cython.bint:
+        """Tell the protocol by the first bytes; False: nobody could, in time, and the connection is closed."""
+        task: Task = Task()
+        count: cython.int
+        place: cython.int
+        undecided: cython.bint = True
+        self.reactor.adopt(task)
+        self.reactor.arm(task, self.listener.runtime.head_timeout_ms)
+        while undecided and not task.expired:
+            count = connection.fill(BLOCK_SMALL)
+            if count == EOF or count == RESET:
+                break
+            if count <= 0:
+                self.reactor.wait(task, connection, 0 if connection.starved else READ, None, 0)
+                continue
+            first_bytes: bytes = connection.input.base[: connection.input.end]
+            undecided = False
+            for place in range(len(self.spoken)):
+                verdict: cython.int = cython.cast(Kind, self.spoken[place]).spoken.protocol.match(first_bytes)
+                if verdict == MATCH_YES:
+                    connection.protocol = place + 1
+                    self.reactor.arm(task, 0)
+                    return True
+                if verdict == MATCH_AGAIN:
+                    undecided = len(first_bytes) < DETECT_BYTES
+        self.reactor.arm(task, 0)
+        self.listener.counters[D_PROTOCOL_ERROR] += 1
+        connection.close()
+        return False
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def open_session(self, connection: Connection, kind: Kind) -> cython.int:
+        """*connection* has messages of many streams: a session has it until nothing is under way."""
+        session: ServerSession
+        codec: Codec
+        if kind.sessions:
+            session = kind.sessions.pop()
+            codec = session.codec
+        else:
+            session = ServerSession.__new__(ServerSession, self.requests)
+            session.kind = kind
+            codec = kind.spoken.protocol.make_codec(SERVER, kind.spoken.limits)
+        codec.restore(connection.slot)
+        session.message_timeout_ms = self.listener.runtime.body_timeout_ms
+        session.attach(connection, codec)
+        return session.read()
 
     @cython.cfunc
     @cython.exceptval(-1, check=False)
@@ -129,12 +231,17 @@ class Service(Acceptor):
             self.listener.counters[D_CONNECTION_PARKED] -= 1
 
     @cython.cfunc
-    def take_stream(self) -> Stream:
-        """An idle stream, or a new one."""
+    def take_stream(self, kind: Kind) -> Stream:
+        """An idle stream for *kind*, or a new one."""
         stream: Stream
-        if self.streams:
-            return self.streams.pop()
+        spoken: SpokenProtocol = kind.spoken
+        if kind.streams:
+            return kind.streams.pop()
         stream = Stream.__new__(Stream)
+        stream.home = kind.streams
+        stream.job = StreamJob()
+        stream.job.stream = stream
+        stream.spoken = spoken
         stream.reactor = self.reactor
         stream.task = Task()
         stream.listener = self.listener
@@ -142,14 +249,32 @@ class Service(Acceptor):
         stream.request = Head(self.reactor.arena)
         stream.response = Head(self.reactor.arena)
         stream.record = Record()
-        protocol = self.listener.runtime.protocol
-        stream.down_codec = protocol.make_codec(SERVER, self.listener.runtime.limits)
-        stream.up_codec = protocol.make_codec(CLIENT, self.listener.runtime.limits)
-        stream.down_codec.head = stream.request
-        stream.up_codec.head = stream.response
+        stream.request_body = Body(self.reactor.arena)
+        stream.response_body = Body(self.reactor.arena)
+        stream.call = Call()
+        stream.call.head = Head(self.reactor.arena)
+        stream.call.body = Body(self.reactor.arena)
+        if not spoken.is_shared:
+            stream.down_codec = spoken.protocol.make_codec(SERVER, spoken.limits)
+            stream.down_codec.head = stream.request
+        if not spoken.upstream_shared:
+            stream.up_codec = spoken.upstream.make_codec(CLIENT, spoken.upstream_limits)
         stream.upload = Flow(self.pipes, stream, False)
         stream.download = Flow(self.pipes, stream, True)
         return stream
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def close_politely(self, connection: Connection) -> cython.void:
+        """Close a connection that waits between requests, with a goodbye if its protocol has one and the config wants it."""
+        kind: Kind = self.kind_of(connection) if connection.protocol else None
+        codec: Codec
+        if kind is not None and kind.spoken.is_shared and connection.reserve(GOODBYE_ROOM):
+            codec = kind.spoken.protocol.make_codec(SERVER, kind.spoken.limits)
+            codec.restore(connection.slot)
+            if codec.write_goaway(cython.address(connection.output)) == WRITTEN:
+                connection.written()
+        connection.close_when_flushed()
 
     def close_parked(self) -> int:
         """Close the connections that wait between requests; the number closed."""
@@ -163,6 +288,85 @@ class Service(Acceptor):
             if isinstance(found, Connection):
                 connection = cython.cast(Connection, found)
                 if connection.keeper is self and connection.state == S_PARKED and not connection.ready & READ:
-                    connection.close_when_flushed()
+                    self.close_politely(connection)
                     closed += 1
         return closed
+
+
+@cython.cclass
+class Kind:
+    """A protocol of a listener: its streams and sessions at rest."""
+
+
+@cython.cclass
+class Requests(Inbox):
+    """Makes a stream of every request that comes on a shared connection, and parks the connection when none is under way."""
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def request_arrived(self, session: ServerSession) -> cython.int:
+        stream: Stream = self.service.take_stream(cython.cast(Kind, session.kind))
+        head: Head = stream.request
+        stream.request = session.head
+        session.head = head
+        session.codec.head = head
+        stream.request_body.move_from(session.body)
+        stream.session = session
+        stream.down = session.connection
+        stream.message_id = session.message_id
+        stream.runtime = self.service.listener.runtime
+        stream.frame_timeout_ms = session.codec.timeout_ms
+        stream.one_way = session.codec.one_way
+        if not stream.one_way:
+            session.calls[stream.message_id] = stream
+        return self.service.reactor.spawn(stream.job)
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def request_reset(self, session: ServerSession, call: object) -> cython.int:
+        stream: Stream = cython.cast(Stream, call)
+        stream.departed = True
+        self.service.reactor.wake_soon(stream.task)
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def session_idle(self, session: ServerSession) -> cython.int:
+        connection: Connection = session.connection
+        kind: Kind = cython.cast(Kind, session.kind)
+        if connection.output.end > connection.output.start and connection.is_stalled():
+            return 0
+        connection.slot = session.codec.state_word()
+        connection.keeper = self.service
+        connection.state = S_PARKED
+        session.connection = None
+        kind.sessions.append(session)
+        self.service.listener.counters[D_CONNECTION_PARKED] += 1
+        if self.service.listener.draining:
+            self.service.close_politely(connection)
+            return 0
+        connection.drop_input()
+        self.service.reactor.arm(connection, self.service.listener.runtime.idle_timeout_ms)
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def session_closed(self, session: ServerSession) -> cython.void:
+        for call in session.calls.values():
+            self.request_reset(session, call)
+        session.calls.clear()
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def connection_expired(self, connection: Connection) -> cython.int:
+        self.service.listener.counters[D_TIMEOUT_BODY] += 1
+        connection.close()
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def connection_closed(self, connection: Connection) -> cython.void:
+        self.service.connection_closed(connection)

@@ -1,8 +1,16 @@
-from libc.stdint cimport uint64_t
 from mosn_mp.net.connection cimport Connection
-from mosn_mp.proxy.exchange cimport Exchange
+from mosn_mp.net.reactor cimport Pollable
+from mosn_mp.proxy.unary cimport UnaryExchange
 
-cdef class Stream(Exchange):
+# What the reactor spawns for a stream whose request came on a shared connection.
+cdef class StreamJob(Pollable):
+    cdef Stream stream
+
+cdef class Stream(UnaryExchange):
+    cdef StreamJob job
+    cdef list home                  # idle streams of its kind: where it goes afterwards
+
+    cdef int serve_message(self) except -1
     cdef int serve(self, Connection connection) except -1
     cdef bint read_head(self) except -1
     cdef int begin(self) except -1
@@ -12,8 +20,6 @@ cdef class Stream(Exchange):
     cdef int answer_by_route(self) except -1
     cdef void set_timeouts(self) noexcept
     cdef bint choose_host(self) except -1
-    cdef bint connect(self) except -1
-    cdef void release_upstream(self) noexcept
     cdef bint finish(self) except -1
     cdef bint request_complete(self) noexcept
     cdef bint drain_request(self) except -1

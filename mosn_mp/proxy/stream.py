@@ -2,32 +2,31 @@
 
 A Stream runs in a serving greenlet and serves the requests of one downstream connection in turn, until the connection has nothing
 more to say and parks, or ends. The object is pooled: between requests clear_request() lets go of everything. Its parts, each a
-class and a file of its own: what filters see of it (view.py), local replies (reply.py), both sides at work (exchange.py).
+class and a file of its own: what filters see of it (view.py), local replies (reply.py), both sides at work (exchange.py), whole messages (unary.py).
 """
 
 import cython
 from cython.cimports.libc.stdint import int64_t, uint32_t, uint64_t
-from cython.cimports.mosn_mp.buffer.head import F_LENGTH, K_GLOBAL_TIMEOUT, K_TRY_TIMEOUT
+from cython.cimports.mosn_mp.buffer.head import K_GLOBAL_TIMEOUT, K_TRY_TIMEOUT
 from cython.cimports.mosn_mp.codec.codec import ERROR, HEAD
 from cython.cimports.mosn_mp.filter.chain import CONTINUE, RE_CHOOSE, RE_MATCH, TERMINATE
 from cython.cimports.mosn_mp.net.connection import BLOCK_SMALL, EOF, RESET, S_PARKED, Connection
 from cython.cimports.mosn_mp.net.pool import HostPool
-from cython.cimports.mosn_mp.net.reactor import READ
+from cython.cimports.mosn_mp.net.reactor import READ, Pollable
+from cython.cimports.mosn_mp.net.session import ServerSession
 from cython.cimports.mosn_mp.observe.metrics import (
     D_CONNECTION_PARKED,
     D_LIMIT_REQUESTS_PER_CONNECTION,
     D_TIMEOUT_HEADER,
-    D_TUNNELS_ACTIVE,
 )
 from cython.cimports.mosn_mp.proxy.account import (
     account_begin,
     account_end,
     account_refusal,
-    account_upstream,
-    account_upstream_end,
 )
-from cython.cimports.mosn_mp.proxy.exchange import DONE, Exchange
+from cython.cimports.mosn_mp.proxy.exchange import DONE
 from cython.cimports.mosn_mp.proxy.flow import BLOCKED_READ, ENDED, YIELD
+from cython.cimports.mosn_mp.proxy.unary import UnaryExchange
 from cython.cimports.mosn_mp.route.route import A_CLUSTER, A_DIRECT
 
 from mosn_mp.errors import Reason
@@ -51,7 +50,7 @@ FILTER_ERROR = cython.declare(cython.int, int(Reason.FILTER_ERROR))
 
 
 @cython.cclass
-class Stream(Exchange):
+class Stream(UnaryExchange):
     """Serves downstream connections, one request at a time."""
 
     @cython.cfunc
@@ -77,6 +76,26 @@ class Stream(Exchange):
                 break
         self.clear_request()
         self.down = None
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def serve_message(self) -> cython.int:
+        """Serve the one request that was put here, of a shared connection."""
+        session: ServerSession = self.session
+        self.reactor.adopt(self.task)
+        self.begin()
+        try:
+            self.run()
+        except Exception as error:  # as in serve()
+            self.listener.log.error("stream failed: %s", error, exc_info=error)
+            self.fail(FILTER_ERROR)
+        self.release_upstream()
+        account_end(self)
+        session.finished(self.message_id)
+        self.clear_request()
+        self.down = None
+        self.home.append(self)
         return 0
 
     @cython.cfunc
@@ -204,6 +223,8 @@ class Stream(Exchange):
         """Route, then the request's own x-mosn-*-timeout (milliseconds); a try as long as the whole is no limit (MOSN 5.2)."""
         self.global_timeout_ms = self.route.timeout_ms
         self.try_timeout_ms = self.route.per_try_timeout_ms
+        if self.frame_timeout_ms > 0:
+            self.global_timeout_ms = self.frame_timeout_ms
         if self.request.known_at[K_GLOBAL_TIMEOUT] >= 0:
             self.global_timeout_ms = header_number(self, self.request.known_at[K_GLOBAL_TIMEOUT], self.global_timeout_ms)
         if self.request.known_at[K_TRY_TIMEOUT] >= 0:
@@ -233,39 +254,6 @@ class Stream(Exchange):
             self.route.finish_request(self.request)
         self.pool = cython.cast(HostPool, self.chosen.pool)
         return True
-
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
-    def connect(self) -> cython.bint:
-        """A connection to the chosen host: an idle one, or a new one (always for a request that met a dead idle one)."""
-        self.attempts += 1
-        self.up = None if self.resent else self.pool.take()
-        self.reused = self.up is not None
-        if not self.reused:
-            self.up = self.pool.dial(self.task, self.global_at_ms)
-            if self.up is None:
-                return False
-        self.up.requests += 1
-        account_upstream(self)
-        return True
-
-    @cython.cfunc
-    @cython.exceptval(check=False)
-    def release_upstream(self) -> cython.void:
-        """The attempt is over: the connection goes back to its pool, or is closed when it cannot carry another request."""
-        up: Connection = self.up
-        if up is None:
-            return
-        account_upstream_end(self)
-        self.up = None
-        if self.tunnel:
-            self.counters[D_TUNNELS_ACTIVE] -= 1
-        if self.reusable:
-            self.pool.give_back(up)
-        elif self.tunnel and not self.drop:
-            up.close_when_flushed()
-        else:
-            up.close()
 
     @cython.cfunc
     @cython.exceptval(-1, check=False)
@@ -353,6 +341,7 @@ class Stream(Exchange):
         self.upload.clear()
         self.download.clear()
         self.clear_filters()
+        self.clear_call()
         self.record.clear()
         self.runtime = None
         self.route = None
@@ -364,6 +353,23 @@ class Stream(Exchange):
         self.global_at_ms = self.try_at_ms = 0
         self.response_begun = self.drop = self.answering = self.tunnel = False
         self.reused = self.resent = self.reusable = self.awaiting_head = False
+
+
+@cython.cclass
+class StreamJob(Pollable):
+    """A stream as a job of the reactor."""
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def serve(self) -> cython.int:
+        return self.stream.serve_message()
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def on_failure(self) -> cython.int:
+        if self.stream.down is not None:
+            self.stream.down.abort()
+        return 0
 
 
 @cython.cfunc

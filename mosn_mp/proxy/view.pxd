@@ -9,7 +9,7 @@ from mosn_mp.net.pool cimport HostPool
 from mosn_mp.net.reactor cimport Reactor, Task
 from mosn_mp.observe.record cimport Address, Record
 from mosn_mp.proxy.flow cimport Flow
-from mosn_mp.proxy.runtime cimport ListenerRuntime, ListenerState
+from mosn_mp.proxy.runtime cimport ListenerRuntime, ListenerState, SpokenProtocol
 from mosn_mp.route.route cimport Route
 
 cdef class StreamView(FilteredStream):
@@ -17,6 +17,7 @@ cdef class StreamView(FilteredStream):
     cdef Task task
     cdef ListenerState listener
     cdef ListenerRuntime runtime
+    cdef SpokenProtocol spoken
     cdef Connection down
     cdef Connection up
     cdef Codec down_codec

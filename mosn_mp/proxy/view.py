@@ -66,7 +66,7 @@ class StreamView(FilteredStream):
     @property
     def protocol(self) -> str:
         """The downstream protocol's name."""
-        return self.runtime.protocol.name
+        return self.spoken.protocol.name
 
     @property
     def listener_name(self) -> str:

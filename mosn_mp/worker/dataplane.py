@@ -18,7 +18,7 @@ from mosn_mp.cluster.cluster import Cluster
 from mosn_mp.cluster.compile import compile_clusters
 from mosn_mp.cluster.state import state_directory
 from mosn_mp.codec.http1.limits import Http1Limits
-from mosn_mp.config.model import Config, Http1Options
+from mosn_mp.config.model import Config, Http1Options, Proxy
 from mosn_mp.config.model import Listener as ListenerConfig
 from mosn_mp.errors import ConfigError
 from mosn_mp.filter.compile import compile_filters
@@ -32,7 +32,7 @@ from mosn_mp.observe.access_log import AccessLogs
 from mosn_mp.observe.directory import Directory
 from mosn_mp.observe.cells import WORKER
 from mosn_mp.plugin import CATALOGUE
-from mosn_mp.proxy.runtime import ListenerRuntime, ListenerState
+from mosn_mp.proxy.runtime import ListenerRuntime, ListenerState, SpokenProtocol
 from mosn_mp.proxy.service import Service
 from mosn_mp.route.compile import compile_router
 from mosn_mp.route.router import Router
@@ -41,6 +41,8 @@ from mosn_mp.worker.boot import Shared
 # Descriptors that are not for connections: logs, channel, epoll, pipes, what filters open.
 RESERVED_FDS = 256
 PUBLISH_EVERY_S = 1.0
+# What hosts may send: heads as clients may, bodies without limit.
+RESPONSE_LIMITS = Http1Limits()
 
 
 class Prepared(NamedTuple):
@@ -102,7 +104,6 @@ class DataPlane:
         self, config: ListenerConfig, version: int, routers: Mapping[str, Router], path: str
     ) -> ListenerRuntime:
         proxy = config.proxy
-        protocol = CATALOGUE.resolve("codec", proxy.downstream_protocol)
         if proxy.router_config_name not in routers:
             raise ConfigError(path, f"router_config_name {proxy.router_config_name!r} is not there")
         logs = tuple(
@@ -112,12 +113,16 @@ class DataPlane:
         return ListenerRuntime(
             config,
             version,
-            protocol,
-            http1_limits(proxy.extend_config.Http1),
+            (self._spoken_protocol(proxy),),
             routers[proxy.router_config_name],
             compile_filters(config.stream_filters),
             logs,
         )
+
+    def _spoken_protocol(self, proxy: Proxy) -> SpokenProtocol:
+        protocol = CATALOGUE.resolve("codec", proxy.downstream_protocol)
+        limits = http1_limits(proxy.extend_config.Http1)
+        return SpokenProtocol(protocol, limits, protocol, RESPONSE_LIMITS)
 
     def commit(self, prepared: Prepared) -> None:
         """Serve *prepared*."""
@@ -127,7 +132,7 @@ class DataPlane:
             service = self.services.get(listener.name)
             if service is None:
                 service = self._make_service(listener.name, prepared)
-            service.listener.change(prepared.runtimes[listener.name])
+            service.change(prepared.runtimes[listener.name])
             service.limit((self.max_fds - RESERVED_FDS) // 2, server.max_connections)
             if listener.name not in self.listeners:
                 self._listen(listener.name, prepared.sockets)

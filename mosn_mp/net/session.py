@@ -1,0 +1,569 @@
+"""A connection that carries messages of many streams at a time: one reader, many writers, each message written in one go.
+
+                 ServerSession (a client's connection)      ClientSession (a host's connection, shared by all streams)
+    a message    is a request: the inbox makes a stream     is a response: the Call of its id gets it and is woken
+    the end      every stream of it is told                 every Call on it is lost
+    heartbeat    is answered here                           is sent when nothing was read for a while
+
+Reading happens in the hub, without a greenlet: a message is held in the block it came in, by reference, and a connection at rest
+holds no block. Writers that find no room wait their turn in order. A client that does not read is not read from either: what it can
+make us hold is bounded by its requests in flight.
+"""
+
+import cython
+from cython.cimports.libc.stdint import int64_t, uint32_t, uint64_t
+from cython.cimports.libc.string import memcpy
+from cython.cimports.mosn_mp.buffer.body import Body
+from cython.cimports.mosn_mp.buffer.head import Head
+from cython.cimports.mosn_mp.codec.codec import (
+    DATA,
+    END,
+    ERROR,
+    GOAWAY,
+    HEAD,
+    HEARTBEAT,
+    HEARTBEAT_REPLY,
+    Codec,
+)
+from cython.cimports.mosn_mp.codec.codec import RESET as STREAM_RESET
+from cython.cimports.mosn_mp.net.connection import BLOCK_LARGE, BLOCK_SMALL, EOF, RESET, S_SHARED, Connection, Keeper
+from cython.cimports.mosn_mp.net.reactor import HANGUP, WRITE, Task
+
+# A body up to this size waits to be read in one piece: no copy.
+WHOLE = cython.declare(int64_t, 32768)
+# The largest message that is put into one output buffer.
+ONE_BUFFER = cython.declare(uint64_t, 61440)
+# What a codec writes beside fields, class and body.
+FRAME_ROOM = cython.declare(uint64_t, 256)
+# Reads of one connection in a wake-up; then others have their turn.
+SHARE_READS = cython.declare(cython.int, 16)
+# Requests that one client may have under way; beyond, its connection is not read.
+MAX_IN_FLIGHT = cython.declare(cython.int, 1024)
+# MOSN's keepalive: closed after this many heartbeats without an answer.
+HEARTBEATS_TO_CLOSE = cython.declare(cython.int, 6)
+
+
+@cython.cclass
+class Call:
+    """One request on a shared connection, as its stream sees it."""
+
+
+@cython.cclass
+class Session(Keeper):
+    """Either side of a shared connection."""
+
+    def __cinit__(self, *args) -> None:
+        self.turns = []
+        self.body_left = -1
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def attach(self, connection: Connection, codec: Codec) -> cython.void:
+        """Serve *connection* from now on; who kept it before keeps its accounts."""
+        self.connection = connection
+        self.reactor = connection.reactor
+        self.read_cell = connection.keeper.read_cell
+        self.write_cell = connection.keeper.write_cell
+        self.starved_cell = connection.keeper.starved_cell
+        self.codec = codec
+        if self.head is None:
+            self.head = Head(self.reactor.arena)
+            self.body = Body(self.reactor.arena)
+        codec.head = self.head
+        connection.keeper = self
+        connection.state = S_SHARED
+
+    # -- reading, in the hub -------------------------------------------------------------------------------------------------
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def connection_ready(self, connection: Connection) -> cython.int:
+        if self.turns and (connection.ready & WRITE or connection.broken):
+            self.give_turns()
+        if connection.fd >= 0 and not self.reading:
+            if connection.ready & HANGUP and not self.may_read():
+                return self.on_end(True)
+            self.read()
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def read(self) -> cython.int:
+        """Take every message that is there."""
+        count: cython.int
+        reads: cython.int = 0
+        connection: Connection = self.connection
+        self.reading = True
+        while connection.fd >= 0:
+            if connection.input.end > connection.input.start or self.body_left == 0:
+                if self.body_left <= 0 or self._has_enough():
+                    if self.take_event():
+                        continue
+                    if connection.fd < 0:
+                        break
+            if not self.may_read():
+                break
+            if reads == SHARE_READS:
+                self.reactor.serve_again(connection)
+                break
+            reads += 1
+            count = connection.fill(BLOCK_LARGE if self.body_left > WHOLE else BLOCK_SMALL)
+            if count > 0:
+                self.read_at_ms = self.reactor.now_ms
+                continue
+            if count == EOF or count == RESET:
+                self.on_end(count == RESET)
+            elif connection.input.end == connection.input.start:
+                connection.drop_input()
+            break
+        self.reading = False
+        return 0
+
+    @cython.cfunc
+    @cython.inline
+    @cython.exceptval(check=False)
+    def _has_enough(self) -> cython.bint:
+        """Is the next piece of body worth taking: all of it, or one of a large one?"""
+        return (
+            self.body_left > WHOLE
+            or self.body.length > 0
+            or cython.cast(int64_t, self.connection.input.end - self.connection.input.start) >= self.body_left
+        )
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def take_event(self) -> cython.int:
+        """Act on the next event; 0: the codec needs more bytes, or the connection is lost."""
+        piece: cython.p_char
+        connection: Connection = self.connection
+        event: cython.int = self.codec.next_event(cython.address(connection.input))
+        if event == HEAD:
+            self.head.own(connection.input.base)
+            self.message_id = self.codec.stream_id
+            self.body_left = self.head.content_length if self.head.content_length > 0 else 0
+        elif event == DATA:
+            piece = connection.input.base + self.codec.data_at
+            if self.body.length == 0 and self.codec.data_len == self.body_left:
+                self.body.borrow(piece, self.codec.data_len)
+            else:
+                self.body.append(piece, self.codec.data_len)
+            self.body_left -= self.codec.data_len
+        elif event == END:
+            self.body_left = -1
+            self.on_message()
+            self.body.clear()
+        elif event == HEARTBEAT:
+            if connection.reserve(cython.cast(uint32_t, FRAME_ROOM)):
+                self.codec.write_heartbeat_reply(cython.address(connection.output))
+                connection.written()
+        elif event == HEARTBEAT_REPLY:
+            self.on_heartbeat_reply()
+        elif event == GOAWAY:
+            self.on_goaway()
+        elif event == STREAM_RESET:
+            self.on_reset(self.codec.stream_id)
+        elif event == ERROR:
+            self.on_broken_rules()
+            return 0
+        else:
+            return 0
+        return connection.fd >= 0
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def may_read(self) -> cython.bint:
+        """Do the limits allow one more message?"""
+        return True
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def on_message(self) -> cython.int:
+        """head and body hold a whole message of stream message_id."""
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def on_heartbeat_reply(self) -> cython.int:
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def on_goaway(self) -> cython.int:
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def on_reset(self, stream_id: uint64_t) -> cython.int:
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def on_broken_rules(self) -> cython.int:
+        """The far side broke the wire rules: nothing on the connection can be trusted any more."""
+        self.connection.close_when_flushed()
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def on_end(self, is_reset: cython.bint) -> cython.int:
+        """The far side closed."""
+        self.connection.close()
+        return 0
+
+    # -- writing, in the streams' greenlets ----------------------------------------------------------------------------------
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def write_message(
+        self, task: Task, stream_id: uint64_t, head: Head, body: cython.p_const_char, length: uint64_t
+    ) -> cython.bint:
+        """Write one message; False: the connection broke or *task*'s deadline passed first. Waits for room in *task*'s greenlet."""
+        connection: Connection = self.connection
+        room: uint64_t = head.wire_bound() + head.raw.len + 8 * head.count + FRAME_ROOM
+        whole: cython.bint = room + length <= ONE_BUFFER
+        if whole:
+            room += length
+        if not self.wait_room(task, room):
+            return False
+        self.codec.stream_id = stream_id
+        self.codec.write_head(head, length == 0, cython.address(connection.output))
+        if length:
+            if self.codec.checksums:
+                self.codec.checksum(body, length)
+            self.codec.begin_data(length, cython.address(connection.output))
+            if whole:
+                memcpy(connection.output.base + connection.output.end, body, length)
+                connection.output.end += cython.cast(uint32_t, length)
+            elif not self.write_in_pieces(task, body, length):
+                return False
+            self.codec.end_data(cython.address(connection.output))
+        self.codec.write_end(None, cython.address(connection.output))
+        connection.written()
+        if self.turns:
+            self.give_turns()
+        return True
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def wait_room(self, task: Task, room: uint64_t = 1024) -> cython.bint:
+        """Wait in turn until *room* bytes of output can be written; False: the connection broke or the deadline passed."""
+        first: cython.bint = False
+        connection: Connection = self.connection
+        while True:
+            if connection.fd < 0 or connection.broken:
+                return False
+            if not self.writing and (first or not self.turns) and connection.reserve(cython.cast(uint32_t, room)):
+                return True
+            if not self.wait_turn(task, first):
+                return False
+            first = True
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def write_in_pieces(self, task: Task, body: cython.p_const_char, length: uint64_t) -> cython.bint:
+        """A body larger than a buffer leaves directly; until it has, nobody else writes. Broken off, it costs the connection."""
+        count: cython.Py_ssize_t
+        connection: Connection = self.connection
+        self.writing = True
+        while length:
+            count = connection.send_through(body, length)
+            if count < 0:
+                break
+            body += count
+            length -= count
+            if length and not self.wait_turn(task, True):
+                break
+        self.writing = False
+        if length:
+            connection.close()
+            return False
+        while not connection.reserve(cython.cast(uint32_t, FRAME_ROOM)):
+            if connection.fd < 0 or connection.broken or not self.wait_turn(task, True):
+                connection.close()
+                return False
+        return True
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def wait_turn(self, task: Task, first: cython.bint) -> cython.bint:
+        """Wait until the socket takes more; *first*: before all others. False: *task*'s deadline passed."""
+        if first:
+            self.turns.insert(0, task)
+        else:
+            self.turns.append(task)
+        self.reactor.sleep(task)
+        if task in self.turns:
+            self.turns.remove(task)
+        return not task.expired
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def give_turns(self) -> cython.int:
+        """Let those that wait try again, in order, as long as there is room."""
+        left: cython.int = len(self.turns)
+        connection: Connection = self.connection
+        while left > 0 and self.turns and (connection.fd < 0 or not connection.is_stalled()):
+            left -= 1
+            self.reactor.wake(self.turns.pop(0))
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def connection_closed(self, connection: Connection) -> cython.void:
+        self.head.clear()
+        self.body.clear()
+        self.body_left = -1
+
+
+@cython.cclass
+class Inbox(Keeper):
+    """Who takes the requests of a ServerSession."""
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def request_arrived(self, session: ServerSession) -> cython.int:
+        """session.head, .body, .message_id and the codec's timeout_ms and one_way are one request."""
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def request_reset(self, session: ServerSession, call: object) -> cython.int:
+        """The client is gone, or does not want the answer of *call* any more."""
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def session_idle(self, session: ServerSession) -> cython.int:
+        """Nothing is under way on the session."""
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def session_closed(self, session: ServerSession) -> cython.void:
+        """Its connection is about to close."""
+
+
+@cython.cclass
+class ServerSession(Session):
+    """A client's connection."""
+
+    def __cinit__(self, inbox: Inbox) -> None:
+        self.inbox = inbox
+        self.calls = {}
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def may_read(self) -> cython.bint:
+        self.held_back = self.in_flight >= MAX_IN_FLIGHT or self.connection.is_stalled()
+        return not self.held_back and not self.ended
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def on_message(self) -> cython.int:
+        self.in_flight += 1
+        return self.inbox.request_arrived(self)
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def on_reset(self, stream_id: uint64_t) -> cython.int:
+        call = self.calls.get(stream_id)
+        if call is not None:
+            self.inbox.request_reset(self, call)
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def finished(self, stream_id: uint64_t) -> cython.int:
+        """The stream of *stream_id* has ended."""
+        self.in_flight -= 1
+        self.calls.pop(stream_id, None)
+        if self.connection.fd < 0 or self.reading:
+            return 0
+        if self.held_back:
+            return self.reactor.serve_again(self.connection)
+        return self.rest()
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def rest(self) -> cython.int:
+        """Nothing to do for now: park, close behind the last answer, or wait for the rest of a message."""
+        connection: Connection = self.connection
+        if connection.input.end > connection.input.start or self.body_left >= 0:
+            if connection.deadline_ms == 0 and not self.held_back:
+                self.reactor.arm(connection, self.message_timeout_ms)
+            return 0
+        if self.in_flight:
+            self.reactor.arm(connection, 0)
+        elif self.ended:
+            connection.close_when_flushed()
+        else:
+            self.inbox.session_idle(self)
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def read(self) -> cython.int:
+        Session.read(self)
+        return self.rest() if self.connection.fd >= 0 else 0
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def on_end(self, is_reset: cython.bint) -> cython.int:
+        """A client that only closed its sending half gets the answers that are under way."""
+        if is_reset or self.in_flight == 0:
+            self.connection.close()
+        else:
+            self.ended = True
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def connection_expired(self, connection: Connection) -> cython.int:
+        """The rest of a message did not come in time."""
+        return self.inbox.connection_expired(connection)
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def connection_flushed(self, connection: Connection) -> cython.void:
+        self.reactor.arm(connection, 0)
+        if self.held_back:
+            self.reactor.serve_again(connection)
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def connection_closed(self, connection: Connection) -> cython.void:
+        Session.connection_closed(self, connection)
+        self.inbox.session_closed(self)
+        self.inbox.connection_closed(connection)
+
+
+@cython.cclass
+class ClientSession(Session):
+    """A host's connection."""
+
+    def __cinit__(self, protocol: object, pool: Keeper, siblings: list) -> None:
+        self.protocol = protocol
+        self.pool = pool
+        self.siblings = siblings
+        self.calls = {}
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def send(self, call: Call, head: Head, body: cython.p_const_char, length: uint64_t) -> cython.bint:
+        """Write a request; its response, or its loss, comes to *call*. False: it was not sent."""
+        self.last_id = self.protocol.next_id(self.last_id)
+        call.id = self.last_id
+        call.state = C_WAITING
+        self.calls[call.id] = call
+        if not self.write_message(call.task, call.id, head, body, length):
+            self.forget(call)
+            return False
+        return True
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def forget(self, call: Call) -> cython.int:
+        """*call* does not want its response any more; a late one is dropped."""
+        self.calls.pop(call.id, None)
+        if self.leaving and not self.calls and self.connection.fd >= 0:
+            self.connection.close_when_flushed()
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def on_message(self) -> cython.int:
+        head: Head
+        call: Call
+        found = self.calls.pop(self.message_id, None)
+        if found is None:
+            self.head.clear()
+            return 0
+        call = cython.cast(Call, found)
+        head = call.head
+        call.head = self.head
+        call.body.move_from(self.body)
+        self.head = head
+        self.codec.head = head
+        head.clear()
+        call.state = C_ANSWERED
+        if call.task.waiting:
+            self.reactor.wake(call.task)
+        if self.leaving and not self.calls and self.connection.fd >= 0:
+            self.connection.close_when_flushed()
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def on_goaway(self) -> cython.int:
+        """No new streams; those under way end here."""
+        self.leaving = True
+        if self in self.siblings:
+            self.siblings.remove(self)
+        if not self.calls:
+            self.connection.close_when_flushed()
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def on_broken_rules(self) -> cython.int:
+        self.lose_all(True)
+        self.connection.close()
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def lose_all(self, refused: cython.bint) -> cython.void:
+        """Every Call on this connection is lost."""
+        call: Call
+        lost: list = list(self.calls.values())
+        self.calls.clear()
+        for item in lost:
+            call = cython.cast(Call, item)
+            call.state = C_LOST
+            call.refused = refused
+            if call.task.waiting:
+                # not at once: the connection may be in the middle of closing
+                self.reactor.wake_soon(call.task)
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def connection_closed(self, connection: Connection) -> cython.void:
+        Session.connection_closed(self, connection)
+        if self in self.siblings:
+            self.siblings.remove(self)
+        self.lose_all(False)
+        for task in self.turns:
+            self.reactor.wake_soon(cython.cast(Task, task))
+        self.pool.connection_closed(connection)
+
+    # -- heartbeats ----------------------------------------------------------------------------------------------------------
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def on_heartbeat_reply(self) -> cython.int:
+        self.awaiting_heartbeat = False
+        self.heartbeats_failed = 0
+        self.reactor.arm(self.connection, self.keepalive_ms)
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def connection_expired(self, connection: Connection) -> cython.int:
+        """The keepalive timer: ask, or give up a host that has not answered MOSN's count of heartbeats."""
+        if self.awaiting_heartbeat:
+            self.awaiting_heartbeat = False
+            self.heartbeats_failed += 1
+            if self.heartbeats_failed >= HEARTBEATS_TO_CLOSE:
+                connection.close()
+                return 0
+        elif self.reactor.now_ms < self.read_at_ms + self.keepalive_ms:
+            self.reactor.arm(connection, self.read_at_ms + self.keepalive_ms - self.reactor.now_ms)
+            return 0
+        elif connection.reserve(cython.cast(uint32_t, FRAME_ROOM)):
+            self.last_id = self.protocol.next_id(self.last_id)
+            self.codec.stream_id = self.last_id
+            if self.codec.write_heartbeat(cython.address(connection.output)) == 0:
+                connection.written()
+                self.awaiting_heartbeat = True
+        self.reactor.arm(connection, self.keepalive_timeout_ms if self.awaiting_heartbeat else self.keepalive_ms)
+        return 0

@@ -1,0 +1,31 @@
+from libc.stdint cimport int32_t, uint64_t
+from mosn_mp.buffer.body cimport Body
+from mosn_mp.buffer.head cimport Head
+from mosn_mp.net.session cimport Call, ClientSession, ServerSession
+from mosn_mp.net.shared_pool cimport SharedPool
+from mosn_mp.net.connection cimport Connection
+from mosn_mp.proxy.exchange cimport Exchange
+
+cdef class UnaryExchange(Exchange):
+    cdef ServerSession session      # the request came on a shared connection; None = it has a connection of its own
+    cdef uint64_t message_id
+    cdef Body request_body          # whole, when one side is shared
+    cdef Body response_body
+    cdef Call call
+    cdef ClientSession client
+    cdef SharedPool shared_pool
+    cdef bint one_way
+    cdef bint departed              # the client does not want the answer any more
+    cdef int32_t frame_timeout_ms   # the request's own; 0 = none given
+
+    cdef int write_failure(self, int reason) except -1
+    cdef bint collect_request(self) except -1
+    cdef int call_shared(self) except -1
+    cdef int call_serial(self) except -1
+    cdef int collect_response(self) except -1
+    cdef int return_response(self) except -1
+    cdef bint filter_body(self, Body body, bint is_response) except -1
+    cdef int wait_answer(self, uint64_t deadline_ms) except -1
+    cdef uint64_t answer_deadline(self) noexcept
+    cdef bint wait_bytes(self, Connection up) except -1
+    cdef void clear_call(self) noexcept
