@@ -6,12 +6,16 @@ closing one with its worker resets about half of what is queued in the group).
 
 import contextlib
 import errno
+import logging
 import os
 import socket
 import time
 
 from mosn_mp.ipc.frames import SocketName
 from mosn_mp.ipc.plan import ListenerPlan
+from mosn_mp.master.activation import Claims
+
+log = logging.getLogger("mosn_mp.master")
 
 
 class BindError(Exception):
@@ -21,29 +25,44 @@ class BindError(Exception):
 class ListeningSockets:
     """All sockets by listener and slot."""
 
-    def __init__(self) -> None:
+    def __init__(self, claims: Claims | None = None) -> None:
+        """*claims*: what the service manager passed, which is preferred to binding."""
         self._sockets: dict[SocketName, socket.socket] = {}
+        self._claims = claims or Claims()
+        self._slots = 1
 
     def open(self, listeners: list[ListenerPlan], slots: int) -> None:
         """Bind and listen on what is not open yet; raises BindError, with nothing new left open."""
         fresh: dict[SocketName, socket.socket] = {}
         try:
             for plan in listeners:
-                if plan.bind and SocketName(plan.name, 0) not in self._sockets:
+                claimed = self._claims.claim(plan.host, plan.port, slots) if plan.bind else {}
+                for slot, sock in claimed.items():
+                    fresh[SocketName(plan.name, slot)] = sock
+                    sock.listen(plan.backlog)  # which may have been another one in its last life
+                if plan.bind and not claimed and SocketName(plan.name, 0) not in self._sockets:
                     wait_free(plan)
                 for slot in range(slots) if plan.bind else ():
                     name = SocketName(plan.name, slot)
-                    if name not in self._sockets:
-                        fresh[name] = _listen(plan)
+                    if name not in self._sockets and name not in fresh:
+                        fresh[name] = _join(plan, list(claimed.values()), slot)
         except BindError:
             for sock in fresh.values():
                 sock.close()
             raise
         self._sockets.update(fresh)
+        self._slots = slots
 
     def of_slot(self, slot: int) -> dict[SocketName, int]:
-        """The descriptors of *slot*'s sockets; the master keeps them."""
-        return {name: sock.fileno() for name, sock in self._sockets.items() if name.slot == slot}
+        """The descriptors of *slot*'s sockets; the master keeps them.
+
+        With its share of those that were passed for slots beyond the last one: the kernel queues connections in them, too.
+        """
+        return {name: sock.fileno() for name, sock in self._sockets.items() if name.slot % self._slots == slot}
+
+    def to_store(self) -> dict[str, int]:
+        """The descriptors that the service manager is to keep if we die, by their names in its store."""
+        return self._claims.to_store({sock.fileno(): name.slot for name, sock in self._sockets.items()})
 
     def names(self) -> list[SocketName]:
         """All that are open."""
@@ -97,6 +116,18 @@ def _listen(plan: ListenerPlan) -> socket.socket:
         sock.close()
         raise BindError(_explain(plan, e)) from e
     return sock
+
+
+def _join(plan: ListenerPlan, group: list[socket.socket], slot: int) -> socket.socket:
+    """The socket of *slot* beside those of *group*, which were passed (none: a new group); BindError."""
+    try:
+        return _listen(plan)
+    except BindError as e:
+        if not group:
+            raise
+        # Those of another user: the unit's User= was changed. Workers share what there is.
+        log.warning("%s; slot %d accepts from a socket that the service manager passed", e, slot)
+        return group[slot % len(group)].dup()
 
 
 def _explain(plan: ListenerPlan, e: OSError) -> str:

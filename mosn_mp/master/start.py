@@ -4,11 +4,13 @@ The controller is launched before anything is imported here: it reads the config
 workers then share by copy-on-write.
 """
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import mosn_mp
+from mosn_mp.master.activation import take_passed
 from mosn_mp.master.hot_check import HotModuleError, check_hot_modules, check_loaded
 from mosn_mp.master.launch import launch_controller
 
@@ -18,12 +20,13 @@ if TYPE_CHECKING:
 
 def run_master(config_path: str, log_level: str, import_plane: "Callable[[], PlaneFactory]") -> int:
     """Serve *config_path* until told to stop; the exit status. HotModuleError if this installation must not run."""
+    passed = take_passed(os.environ, os.getpid())
     launched = launch_controller(config_path, log_level)
     with launched.sock:  # a controller whose master gives up finds end-of-file and leaves
         check_hot_modules(Path(mosn_mp.__file__).parent)
         from mosn_mp.master.supervisor import Master
 
-        master = Master(config_path, log_level, launched)
+        master = Master(config_path, log_level, launched, passed)
         make_plane = import_plane()
         check_loaded()
         return master.run(make_plane)

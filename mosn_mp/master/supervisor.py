@@ -42,6 +42,7 @@ from mosn_mp.ipc.frames import (
 )
 from mosn_mp.ipc.memfd import read_sealed, seal_bytes
 from mosn_mp.ipc.plan import Plan, decode_plan
+from mosn_mp.master.activation import Claims, Passed
 from mosn_mp.master.control import ControlSocket, control_path
 from mosn_mp.master.crew import Crew, Worker, WorkerState
 from mosn_mp.master.deployment import Deployment, Snapshot
@@ -49,6 +50,8 @@ from mosn_mp.master.keeper import Keeper
 from mosn_mp.master.launch import Launched, launch_controller
 from mosn_mp.master.loop import Loop
 from mosn_mp.master.pidfile import AlreadyRunningError, PidFile
+from mosn_mp.master.rollout import PREPARE_TIMEOUT_S
+from mosn_mp.master.service_manager import ServiceManager
 from mosn_mp.master.shared import SharedMemory
 from mosn_mp.master.sockets import BindError, ListeningSockets
 from mosn_mp.master.status import MasterView, make_report
@@ -64,6 +67,7 @@ LOAD_TIMEOUT_S = 60.0  # reading and checking a config takes milliseconds; a plu
 QUIT_TIMEOUT_S = 2.0  # children that were told to quit are killed after this
 DRAIN_GRACE_S = 1.0  # workers keep their own deadline; the master kills what is this late
 TRIM_EVERY_S = 5.0
+HEART_STOPPED_S = PREPARE_TIMEOUT_S  # a worker whose last beat is longer ago does not work
 RETRY_S = 1.0  # after the system had no room for a new process
 # More than any proxy needs, and what a kernel without a limit of its own (2^30 in containers) is cut to.
 MAX_FDS = 1 << 20
@@ -84,8 +88,11 @@ class Master:
 
     plan: Plan  # of the version being started or served
 
-    def __init__(self, config_path: str, log_level: str, launched: Launched) -> None:
-        """*log_level* "" = the config's. *launched* is the first controller, which reads the config already."""
+    def __init__(self, config_path: str, log_level: str, launched: Launched, passed: Passed) -> None:
+        """*log_level* "" = the config's. *launched* is the first controller, which reads the config already.
+
+        *passed* is what the service manager gave this process.
+        """
         self.config_path = config_path
         self.pid = os.getpid()
         self.stage = Stage.INITING
@@ -96,10 +103,12 @@ class Master:
         self._log_path = "stderr"
         self.loop = Loop(log)
         self.loop.on_failure = self._on_failure
+        self.manager = ServiceManager(self.loop, passed, self._is_serving)
         self.crew = Crew(self.loop, self._make_order, self._on_worker_frame, self._on_worker_death)
         self.keeper = Keeper(self.loop, self._on_controller_frame, self._on_controller_death)
         self.keeper.keep(launched)
-        self.sockets = ListeningSockets()
+        self._claims = Claims(passed.sockets)
+        self.sockets = ListeningSockets(self._claims)
         self.shared: SharedMemory | None = None
         self.accepted: Snapshot | None = None
         self._log_level = log_level
@@ -156,7 +165,16 @@ class Master:
         except OSError as e:
             self._fail_start([f"{e.filename or self.config_path}: {e.strerror or e}"])
         else:
+            self._report_passed()
             self._begin_start(Snapshot(1, snapshot_fd, tables_fd, plan))
+
+    def _report_passed(self) -> None:
+        """What the service manager passed and nobody serves is closed, and not in silence."""
+        for name, problem in self.manager.unusable:
+            log.error("the service manager passed %r, which cannot be served: %s", name, problem)
+        for passed in self._claims.take_unclaimed():
+            log.warning("the service manager passed %r on %s port %d: no listener has that address", *passed[:3])
+            passed.sock.close()
 
     def _open_log(self, plan: Plan) -> None:
         """Log where the config says from now on; until here it was stderr."""
@@ -178,11 +196,25 @@ class Master:
         self.stage = Stage.RUNNING
         self._tell_served()
         log.info("serving version %d on %s", snapshot.version, ", ".join(f"{p.host}:{p.port}" for p in snapshot.plan.listeners))
+        self._tell_manager()
+
+    def _tell_manager(self) -> None:
+        """The service manager hears what is served now."""
+        assert self.accepted is not None
+        version, plan = self.accepted.version, self.accepted.plan
+        status = f"Serving version {version} of {self.config_path} with {plan.workers} workers."
+        self.manager.serving(status, self.sockets.to_store())
+
+    def _is_serving(self) -> bool:
+        """Whether the heart of some worker beats; one that prepares a new version may skip a few beats."""
+        now = time.monotonic()
+        return any(now - worker.pulse_at < HEART_STOPPED_S for worker in self.crew.workers())
 
     def _fail_start(self, problems: list[str]) -> None:
         """Say why on stderr (and in the log, if that is elsewhere), and leave with exit status 1."""
         if self._is_stopping():
             return
+        self.manager.tell(f"Start failed: {problems[0]}")
         for problem in problems:
             sys.stderr.write(f"{problem}\n")
             if self._log_path not in STREAMS:
@@ -359,6 +391,7 @@ class Master:
         deadline_s = self.plan.graceful_timeout_s
         log.info("SIGTERM: no new connections; up to %g s for what is in flight", deadline_s)
         self._set_stage(Stage.GRACEFUL_STOPPING)
+        self.manager.stopping(f"No new connections; up to {deadline_s:g} s for what is in flight.")
         # Ours first: a worker accepts what is queued and then closes the last descriptor, and with it the queue.
         self.sockets.close()
         for worker in self.crew.workers():
@@ -371,6 +404,7 @@ class Master:
         """End everything now."""
         if self.stage is not Stage.STOPPING:
             self._set_stage(Stage.STOPPING)
+            self.manager.stopping("Stopping now.")
             self.sockets.close()
             self.crew.broadcast(Quit())
             self.loop.call_later(QUIT_TIMEOUT_S, self._kill_workers)
@@ -407,6 +441,7 @@ class Master:
         if self._pid_file is not None:
             self._pid_file.release()
         log.info("stopped")
+        self.manager.close()
         self.loop.close()
 
 
