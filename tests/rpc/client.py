@@ -23,6 +23,7 @@ class Client:
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.kind = kind  # protocol, ver1, switch of the requests
         self.frames: list[Frame] = []
+        self.sent: list[Frame] = []  # by ask()
         self.closed = threading.Event()
         self.error: Exception | None = None
         self._last_id = 0
@@ -37,7 +38,9 @@ class Client:
     def ask(self, content: bytes = b"", fields: Fields | None = None, **changes: object) -> int:
         """Send a request; its id."""
         self._last_id += 1
-        self.send(request(self._last_id, content, fields, **{**self.kind, **changes}).encode())
+        frame = request(self._last_id, content, fields, **{**self.kind, **changes})
+        self.sent.append(frame)
+        self.send(frame.encode())
         return self._last_id
 
     def answers(self, id_: int) -> list[Frame]:

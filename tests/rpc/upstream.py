@@ -24,6 +24,7 @@ class Connection:
         self.number = number  # from 1, in the order of arrival
         self.frames: list[Frame] = []  # everything that came by it
         self.heartbeat_replies: list[Frame] = []
+        self.answered: list[Frame] = []  # by Visit.reply()
         self.is_open = True
         self._lock = threading.Lock()
 
@@ -60,7 +61,9 @@ class Visit(NamedTuple):
         """Answer with *content*, or with the request's own; *changes* are attributes of Frame."""
         fields = [("echo-" + name.decode()).encode() for name, _ in self.frame.fields]
         echoed = list(zip(fields, [value for _, value in self.frame.fields], strict=True))
-        self.connection.send(response(self.frame, self.frame.content if content is None else content, echoed, **changes))
+        answer = response(self.frame, self.frame.content if content is None else content, echoed, **changes)
+        self.connection.answered.append(answer)
+        self.connection.send(answer)
 
 
 Script = Callable[[Visit], None]

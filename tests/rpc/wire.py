@@ -169,9 +169,11 @@ def without_id(raw: bytes) -> bytes:
 
 
 def request(id_: int, content: bytes = b"", fields: Fields | None = None, **changes: object) -> Frame:
-    """An rpc request as a SOFA client would send it; *changes* are attributes of Frame."""
+    """An rpc request as a SOFA client would send it; *fields* win over the usual ones, *changes* are attributes of Frame."""
+    given = {name for name, _ in fields or []}
     usual: Fields = [(b"service", b"com.example.Echo:1.0"), (b"sofa_head_method_name", b"say")]
-    frame = Frame(id=id_, class_name=REQUEST_CLASS, fields=usual + (fields or []), content=content)
+    kept = [pair for pair in usual if pair[0] not in given]
+    frame = Frame(id=id_, class_name=REQUEST_CLASS, fields=kept + (fields or []), content=content)
     return replace(frame, **changes)  # type: ignore[arg-type]
 
 

@@ -2,6 +2,7 @@ package interop;
 
 import com.alipay.remoting.DefaultCustomSerializer;
 import com.alipay.remoting.InvokeContext;
+import com.alipay.remoting.exception.CodecException;
 import com.alipay.remoting.exception.DeserializationException;
 import com.alipay.remoting.exception.SerializationException;
 import com.alipay.remoting.rpc.RequestCommand;
@@ -73,6 +74,16 @@ public class Headers extends DefaultCustomSerializer {
         return out.toString();
     }
 
+    private static <T> T read(byte serializer, byte[] content, String className) throws DeserializationException {
+        try {
+            return SerializerManager.getSerializer(serializer).deserialize(content, className);
+        } catch (DeserializationException error) {
+            throw error;
+        } catch (CodecException error) {
+            throw new DeserializationException(error.getMessage(), error);
+        }
+    }
+
     @Override
     public <T extends RequestCommand> boolean serializeHeader(T request, InvokeContext context) throws SerializationException {
         Map<String, String> headers = context == null ? null : context.get(KEY);
@@ -85,7 +96,7 @@ public class Headers extends DefaultCustomSerializer {
     @Override
     public <T extends RequestCommand> boolean deserializeContent(T request) throws DeserializationException {
         RpcRequestCommand command = (RpcRequestCommand) request;
-        Ask ask = SerializerManager.getSerializer(command.getSerializer()).deserialize(command.getContent(), command.getRequestClass());
+        Ask ask = read(command.getSerializer(), command.getContent(), command.getRequestClass());
         ask.headers = decode(command.getHeader());
         command.setRequestObject(ask);
         return true;
@@ -102,8 +113,7 @@ public class Headers extends DefaultCustomSerializer {
     @Override
     public <T extends ResponseCommand> boolean deserializeContent(T response, InvokeContext context) throws DeserializationException {
         RpcResponseCommand command = (RpcResponseCommand) response;
-        Answer answer =
-            SerializerManager.getSerializer(command.getSerializer()).deserialize(command.getContent(), command.getResponseClass());
+        Answer answer = read(command.getSerializer(), command.getContent(), command.getResponseClass());
         answer.headers = show(decode(command.getHeader()));
         command.setResponseObject(answer);
         return true;
