@@ -9,7 +9,7 @@ SAMPLE_S = 0.05
 
 
 class Growth:
-    """Within a `with`: how far the program's Pss rises above where it was."""
+    """Within a `with`: how far the program's Pss, pages of files left out, rises above where it was."""
 
     def __init__(self, proxied: Proxied) -> None:
         self._proxied = proxied
@@ -20,7 +20,7 @@ class Growth:
         self.samples = 0
 
     def __enter__(self) -> "Growth":
-        self.before = self.highest = self._proxied.pss_bytes()
+        self.before = self.highest = self._proxied.own_bytes()
         self._thread.start()
         return self
 
@@ -30,7 +30,7 @@ class Growth:
 
     def _watch(self) -> None:
         while not self._stop.wait(SAMPLE_S):
-            self.highest = max(self.highest, self._proxied.pss_bytes())
+            self.highest = max(self.highest, self._proxied.own_bytes())
             self.samples += 1
 
     @property

@@ -18,13 +18,15 @@ class Reading(NamedTuple):
     """What the whole program holds at one instant."""
 
     pss_bytes: int
+    own_bytes: int
     fds: int
     arena_blocks: int
     greenlets: int
 
     def __str__(self) -> str:
         blocks = f"{self.arena_blocks} arena blocks, {self.greenlets} greenlets"
-        return f"Pss {self.pss_bytes / MIB:.2f} MiB, {self.fds} descriptors, {blocks}"
+        memory = f"Pss {self.pss_bytes / MIB:.2f} MiB, {self.own_bytes / MIB:.2f} MiB of it not of files"
+        return f"{memory}, {self.fds} descriptors, {blocks}"
 
 
 class Proxied(Program):
@@ -69,6 +71,18 @@ class Proxied(Program):
         self.config["admin"] = {"address": {"socket_address": {"address": "127.0.0.1", "port_value": self.admin_port}}}
         self.write()
 
+    def start(self) -> None:
+        """Start, and ask everything once that a reading asks: what the first answer takes is not growth."""
+        super().start()
+        wait_until(self._has_admin, "the admin API")
+        self.reading()
+
+    def _has_admin(self) -> bool:
+        try:
+            return bool(self.metrics())
+        except OSError:
+            return False
+
     def is_serving(self) -> bool:
         """Whether the workers answer."""
         if self.master is not None and self.master.poll() is not None:
@@ -100,16 +114,20 @@ class Proxied(Program):
         wait_until(is_complete, "an answer of every worker")
         return list(found.values())
 
-    def pss_bytes(self) -> int:
-        """Memory of all processes; what they share counts once."""
+    def pss_bytes(self, kinds: str = "Pss") -> int:
+        """Memory of all processes; what they share counts once. *kinds* is a pattern of names in smaps_rollup."""
         total = 0
         for pid in self.family():
             try:
                 rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
             except OSError:
                 continue
-            total += sum(int(kib) for kib in re.findall(r"^Pss:\s+(\d+)", rollup, re.M)) * 1024
+            total += sum(int(kib) for kib in re.findall(rf"^(?:{kinds}):\s+(\d+)", rollup, re.M)) * 1024
         return total
+
+    def own_bytes(self) -> int:
+        """The same without pages of files (programs, libraries), whose share changes with what else runs on the machine."""
+        return self.pss_bytes("Pss_Anon|Pss_Shmem")
 
     def fds(self) -> int:
         """Open descriptors of all processes."""
@@ -122,7 +140,7 @@ class Proxied(Program):
     def reading(self) -> Reading:
         """Everything that might grow."""
         greenlets = sum(found["greenlets"] for found in self.probe_all())
-        return Reading(self.pss_bytes(), self.fds(), self.blocks_in_use(), greenlets)
+        return Reading(self.pss_bytes(), self.own_bytes(), self.fds(), self.blocks_in_use(), greenlets)
 
     def settled_reading(self, deadline_s: float = 30.0) -> Reading:
         """A reading once every client's connection is closed and the workers have had time to give memory back.
