@@ -11,6 +11,7 @@ from mosn_mp.route.match import HeaderMatcher, PathMatcher, any_path, exact_path
 from mosn_mp.route.redirect import Redirect
 from mosn_mp.route.route import Route
 from mosn_mp.route.router import Router, VirtualHost
+from mosn_mp.route.services import SERVICE
 
 Rule = tuple[str, bytes, bytes]
 
@@ -38,7 +39,8 @@ def _virtual_host(config: model.VirtualHost, router: model.Router, where: str) -
 def _route(config: model.Route, host: model.VirtualHost, router: model.Router, host_name: str, where: str) -> Route:
     matcher = _path_matcher(config.match, f"{where}.match")
     headers = tuple(_header_matcher(h, f"{where}.match.headers[{i}]") for i, h in enumerate(config.match.headers))
-    route = Route(f"{host_name}:{config.match.prefix or config.match.path or config.match.regex or '*'}", matcher, headers)
+    name = f"{host_name}:{config.match.prefix or config.match.path or config.match.regex or '*'}"
+    route = Route(name, matcher, headers, _service(config.match))
     levels: list[model.HeaderEdits] = [host, router]
     if config.route is not None:
         action = config.route
@@ -67,6 +69,14 @@ def deadlines_ms(timeout_s: float, try_timeout_s: float) -> tuple[int, int]:
 
 def _milliseconds(seconds: float) -> int:
     return max(1, round(seconds * 1000)) if seconds > 0 else 0
+
+
+def _service(match: model.Match) -> bytes | None:
+    """What the match asks of the header `service`, if it asks for nothing else and not by a regular expression."""
+    if match.prefix or match.path or match.regex or len(match.headers) != 1:
+        return None
+    header = match.headers[0]
+    return header.value.encode() if header.name == SERVICE and header.value and not header.regex else None
 
 
 def _path_matcher(match: model.Match, where: str) -> PathMatcher:

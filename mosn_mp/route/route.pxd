@@ -9,7 +9,7 @@ cdef enum Action:
     A_DIRECT = 1    # answer Route.status, Route.body
     A_REDIRECT = 2  # answer Route.status with `Location: Route.location(head)`
 
-# One route. Immutable but for `cluster`, which Router.link() fills in.
+# One route. Immutable but for `cluster` and `upstream_protocol`, which Router.link() fills in.
 cdef class Route:
     cdef readonly str name                  # for the access log
     cdef bytes name_text                    # the same as bytes, shared by all records
@@ -25,6 +25,10 @@ cdef class Route:
     cdef readonly bint has_response_edits   # finish_response() has something to do
     cdef readonly PathMatcher path
     cdef readonly tuple headers             # of HeaderMatcher, all must match
+    cdef readonly bytes service             # the one value of the header `service` that it asks for, and nothing else; or None
+    cdef int position                       # among the routes of its virtual host
+    cdef readonly str upstream_protocol_name  # "" = the listener's
+    cdef public object upstream_protocol    # codec.protocol.Protocol after Router.link(), or None: the listener's
     cdef readonly object redirect           # mosn_mp.route.redirect.Redirect or None
     cdef readonly bytes prefix_rewrite      # or None
     cdef readonly bytes host_rewrite        # or None

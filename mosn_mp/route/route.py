@@ -17,13 +17,15 @@ ORIGINAL_PATH = b"x-mosn-original-path"
 
 @cython.cclass
 class Route:
-    """One route. Made by mosn_mp.route.compile; `cluster` is filled in by Router.link()."""
+    """One route. Made by mosn_mp.route.compile; `cluster` and `upstream_protocol` are filled in by Router.link()."""
 
-    def __init__(self, name: str, path: PathMatcher, headers: tuple = ()) -> None:
+    def __init__(self, name: str, path: PathMatcher, headers: tuple = (), service: bytes = None) -> None:
         self.name = name
         self.name_text = name.encode()
         self.path = path
         self.headers = headers
+        self.service = service
+        self.upstream_protocol_name = ""
         self.action = A_DIRECT
         self.cluster_name = ""
         self.cluster_text = b""
@@ -31,12 +33,13 @@ class Route:
         self.prefix_rewrite = None
         self.host_rewrite = None
 
-    def to_cluster(self, name: str, timeout_ms: int64_t, per_try_timeout_ms: int64_t) -> None:
-        """Forward to the cluster *name*; 0 = no deadline."""
+    def to_cluster(self, name: str, timeout_ms: int64_t, per_try_timeout_ms: int64_t, upstream_protocol: str = "") -> None:
+        """Forward to the cluster *name*, in its protocol or the listener's; 0 = no deadline."""
         self.action = A_CLUSTER
         self.cluster_name = name
         self.timeout_ms = timeout_ms
         self.per_try_timeout_ms = per_try_timeout_ms
+        self.upstream_protocol_name = upstream_protocol
 
     def to_answer(self, status: cython.int, body: bytes) -> None:
         """Answer *status* with *body*."""

@@ -1,15 +1,7 @@
 from libc.stdint cimport uint32_t, uint64_t
 from mosn_mp.buffer.head cimport Head
 from mosn_mp.route.route cimport Route
-
-# FNV-1a, 64 bit. Python literals of this size would be Python objects.
-cdef extern from *:
-    """
-#define MOSN_FNV_BASIS 14695981039346656037ULL
-#define MOSN_FNV_PRIME 1099511628211ULL
-    """
-    const uint64_t FNV_BASIS "MOSN_FNV_BASIS"
-    const uint64_t FNV_PRIME "MOSN_FNV_PRIME"
+from mosn_mp.route.services cimport Services
 
 cdef enum:
     EXACT = 1           # Domain.kind
@@ -31,6 +23,8 @@ cdef class VirtualHost:
     cdef readonly str name
     cdef readonly tuple domains
     cdef readonly list routes
+    cdef list tried             # the routes that services does not hold
+    cdef Services services      # or None: no route asks for a service alone
 
 # A compiled router configuration: pure, immutable after link(), shared by all connections of a worker.
 cdef class Router:

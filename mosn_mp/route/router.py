@@ -10,10 +10,10 @@ Virtual hosts after MOSN pkg/router/routers_impl.go, host in lower case:
 
 A request without authority takes 5 (MOSN: no route). A dot at the end of a host name is ignored (RFC 3986 section 3.2.2: the
 same name). One hash table holds all domains; neither the lookup nor the match makes a Python object. See path.py for what routes
-see of a path; it is only worked out if a route asks for more than the prefix `/`.
+see of a path; it is only worked out if a route asks for more than the prefix `/`, and services.py for the routes of RPC services.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import cython
 from cython.cimports.cpython.bytes import PyBytes_AS_STRING, PyBytes_GET_SIZE
@@ -25,6 +25,7 @@ from cython.cimports.mosn_mp.buffer.octets import LOWER
 from cython.cimports.mosn_mp.route.match import P_ANY, HeaderMatcher
 from cython.cimports.mosn_mp.route.path import V_AMBIGUOUS, V_PLAIN, V_REPLACE, view
 from cython.cimports.mosn_mp.route.route import Route, path_length
+from cython.cimports.mosn_mp.route.services import FNV_BASIS, FNV_PRIME, Services
 
 from mosn_mp.errors import ConfigError
 
@@ -34,9 +35,19 @@ class VirtualHost:
     """The routes of some domains, tried in order."""
 
     def __init__(self, name: str, domains: tuple, routes: list) -> None:
+        route: Route
         self.name = name
         self.domains = domains
         self.routes = routes
+        self.tried = []
+        services: list[tuple[bytes, int]] = []
+        for position, route in enumerate(routes):
+            route.position = position
+            if route.service is None:
+                self.tried.append(route)
+            else:
+                services.append((route.service, position))
+        self.services = Services(services) if services else None
 
     def __repr__(self) -> str:
         return f"<VirtualHost {self.name}: {', '.join(self.domains)}>"
@@ -104,8 +115,8 @@ class Router:
         self.cells[at].kind = kind
         self.cells[at].virtual_host = number
 
-    def link(self, clusters: Mapping[str, object]) -> None:
-        """Give every route the object of *clusters* that it names; ConfigError if there is none."""
+    def link(self, clusters: Mapping[str, object], protocol_named: Callable[[str], object] | None = None) -> None:
+        """Give every route the object of *clusters*, and of *protocol_named*, that it names; ConfigError if there is none."""
         route: Route
         for host in self.virtual_hosts:
             for route in host.routes:
@@ -115,6 +126,8 @@ class Router:
                     problem = f"route {route.name} names cluster {route.cluster_name!r}, which is not there"
                     raise ConfigError(f"routers[{self.name}]", problem)
                 route.cluster = clusters[route.cluster_name]
+                if route.upstream_protocol_name and protocol_named is not None:
+                    route.upstream_protocol = protocol_named(route.upstream_protocol_name)
 
     def routes(self) -> Sequence[Route]:
         """All routes of all virtual hosts."""
@@ -199,13 +212,16 @@ class Router:
     @cython.cfunc
     def _match_in(self, host: VirtualHost, head: Head) -> Route:
         route: Route
-        routes: list = host.routes
+        routes: list = host.tried
         i: cython.Py_ssize_t
+        by_service: cython.int = host.services.find(head) if host.services is not None else -1
         seen: cython.int = -1
         path: cython.p_const_char = cython.NULL
         length: cython.Py_ssize_t = 0
         for i in range(len(routes)):
             route = cython.cast(Route, routes[i])
+            if 0 <= by_service < route.position:
+                break
             if route.path.kind != P_ANY:
                 if seen < 0:
                     path = head.at(head.path.at)
@@ -221,7 +237,12 @@ class Router:
             if seen == V_REPLACE or (seen > V_PLAIN and route.prefix_rewrite is not None):
                 self._replace_path(head, length)
             return route
-        return None
+        if by_service < 0:
+            return None
+        route = cython.cast(Route, host.routes[by_service])
+        if seen == V_REPLACE or (seen > V_PLAIN and route.prefix_rewrite is not None):
+            self._replace_path(head, length)
+        return route
 
     @cython.cfunc
     @cython.exceptval(-1, check=False)
