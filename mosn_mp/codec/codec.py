@@ -16,11 +16,11 @@ Writing (append at out.end, all or nothing): write_head; per piece of body begin
 With end_stream write_head completes the message and write_end need not be called.
 
 Where a protocol multiplexes, every event says its stream in stream_id, heads and data of different streams may alternate, and the
-caller sets stream_id before it writes. Reading needs no begin_message there: the frame behind END follows at once, and a head read
-before stays good in the same bytes. A CLIENT codec writes the id that it is given: the pool maps ids to streams.
+caller sets stream_id before it writes. Reading needs no begin_message there: the frame behind END follows at once, and a head
+read before stays good in the same bytes. A CLIENT codec writes the id that it is given: the pool maps ids to streams.
 
-Frames of RPC protocols (bolt): HEAD when the header block is there, DATA of the content, END; stream_id, timeout_ms and one_way say
-at HEAD what the frame asked for. Writing, the content's length is head.content_length (F_LENGTH, or with end_stream none):
+Frames of RPC protocols (bolt): HEAD when the header block is there, DATA of the content, END; stream_id, timeout_ms and one_way
+say at HEAD what the frame asked for. Writing, the content's length is head.content_length (F_LENGTH, or with end_stream none):
 
     head.raw_protocol is the codec's own family, head not edited    the raw bytes again, with another id
     ... and edited                                                  raw's fixed part, the fields that are left and new ones
@@ -128,7 +128,7 @@ class Codec:
     @cython.cfunc
     @cython.exceptval(check=False)
     def pool_word(self, head: Head) -> uint32_t:
-        """Requests with different words never share an upstream connection (Protocol.pool_key as a number); any codec may be asked."""
+        """Requests with different words never share an upstream connection: Protocol.pool_key as a number."""
         return 0
 
     @cython.cfunc

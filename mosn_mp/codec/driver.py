@@ -20,7 +20,21 @@ from cython.cimports.libc.stdlib import free, malloc, realloc
 from cython.cimports.libc.string import memcpy, memmove
 from cython.cimports.mosn_mp.buffer.buf import Buf
 from cython.cimports.mosn_mp.buffer.head import F_LENGTH, Head
-from cython.cimports.mosn_mp.codec.codec import DATA, END, ERROR, HEAD, NEED_MORE, NO_ROOM, TRAILERS, WRITTEN, Codec
+from cython.cimports.mosn_mp.codec.codec import (
+    DATA,
+    END,
+    ERROR,
+    GOAWAY,
+    HEAD,
+    HEARTBEAT,
+    HEARTBEAT_REPLY,
+    NEED_MORE,
+    NO_ROOM,
+    RESET,
+    TRAILERS,
+    WRITTEN,
+    Codec,
+)
 
 from mosn_mp.errors import Reason
 
@@ -172,7 +186,7 @@ class CodecDriver:
             return event, codec.trailers
         if event == ERROR:
             return event, (Reason(codec.reason), cython.cast(bytes, codec.detail))
-        return event, codec.stream_id if event > ERROR or event in (5, 6, 7) else None
+        return event, codec.stream_id if event in (HEARTBEAT, HEARTBEAT_REPLY, GOAWAY, RESET) else None
 
     @property
     def unread(self) -> bytes:
@@ -208,6 +222,50 @@ class CodecDriver:
         """Codec.spliced()."""
         self.codec.spliced(length)
 
+    @property
+    def stream_id(self) -> int:
+        """Codec.stream_id: of the event at hand, and of the message that is written next."""
+        return self.codec.stream_id
+
+    @stream_id.setter
+    def stream_id(self, stream_id: int) -> None:
+        self.codec.stream_id = stream_id
+
+    @property
+    def timeout_ms(self) -> int:
+        """Codec.timeout_ms."""
+        return self.codec.timeout_ms
+
+    @timeout_ms.setter
+    def timeout_ms(self, timeout_ms: int) -> None:
+        self.codec.timeout_ms = timeout_ms
+
+    @property
+    def one_way(self) -> bool:
+        """Codec.one_way."""
+        return self.codec.one_way
+
+    @one_way.setter
+    def one_way(self, one_way: bool) -> None:
+        self.codec.one_way = one_way
+
+    @property
+    def state_word(self) -> int:
+        """Codec.state_word()."""
+        return self.codec.state_word()
+
+    def restore(self, word: int) -> None:
+        """Codec.restore()."""
+        self.codec.restore(word)
+
+    def pool_word(self, head: Head) -> int:
+        """Codec.pool_word()."""
+        return self.codec.pool_word(head)
+
+    def use_head(self, head: Head) -> None:
+        """Where the next head goes."""
+        self.codec.head = head
+
     # --- writing ----------------------------------------------------------------------------------------------------------
 
     def close_after(self) -> None:
@@ -224,6 +282,8 @@ class CodecDriver:
         length: uint32_t = cython.cast(uint32_t, PyBytes_GET_SIZE(data))
         self._grow(cython.address(self.out), length + 64)
         self._written(self.codec.begin_data(length, cython.address(self.out)))
+        if self.codec.checksums:
+            self.codec.checksum(PyBytes_AS_STRING(data), length)
         memcpy(self.out.base + self.out.end, PyBytes_AS_STRING(data), length)
         self.out.end += length
         self._written(self.codec.end_data(cython.address(self.out)))
@@ -250,6 +310,21 @@ class CodecDriver:
         """The protocol's own reply for *reason*."""
         self._grow(cython.address(self.out), 4096)
         self._written(self.codec.write_error(int(reason), cython.address(self.out)))
+
+    def write_heartbeat(self) -> None:
+        """Ask for a sign of life, with stream_id."""
+        self._grow(cython.address(self.out), 256)
+        self._written(self.codec.write_heartbeat(cython.address(self.out)))
+
+    def write_heartbeat_reply(self) -> None:
+        """Answer the HEARTBEAT event just returned."""
+        self._grow(cython.address(self.out), 256)
+        self._written(self.codec.write_heartbeat_reply(cython.address(self.out)))
+
+    def write_goaway(self) -> None:
+        """Ask for no new streams."""
+        self._grow(cython.address(self.out), 256)
+        self._written(self.codec.write_goaway(cython.address(self.out)))
 
     def _written(self, state: int) -> None:
         if state == NO_ROOM:
@@ -300,6 +375,39 @@ class CodecDriver:
             other.begin_message()
             writer.out.end = 0
             other.write_head(codec.head, codec.body_done, cython.address(writer.out))
+            total += writer.out.end
+        writer.out.end = 0
+        return total
+
+    def relay_frames(self, writer: CodecDriver, frame: bytes, rounds: int) -> int:
+        """Read the whole message in *frame* and write it with *writer*, *rounds* times, for measuring: the bytes written."""
+        i: cython.long
+        event: cython.int
+        total: uint64_t = 0
+        codec: Codec = self.codec
+        other: Codec = writer.codec
+        self.input.start = self.input.end = 0
+        self.feed(frame)
+        writer._grow(cython.address(writer.out), 65536)
+        for i in range(rounds):
+            self.input.start = 0
+            writer.out.end = 0
+            if codec.next_event(cython.address(self.input)) != HEAD:
+                raise ValueError("frame does not begin with a complete head")
+            other.stream_id = i
+            other.write_head(codec.head, codec.body_done, cython.address(writer.out))
+            event = codec.next_event(cython.address(self.input))
+            while event == DATA:
+                other.begin_data(codec.data_len, cython.address(writer.out))
+                if other.checksums:
+                    other.checksum(self.input.base + codec.data_at, codec.data_len)
+                memcpy(writer.out.base + writer.out.end, self.input.base + codec.data_at, codec.data_len)
+                writer.out.end += codec.data_len
+                other.end_data(cython.address(writer.out))
+                event = codec.next_event(cython.address(self.input))
+            if event != END:
+                raise ValueError("frame is not complete")
+            other.write_end(None, cython.address(writer.out))
             total += writer.out.end
         writer.out.end = 0
         return total

@@ -1,0 +1,15 @@
+from libc.stdint cimport uint32_t, uint64_t
+from mosn_mp.buffer.buf cimport Buf
+from mosn_mp.buffer.head cimport Head
+from mosn_mp.codec.bolt.reader cimport BoltReader
+
+cdef class BoltCodec(BoltReader):
+    cdef uint64_t out_left      # bytes of content still to be announced
+    cdef uint32_t out_crc
+
+    cdef uint32_t _own_form(self) noexcept
+    cdef int _refuse(self, const char* detail) noexcept
+    cdef int _write_again(self, Head head, uint64_t length, Buf* out) noexcept
+    cdef int _write_new(self, Head head, uint64_t length, Buf* out) noexcept
+    cdef int _finish(self, char* at, uint32_t size, uint64_t length, Buf* out) noexcept
+    cdef int _write_signal(self, uint32_t form, int type, int command, int status, Buf* out) noexcept

@@ -1,0 +1,528 @@
+"""The bolt codec beyond its wire samples: forms, edits, foreign heads, signals, checksums, lengths, a connection's memory."""
+
+import struct
+import zlib
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mosn_mp.buffer.head import Head
+from mosn_mp.codec.bolt.codec import BoltCodec
+from mosn_mp.codec.bolt.crc import checksum
+from mosn_mp.codec.bolt.limits import BoltLimits
+from mosn_mp.codec.bolt.status import to_bolt, to_http
+from mosn_mp.codec.driver import CodecDriver, facts
+from mosn_mp.codec.http1.codec import Http1Codec
+from mosn_mp.codec.http1.limits import Http1Limits
+from mosn_mp.errors import REASONS, Reason
+from tests.contract.bolt_frames import (
+    ANSWER,
+    ANSWER_V2,
+    ANSWER_V2_CRC,
+    BEAT,
+    GOAWAY,
+    HEARTBEAT,
+    ONE_WAY,
+    REQUEST,
+    RESPONSE,
+    RPC_REQUEST,
+    RPC_RESPONSE,
+    V1,
+    V2,
+    V2_CRC,
+    Sample,
+    block,
+)
+
+NEED_MORE, HEAD, DATA, END, EV_HEARTBEAT, EV_GOAWAY, ERROR, EV_REPLY = 0, 1, 2, 4, 5, 6, 8, 9
+SERVER, CLIENT = 0, 1
+JAVA_TAKES = {*range(10), 16, 17, 18}
+TEXT = st.binary(max_size=40)
+ALIVE: list[CodecDriver] = []  # a head's texts lie in the bytes of the driver that read it
+ALL_FORMS = pytest.mark.parametrize("request_frame", [V1, V2, V2_CRC], ids=["v1", "v2", "v2-crc"])
+
+
+@pytest.fixture(autouse=True)
+def drivers() -> Iterator[None]:
+    yield
+    ALIVE.clear()
+
+
+def driver(role: int, version: int = 1, **limits: int) -> CodecDriver:
+    return CodecDriver(BoltCodec(role, BoltLimits(**limits), version))
+
+
+def read(frame: bytes, role: int = SERVER) -> tuple[CodecDriver, Head, bytes]:
+    """A driver that has read a whole frame, its head and its content."""
+    side = driver(role)
+    ALIVE.append(side)
+    side.feed(frame)
+    event, head = side.next_event()
+    assert event == HEAD and isinstance(head, Head)
+    events = side.pull()
+    assert events[-1] == (END, None)
+    content = b"".join(shown for event, shown in events if event == DATA and isinstance(shown, bytes))
+    return side, head, content
+
+
+def write(head: Head, content: bytes, stream_id: int, role: int = CLIENT, version: int = 1) -> bytes:
+    side = driver(role, version)
+    side.stream_id = stream_id
+    side.write_head(head, not content)
+    if content:
+        side.write_data(content)
+    side.write_end()
+    return side.take_output()
+
+
+# --- reading ------------------------------------------------------------------------------------------------------------------
+
+
+@ALL_FORMS
+def test_a_request_says_what_its_frame_says(request_frame: Sample) -> None:
+    side, head, content = read(request_frame.wire())
+    assert (side.stream_id, side.timeout_ms, side.one_way) == (7, 10000, False)
+    assert (head.method, head.path, head.authority, head.status) == (b"POST", b"/com.example.Echo:1.0/say", b"", 0)
+    assert head.get("service") == b"com.example.Echo:1.0" and head.get("SERVICE") == b"com.example.Echo:1.0"
+    assert len(head) == 3 and content == request_frame.content
+    assert facts(head).content_length == len(content)
+
+
+@pytest.mark.parametrize(
+    ("pairs", "method", "path", "authority"),
+    [
+        ([], b"POST", b"/", b""),
+        ([(b"service", b"s")], b"POST", b"/s", b""),
+        ([(b"sofa_head_method_name", b"m")], b"POST", b"/", b""),
+        ([(b"service", b"s"), (b"sofa_head_method_name", b"m")], b"POST", b"/s/m", b""),
+        ([(b"service", b"s"), (b"x-mosn-path", b"/p?q")], b"POST", b"/p?q", b""),
+        ([(b"x-mosn-method", b"PUT"), (b"x-mosn-host", b"h:1")], b"PUT", b"/", b"h:1"),
+        ([(b"x-mosn-method", b""), (b"x-mosn-path", b"")], b"POST", b"/", b""),
+        ([(b"Service", b"s")], b"POST", b"/", b""),
+        ([(b"service", b"first"), (b"service", b"second")], b"POST", b"/first", b""),
+    ],
+)
+def test_pseudo_headers_come_from_keys(
+    pairs: list[tuple[bytes | None, bytes | None]], method: bytes, path: bytes, authority: bytes
+) -> None:
+    _, head, _ = read(Sample(headers=block(pairs)).wire())
+    assert (head.method, head.path, head.authority) == (method, path, authority)
+
+
+@pytest.mark.parametrize(("timeout", "seen"), [(3000, 3000), (0, 0), (-1, -1), (-2147483648, -1), (2147483647, 2147483647)])
+def test_the_timeout_of_the_frame_is_known(timeout: int, seen: int) -> None:
+    side, _, _ = read(V1._replace(timeout=timeout).wire())
+    assert side.timeout_ms == seen
+
+
+def test_a_one_way_request_is_one() -> None:
+    side, _, _ = read(V1._replace(type=ONE_WAY, timeout=-1).wire() + V1.wire())
+    assert side.one_way and side.timeout_ms == -1
+    assert side.next_event()[0] == HEAD and not side.one_way
+
+
+def test_null_keys_and_values_do_not_count() -> None:
+    pairs = [(b"a", None), (None, b"x"), (None, None), (b"b", b""), (b"", b"c")]
+    _, head, _ = read(Sample(headers=block(pairs)).wire())
+    assert head.items() == [(b"b", b""), (b"", b"c")]
+
+
+def test_v1_and_v2_may_be_mixed_on_one_connection() -> None:
+    side = driver(SERVER)
+    side.feed(V1.wire() + V2_CRC._replace(id=8).wire() + V2._replace(id=9).wire() + V1._replace(id=10).wire())
+    seen = []
+    for _ in range(4):
+        assert side.next_event()[0] == HEAD
+        seen.append(side.stream_id)
+        assert side.pull() == [(DATA, V1.content), (END, None)]
+    assert seen == [7, 8, 9, 10] and side.next_event() == (NEED_MORE, None)
+
+
+def test_heads_of_several_frames_stay_good_in_the_same_bytes() -> None:
+    side = driver(SERVER)
+    heads = [Head() for _ in range(3)]
+    for number, head in enumerate(heads):
+        side.feed(V1._replace(headers=block([(b"n", b"%d" % number)])).wire())
+        side.use_head(head)
+        assert [event for event, _ in (side.next_event(), side.next_event(), side.next_event())] == [HEAD, DATA, END]
+        assert head.get("n") == b"%d" % number
+
+
+@pytest.mark.parametrize(("bolt", "http"), [(0, 200), (4, 503), (7, 504), (16, 502), (1, 500), (6, 500), (18, 500), (999, 500)])
+def test_a_response_has_the_http_status_of_its_own(bolt: int, http: int) -> None:
+    _, head, _ = read(ANSWER._replace(status=bolt).wire(), CLIENT)
+    assert head.status == http == to_http(bolt)
+
+
+# --- limits -------------------------------------------------------------------------------------------------------------------
+
+
+def error_of(frame: bytes, role: int = SERVER, **limits: int) -> tuple[Reason, bytes]:
+    side = driver(role, **limits)
+    side.feed(frame)
+    event, shown = side.next_event()
+    assert event == ERROR and isinstance(shown, tuple) and not side.keep_alive
+    return shown
+
+
+def test_a_frame_that_is_too_large_is_refused_by_its_fixed_part() -> None:
+    fixed = V1._replace(content_len=1000).fixed()
+    size = len(fixed) + len(V1.class_name) + len(V1.headers) + 1000
+    assert error_of(fixed, max_frame=size - 1) == (Reason.BODY_TOO_LARGE, b"frame is larger than max_frame")
+    side = driver(SERVER, max_frame=size)
+    side.feed(fixed)
+    assert side.next_event() == (NEED_MORE, None)
+
+
+def test_a_frame_of_64_mib_is_refused_by_default() -> None:
+    assert error_of(V1._replace(content_len=64 << 20).fixed())[0] is Reason.BODY_TOO_LARGE
+
+
+@pytest.mark.parametrize("length", [1 << 31, (1 << 32) - 1])
+def test_a_length_that_java_takes_for_negative_is_refused(length: int) -> None:
+    for frame in (V1, V2):
+        reason, detail = error_of(frame._replace(content_len=length).fixed(), max_frame=0x7FFFFFFF)
+        assert reason is Reason.BODY_TOO_LARGE and detail == b"content is longer than 2^31 - 1 bytes"
+        assert error_of(frame._replace(class_len=32768).fixed())[0] is Reason.BAD_REQUEST
+        assert error_of(frame._replace(header_len=65535).fixed())[0] is Reason.BAD_REQUEST
+
+
+def test_a_head_may_fill_its_limit_but_not_more() -> None:
+    headers = block([(b"k", b"v" * (1024 - 22 - 9))])
+    read_at_limit = driver(SERVER, max_head_bytes=1024)
+    read_at_limit.feed(Sample(headers=headers).wire())
+    assert read_at_limit.next_event()[0] == HEAD
+    assert error_of(Sample(headers=headers).wire(), max_head_bytes=1023)[0] is Reason.HEAD_TOO_LARGE
+
+
+def test_fields_are_counted() -> None:
+    headers = block([(b"k", b"v")] * 5)
+    assert error_of(Sample(headers=headers).wire(), max_fields=4) == (Reason.HEAD_TOO_LARGE, b"too many header fields")
+
+
+def test_a_server_that_breaks_the_rules_is_always_the_same_reason() -> None:
+    assert error_of(ANSWER._replace(content_len=64 << 20).fixed(), CLIENT)[0] is Reason.UPSTREAM_PROTOCOL
+
+
+@pytest.mark.parametrize(
+    "limits", [{"max_frame": 63}, {"max_frame": 1 << 31}, {"max_head_bytes": 61441}, {"max_fields": -1}, {"max_fields": 1025}]
+)
+def test_limits_that_cannot_be_kept_are_refused(limits: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="max_"):
+        BoltLimits(**limits)
+
+
+# --- forwarding ---------------------------------------------------------------------------------------------------------------
+
+
+@ALL_FORMS
+def test_an_untouched_request_is_the_same_but_for_its_id(request_frame: Sample) -> None:
+    for frame in (request_frame, request_frame._replace(type=ONE_WAY, timeout=-1), request_frame._replace(content=b"")):
+        _, head, content = read(frame.wire())
+        assert write(head, content, 0xFFFFFFFF) == frame._replace(id=0xFFFFFFFF).wire()
+
+
+@pytest.mark.parametrize("answer", [ANSWER, ANSWER_V2, ANSWER_V2_CRC], ids=["v1", "v2", "v2-crc"])
+def test_an_untouched_response_is_the_same_but_for_its_id(answer: Sample) -> None:
+    for frame in (answer, answer._replace(status=18), answer._replace(content=b"", headers=b"", class_name=b"")):
+        _, head, content = read(frame.wire(), CLIENT)
+        assert write(head, content, 5, SERVER) == frame._replace(id=5).wire()
+
+
+@ALL_FORMS
+def test_an_edit_changes_the_block_and_nothing_else(request_frame: Sample) -> None:
+    _, head, content = read(request_frame.wire())
+    head.set("service", "other")
+    head.add("x-new", "1")
+    head.remove("sofa_head_target_app")
+    edited = block([(b"service", b"other"), (b"sofa_head_method_name", b"say"), (b"x-new", b"1")])
+    assert write(head, content, 8) == request_frame._replace(id=8, headers=edited).wire()
+
+
+def test_an_edit_drops_null_pairs() -> None:
+    _, head, _ = read(Sample(headers=block([(b"a", None), (b"b", b"1")])).wire())
+    head.set("b", "2")
+    assert write(head, b"", 1) == Sample(headers=block([(b"b", b"2")])).wire()
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_an_edited_pseudo_header_becomes_its_key(named: bool) -> None:
+    pairs: list[tuple[bytes | None, bytes | None]] = [(b"service", b"s")]
+    if named:
+        pairs += [(b"x-mosn-path", b"/p"), (b"x-mosn-method", b"GET"), (b"x-mosn-host", b"h")]
+    for name, key in (("path", b"x-mosn-path"), ("method", b"x-mosn-method"), ("authority", b"x-mosn-host")):
+        _, head, _ = read(Sample(headers=block(pairs)).wire())
+        setattr(head, name, b"/new" if name == "path" else b"NEW")
+        _, again, _ = read(write(head, b"", 1))
+        assert getattr(again, name) == (b"/new" if name == "path" else b"NEW")
+        assert len(again.get_all(key)) == 1
+        assert len(again) == (4 if named else 2)
+
+
+def test_an_edited_service_does_not_pin_the_old_path() -> None:
+    _, head, _ = read(V1.wire())
+    head.set("service", "other")
+    _, again, _ = read(write(head, b"", 1))
+    assert again.path == b"/other/say" and "x-mosn-path" not in again
+
+
+def test_an_edited_status_is_written() -> None:
+    _, head, content = read(ANSWER._replace(status=18).wire(), CLIENT)
+    head.status = 504
+    assert write(head, content, 7, SERVER) == ANSWER._replace(status=7).wire()
+
+
+@ALL_FORMS
+def test_another_length_of_content_is_announced(request_frame: Sample) -> None:
+    _, head, _ = read(request_frame.wire())
+    assert write(head, b"", 7) == request_frame._replace(content=b"").wire()
+
+
+def test_content_that_is_not_as_announced_is_our_own_mistake() -> None:
+    side = driver(CLIENT)
+    _, head, _ = read(V1.wire())
+    side.write_head(head)
+    with pytest.raises(ValueError, match="longer than announced by 1"):
+        side.write_data(V1.content + b"x")
+    with pytest.raises(ValueError, match="shorter than announced by 7"):
+        side.write_end()
+
+
+def test_a_block_that_edits_made_too_long_is_not_written() -> None:
+    _, head, _ = read(V1.wire())
+    head.add("x", b"v" * 32768)
+    side = driver(CLIENT)
+    with pytest.raises(NotImplementedError):
+        side.write_head(head, True)
+    assert side.take_output() == b""
+
+
+# --- heads of other protocols -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_response_of_our_own_has_the_form_of_the_first_frame(version: int) -> None:
+    for first in (V1, V2, V2_CRC):
+        side = driver(SERVER, version)
+        side.feed(first.wire() + V1.wire() + V2.wire())
+        while side.next_event()[0] != NEED_MORE:
+            pass
+        reply = Head()
+        reply.status = 404
+        reply.add("a", "b")
+        side.stream_id = 7
+        side.write_head(reply, True)
+        expected = ANSWER._replace(status=6, class_name=b"", headers=block([(b"a", b"b")]), content=b"")
+        assert side.take_output() == expected._replace(code=first.code, ver1=first.ver1).wire()
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_request_from_another_protocol_is_a_request_with_its_pseudo_headers(version: int) -> None:
+    http = CodecDriver(Http1Codec(SERVER, Http1Limits()))
+    http.feed(b"PUT /a?b HTTP/1.1\r\nHost: h:1\r\nX-A: 1\r\nConnection: x-b\r\nX-B: 2\r\nContent-Length: 2\r\n\r\nhi")
+    _, head = http.next_event()
+    assert isinstance(head, Head)
+    pairs = [(b"X-A", b"1"), (b"x-mosn-method", b"PUT"), (b"x-mosn-path", b"/a?b"), (b"x-mosn-host", b"h:1")]
+    expected = Sample(code=version, id=3, timeout=-1, headers=block(list(pairs)), content=b"hi")
+    assert write(head, b"hi", 3, CLIENT, version) == expected.wire()
+    side = driver(CLIENT, version)
+    side.stream_id, side.timeout_ms, side.one_way = 3, 250, True
+    side.write_head(head)
+    side.write_data(b"hi")
+    assert side.take_output() == expected._replace(type=ONE_WAY, timeout=250).wire()
+
+
+def test_a_body_of_unknown_length_has_to_be_collected_first() -> None:
+    http = CodecDriver(Http1Codec(SERVER, Http1Limits()))
+    http.feed(b"PUT / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n")
+    _, head = http.next_event()
+    assert isinstance(head, Head)
+    with pytest.raises(NotImplementedError):
+        driver(CLIENT).write_head(head)
+
+
+# --- what concerns the connection ---------------------------------------------------------------------------------------------
+
+BEATS = {
+    1: ("01 01 0000 01 00000009 01 ffffffff 0000000000000000", "01 00 0000 01 00000009 01 00000000000000000000"),
+    2: ("02 01 01 0000 01 00000009 01 00 ffffffff 0000000000000000", "02 01 00 0000 01 00000009 01 00 00000000000000000000"),
+}
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_heartbeats_are_those_of_sofabolt(version: int) -> None:
+    asks, answers = (bytes.fromhex(text) for text in BEATS[version])
+    client, server = driver(CLIENT, version), driver(SERVER, version)
+    client.stream_id = 9
+    client.write_heartbeat()
+    assert client.take_output() == asks and len(asks) == 18 + 2 * version + 2
+    server.feed(asks)
+    assert server.next_event() == (EV_HEARTBEAT, 9)
+    server.write_heartbeat_reply()
+    assert (reply := server.take_output()) == answers and len(answers) == 18 + 2 * version
+    client.feed(reply)
+    assert client.next_event() == (EV_REPLY, 9)
+
+
+def test_a_heartbeat_is_answered_in_its_own_form_on_any_connection() -> None:
+    side = driver(SERVER)
+    side.feed(V1.wire())
+    while side.next_event()[0] != NEED_MORE:
+        pass
+    for beat in (BEAT, BEAT._replace(code=2), BEAT._replace(code=2, ver1=2), BEAT._replace(type=ONE_WAY)):
+        side.feed(beat.wire())
+        assert side.next_event() == (EV_HEARTBEAT, 9)
+        side.write_heartbeat_reply()
+        answer = Sample(type=RESPONSE, command=HEARTBEAT, id=9, code=beat.code, ver1=beat.ver1)
+        assert side.take_output() == answer.wire()
+
+
+def test_goaway_is_sent_only_where_it_is_configured() -> None:
+    with pytest.raises(NotImplementedError):
+        driver(SERVER).write_goaway()
+    side, client = driver(SERVER, goaway=True), driver(CLIENT)
+    side.stream_id = 3
+    side.write_goaway()
+    frame = side.take_output()
+    assert frame == Sample(command=GOAWAY, id=3, timeout=-1).wire()
+    client.feed(frame)
+    assert client.next_event() == (EV_GOAWAY, 3)
+
+
+@pytest.mark.parametrize("reason", [reason for reason in Reason if reason is not Reason.NONE])
+def test_every_reason_has_a_reply_that_a_java_client_takes(reason: Reason) -> None:
+    side = driver(SERVER)
+    side.stream_id = 11
+    side.write_error(reason)
+    frame = side.take_output()
+    status = struct.unpack(">H", frame[10:12])[0]
+    assert status in JAVA_TAKES and status != 0 and status == to_bolt(REASONS[reason].status)
+    assert frame == Sample(type=RESPONSE, command=RPC_RESPONSE, id=11, status=status).wire()
+
+
+@pytest.mark.parametrize(
+    ("http", "bolt"), [(200, 0), (404, 6), (502, 6), (503, 4), (504, 7), (403, 2), (400, 9), (429, 3), (500, 3)]
+)
+def test_http_statuses_are_mapped_as_mosn_does(http: int, bolt: int) -> None:
+    assert to_bolt(http) == bolt
+
+
+def test_a_client_makes_no_error_replies() -> None:
+    with pytest.raises(NotImplementedError):
+        driver(CLIENT).write_error(Reason.INTERNAL)
+
+
+def test_the_state_word_carries_the_form_of_the_first_frame() -> None:
+    side = driver(SERVER)
+    assert side.state_word == 0
+    side.feed(V2_CRC.wire() + V1.wire())
+    while side.next_event()[0] != NEED_MORE:
+        pass
+    word = side.state_word
+    side.restore(0)
+    assert side.state_word == 0
+    side.restore(word)
+    side.stream_id = 1
+    side.write_error(Reason.INTERNAL)
+    assert side.take_output()[:2] == b"\x02\x02"
+
+
+def test_a_codec_that_failed_serves_another_connection_after_restore() -> None:
+    side = driver(SERVER)
+    side.feed(b"\x05")
+    assert side.next_event()[0] == ERROR
+    side.move_input(0)
+    fresh = CodecDriver(side.codec)
+    fresh.restore(0)
+    fresh.feed(V1.wire())
+    assert fresh.next_event()[0] == HEAD and fresh.keep_alive
+
+
+def test_each_form_has_a_pool_of_its_own() -> None:
+    words = {driver(CLIENT).pool_word(read(frame.wire())[1]) for frame in (V1, V2, V2_CRC)}
+    assert len(words) == 3
+    assert driver(CLIENT, 1).pool_word(Head()) == 0x100 and driver(CLIENT, 2).pool_word(Head()) == 0x201
+
+
+# --- checksums ----------------------------------------------------------------------------------------------------------------
+
+
+@given(st.binary(max_size=100), st.binary(max_size=100))
+def test_the_checksum_is_zlibs(first: bytes, second: bytes) -> None:
+    assert checksum(first + second) == zlib.crc32(first + second)
+
+
+def test_nothing_of_a_frame_with_a_wrong_checksum_is_complete() -> None:
+    for content in (b"", b"x", b"x" * 3000, b"x" * 100_000):
+        wire = V2_CRC._replace(content=content, crc=1).wire()
+        for step in (1 << 20, 1000):
+            side, seen, last = driver(SERVER), 0, (NEED_MORE, None)
+            for at in range(0, len(wire), step):
+                side.feed(wire[at : at + step])
+                while (last := side.next_event())[0] not in (NEED_MORE, ERROR):
+                    assert not side.body_done
+                    seen += len(last[1]) if isinstance(last[1], bytes) else 0
+            assert last == (ERROR, (Reason.BAD_REQUEST, b"wrong checksum"))
+            assert seen < max(len(content), 1)
+
+
+def test_v2_with_ver1_1_has_no_checksum_whatever_its_switch_says() -> None:
+    _, head, content = read(V2._replace(switch=1).wire())
+    assert write(head, content, 1) == V2._replace(switch=1, id=1).wire()
+
+
+# --- round trips --------------------------------------------------------------------------------------------------------------
+
+SAMPLES = st.builds(
+    Sample,
+    code=st.sampled_from([1, 2]),
+    ver1=st.sampled_from([1, 2]),
+    type=st.sampled_from([REQUEST, ONE_WAY]),
+    command=st.just(RPC_REQUEST),
+    ver2=st.sampled_from([1, 2]),
+    id=st.integers(0, 0xFFFFFFFF),
+    codec=st.integers(0, 255),
+    switch=st.integers(0, 127),
+    timeout=st.integers(-1, 1 << 30),
+    class_name=TEXT,
+    headers=st.lists(st.tuples(st.none() | TEXT, st.none() | TEXT), max_size=6).map(block),
+    content=st.binary(max_size=300),
+    class_len=st.none(),
+    header_len=st.none(),
+    content_len=st.none(),
+    crc=st.none(),
+)
+
+
+@given(SAMPLES, st.integers(0, 0xFFFFFFFF))
+def test_any_request_is_forwarded_as_it_came(sample: Sample, stream_id: int) -> None:
+    side, head, content = read(sample.wire())
+    assert side.stream_id == sample.id and content == sample.content
+    assert write(head, content, stream_id) == sample._replace(id=stream_id).wire()
+
+
+@given(SAMPLES, st.text("abc-", min_size=1, max_size=5), st.text("xyz ", max_size=5))
+def test_an_edited_request_is_read_with_the_edit(sample: Sample, name: str, value: str) -> None:
+    _, head, content = read(sample.wire())
+    head.set(name, value)
+    items = head.items()
+    _, again, same = read(write(head, content, sample.id))
+    assert again.items() == items and same == content
+
+
+@given(SAMPLES, st.integers(0, 0xFFFF))
+def test_any_response_is_forwarded_as_it_came(sample: Sample, status: int) -> None:
+    sample = sample._replace(type=RESPONSE, command=RPC_RESPONSE, status=status)
+    _, head, content = read(sample.wire(), CLIENT)
+    assert write(head, content, 1, SERVER) == sample._replace(id=1).wire()
+
+
+def test_room_is_asked_for_exactly() -> None:
+    for frame in (V1, V2_CRC, V2_CRC._replace(content=b"")):
+        _, head, content = read(frame.wire())
+        assert 0 < driver(CLIENT).room_needed(head, not content) <= len(frame.wire()) + 4
+        head.set("service", "other-service")
+        assert driver(CLIENT).room_needed(head, not content) > 0
+    assert driver(CLIENT, 2).room_needed(Head(), True) > 0
