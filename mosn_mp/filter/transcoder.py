@@ -7,9 +7,9 @@
          "rule_info": {"upstream_protocol": "bolt", "description": "from browsers"}}]}}
 
 MOSN converts in the filter, by code for each pair of protocols; here a head is the same for all protocols, so the codec of the
-host's side writes it and all that is left to say is which protocol: the filter sets MOSN's variable `upstream_protocol`. The first
+host's side writes it and all that is left to say is which protocol: the filter sets MOSN's variable upstream_protocol. The first
 rule that matches decides, one without matcher_config matches every request. `http2bolt_simple` takes requests of HTTP/1 alone and
-leaves others as they are, as MOSN's does. Where all requests of a listener or route are meant, `upstream_protocol` of the proxy or
+leaves others as they are, as MOSN's does. Where all requests of a listener or route are meant, upstream_protocol of the proxy or
 the route needs no filter.
 """
 
