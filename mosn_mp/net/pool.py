@@ -36,6 +36,7 @@ from cython.cimports.mosn_mp.observe.metrics import (
     U_CONNECTION_BYTES_WRITE,
     U_CONNECTION_CLOSE,
     U_CONNECTION_CON_FAIL,
+    U_CONNECTION_IDLE,
     U_CONNECTION_LOCAL_CLOSE,
     U_CONNECTION_REMOTE_CLOSE,
     U_CONNECTION_TOTAL,
@@ -102,6 +103,7 @@ class HostPool(Keeper):
         connection: Connection
         while self.idle_count:
             self.idle_count -= 1
+            self.host.up[U_CONNECTION_IDLE] -= 1
             connection = cython.cast(Connection, self.idle[self.idle_count])
             Py_DECREF(connection)
             connection.state = S_SERVING
@@ -209,6 +211,7 @@ class HostPool(Keeper):
         Py_INCREF(connection)
         self.idle[self.idle_count] = cython.cast(cython.pointer(PyObject), connection)
         self.idle_count += 1
+        self.host.up[U_CONNECTION_IDLE] += 1
         self.reactor.arm(connection, self.idle_timeout_ms)
         return 0
 
@@ -250,6 +253,7 @@ class HostPool(Keeper):
         last: Connection
         place: cython.int = connection.slot
         self.idle_count -= 1
+        self.host.up[U_CONNECTION_IDLE] -= 1
         if place != self.idle_count:
             last = cython.cast(Connection, self.idle[self.idle_count])
             last.slot = place
