@@ -55,10 +55,10 @@ class ServiceManager:
         self._is_ready = True
 
     def stopping(self, status: str) -> None:
-        """The end has begun; it may take as long as it does."""
+        """The end has begun, and may take as long as it does; *status* "": the last one tells more."""
         if not self._is_stopping:
             self._is_stopping = True
-            self._notifier.send("STOPPING=1", f"STATUS={status}")
+            self._notifier.send("STOPPING=1", *([f"STATUS={status}"] if status else []))
             if self._notifier.is_heard():
                 self._extend()
 

@@ -404,7 +404,7 @@ class Master:
         """End everything now."""
         if self.stage is not Stage.STOPPING:
             self._set_stage(Stage.STOPPING)
-            self.manager.stopping("Stopping now.")
+            self.manager.stopping("" if self._status else "Stopping now.")
             self.sockets.close()
             self.crew.broadcast(Quit())
             self.loop.call_later(QUIT_TIMEOUT_S, self._kill_workers)
