@@ -186,8 +186,8 @@ class Connection(Pollable):
     @cython.cfunc
     @cython.exceptval(check=False)
     def is_quiet(self) -> cython.bint:
-        """Nothing waits to be read, no end and no error either. Asks the socket where the last read could not tell: splice(2) and a
-        recv that filled its room leave READ set."""
+        """Nothing waits to be read, no end and no error either. Asks the socket where the last read could not tell: splice(2) and
+        a recv that filled its room leave READ set."""
         one: cython.char
         if self.ready & HANGUP or self.half_closed or self.fd < 0:
             return False

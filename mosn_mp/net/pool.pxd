@@ -32,4 +32,5 @@ cdef class HostPool(Keeper):
     cdef int give_back(self, Connection connection) except -1
     cdef void _count_closed(self) noexcept
     cdef void _forget_idle(self, Connection connection) noexcept
+    cdef bint _open_socket(self, Connection connection) except -1
     cdef int _finish_connect(self, Connection connection, Task task, uint64_t deadline_ms) except -1

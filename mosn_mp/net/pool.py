@@ -31,16 +31,20 @@ from cython.cimports.mosn_mp.net.libc import (
 )
 from cython.cimports.mosn_mp.net.reactor import HANGUP, READ, WRITE, Reactor, Task
 from cython.cimports.mosn_mp.observe.metrics import (
+    U_CONNECT_TIME,
     U_CONNECTION_ACTIVE,
     U_CONNECTION_BYTES_READ_TOTAL,
     U_CONNECTION_BYTES_WRITE,
     U_CONNECTION_CLOSE,
     U_CONNECTION_CON_FAIL,
+    U_CONNECTION_CONNECT_TIMEOUT,
     U_CONNECTION_IDLE,
     U_CONNECTION_LOCAL_CLOSE,
+    U_CONNECTION_OVERFLOW,
     U_CONNECTION_REMOTE_CLOSE,
     U_CONNECTION_TOTAL,
     Metrics,
+    observe,
 )
 
 from mosn_mp.errors import Reason
@@ -120,48 +124,57 @@ class HostPool(Keeper):
     def dial(self, task: Task, deadline_ms: uint64_t) -> Connection:
         """A new connection, or None with the reason in `failure`; waits in *task*'s greenlet, at most until *deadline_ms* (0 =
         only the connect timeout counts)."""
-        fd: cython.int
-        one: cython.int = 1
-        connection: Connection
-        host: Host = self.host
-        self.failure = CONNECT_FAILED
-        if self.state is not None and not self.state.try_acquire(
-            self.cluster_record, G_CONNECTIONS, self.worker_slot, self.max_connections
-        ):
+        connection: Connection = Connection.__new__(Connection)
+        up: cython.pointer(uint64_t) = self.host.up
+        began_at_us: uint64_t = self.reactor.now_us
+        failure: cython.int = CONNECT_FAILED
+        if not self.state.try_acquire(self.cluster_record, G_CONNECTIONS, self.worker_slot, self.max_connections):
+            up[U_CONNECTION_OVERFLOW] += 1
             self.failure = OVERFLOW
             return None
         self.open_count += 1
-        fd = socket(host.family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
-        if fd >= 0:
-            setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, cython.address(one), cython.sizeof(one))
-            if (
-                connect(fd, cython.cast(cython.pointer(sockaddr), host.sockaddr), host.sockaddr_len) < 0
-                and errno != EINPROGRESS
-                and errno != EINTR
-            ):
-                close(fd)
-                fd = -1
-        connection = Connection.__new__(Connection)
-        if fd >= 0:
-            try:
-                connection.open(fd, self.reactor, self)
-            except OSError:
-                fd = -1
-        if fd < 0:
+        if not self._open_socket(connection):
             self._count_closed()
-            host.up[U_CONNECTION_CON_FAIL] += 1
-            return None
-        host.up[U_CONNECTION_TOTAL] += 1
-        host.up[U_CONNECTION_ACTIVE] += 1
-        if not self._finish_connect(connection, task, deadline_ms):
-            host.up[U_CONNECTION_CON_FAIL] += 1
+        else:
+            up[U_CONNECTION_TOTAL] += 1
+            up[U_CONNECTION_ACTIVE] += 1
+            failure = self._finish_connect(connection, task, deadline_ms)
+            if failure == 0:
+                observe(up + U_CONNECT_TIME, self.reactor.read_clock() - began_at_us)
+                return connection
             connection.close()
-            return None
-        return connection
+        up[U_CONNECTION_CONNECT_TIMEOUT if failure == CONNECT_TIMEOUT else U_CONNECTION_CON_FAIL] += 1
+        # set last: other streams dial too while this one waits
+        self.failure = failure
+        return None
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def _open_socket(self, connection: Connection) -> cython.bint:
+        """Begin to connect; False: refused at once, or out of descriptors."""
+        one: cython.int = 1
+        host: Host = self.host
+        fd: cython.int = socket(host.family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
+        if fd < 0:
+            return False
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, cython.address(one), cython.sizeof(one))
+        if (
+            connect(fd, cython.cast(cython.pointer(sockaddr), host.sockaddr), host.sockaddr_len) < 0
+            and errno != EINPROGRESS
+            and errno != EINTR
+        ):
+            close(fd)
+            return False
+        try:
+            connection.open(fd, self.reactor, self)
+        except OSError:
+            return False
+        return True
 
     @cython.cfunc
     @cython.exceptval(-1, check=False)
     def _finish_connect(self, connection: Connection, task: Task, deadline_ms: uint64_t) -> cython.int:
+        """Wait for the handshake: 0, or the Reason."""
         error: cython.int = 0
         length: socklen_t = cython.sizeof(error)
         limit_ms: uint64_t = self.reactor.now_ms + self.connect_timeout_ms if self.connect_timeout_ms else 0
@@ -173,11 +186,10 @@ class HostPool(Keeper):
             self.reactor.wait(task, connection, WRITE | HANGUP, None, 0)
         self.reactor.wheel.arm(task, 0)
         if not connection.ready & WRITE:
-            self.failure = CONNECT_TIMEOUT
-            return 0
+            return CONNECT_TIMEOUT
         if getsockopt(connection.fd, SOL_SOCKET, SO_ERROR, cython.address(error), cython.address(length)) < 0 or error:
-            return 0
-        return 1
+            return CONNECT_FAILED
+        return 0
 
     @cython.cfunc
     @cython.exceptval(-1, check=False)
@@ -244,8 +256,7 @@ class HostPool(Keeper):
     @cython.exceptval(check=False)
     def _count_closed(self) -> cython.void:
         self.open_count -= 1
-        if self.state is not None:
-            self.state.give(self.cluster_record, G_CONNECTIONS, self.worker_slot)
+        self.state.give(self.cluster_record, G_CONNECTIONS, self.worker_slot)
 
     @cython.cfunc
     @cython.exceptval(check=False)

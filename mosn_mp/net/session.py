@@ -6,8 +6,8 @@
     heartbeat    is answered here                           is sent when nothing was read for a while
 
 Reading happens in the hub, without a greenlet: a message is held in the block it came in, by reference, and a connection at rest
-holds no block. Writers that find no room wait their turn in order. A client that does not read is not read from either: what it can
-make us hold is bounded by its requests in flight.
+holds no block. Writers that find no room wait their turn in order. A client that does not read is not read from either: what it
+can make us hold is bounded by its requests in flight.
 """
 
 import cython

@@ -19,6 +19,7 @@ from cython.cimports.mosn_mp.observe.metrics import (
     D_REQUEST_TIME,
     D_REQUEST_TOTAL,
     D_TIMEOUT_BODY,
+    D_TIMEOUT_HEADER,
     D_TIMEOUT_WRITE,
     U_REQUEST_ACTIVE,
     U_REQUEST_DURATION_TIME,
@@ -46,6 +47,7 @@ HOST_CELLS = cython.declare(cython.int[32])
 
 DOWNSTREAM_GONE = cython.declare(cython.int, int(Reason.DOWNSTREAM_GONE))
 HEAD_TOO_LARGE = cython.declare(cython.int, int(Reason.HEAD_TOO_LARGE))
+HEAD_TIMEOUT = cython.declare(cython.int, int(Reason.HEAD_TIMEOUT))
 URI_TOO_LONG = cython.declare(cython.int, int(Reason.URI_TOO_LONG))
 BODY_TOO_LARGE = cython.declare(cython.int, int(Reason.BODY_TOO_LARGE))
 FILTER_ERROR = cython.declare(cython.int, int(Reason.FILTER_ERROR))
@@ -102,7 +104,9 @@ def account_begin(stream: StreamView) -> cython.int:
 @cython.exceptval(check=False)
 def account_refusal(stream: StreamView, reason: cython.int) -> cython.void:
     """The head broke the rules or a limit."""
-    if reason == HEAD_TOO_LARGE:
+    if reason == HEAD_TIMEOUT:
+        stream.counters[D_TIMEOUT_HEADER] += 1
+    elif reason == HEAD_TOO_LARGE:
         stream.counters[D_LIMIT_HEADER_SIZE] += 1
     elif reason == URI_TOO_LONG:
         stream.counters[D_LIMIT_URI_SIZE] += 1

@@ -57,6 +57,8 @@ class Flow:
     @cython.exceptval(check=False)
     def clear(self) -> cython.void:
         """Forget everything; bytes in a pipe go with it."""
+        if self.source is None and not self.ended:
+            return
         self.source = self.target = None
         self.reader = self.writer = None
         self.filters = None

@@ -13,6 +13,7 @@ cdef class Stream(UnaryExchange):
     cdef int serve_message(self) except -1
     cdef int serve(self, Connection connection) except -1
     cdef bint read_head(self) except -1
+    cdef bint refuse(self, int reason) except -1
     cdef int begin(self) except -1
     cdef int run(self) except -1
     cdef bint pass_filters(self, int verdict) except -1

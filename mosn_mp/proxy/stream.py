@@ -17,7 +17,6 @@ from cython.cimports.mosn_mp.net.session import ServerSession
 from cython.cimports.mosn_mp.observe.metrics import (
     D_CONNECTION_PARKED,
     D_LIMIT_REQUESTS_PER_CONNECTION,
-    D_TIMEOUT_HEADER,
 )
 from cython.cimports.mosn_mp.proxy.account import (
     account_begin,
@@ -67,14 +66,16 @@ class Stream(UnaryExchange):
             except Exception as error:  # a filter's, or ours: this stream fails, loudly, and nothing else
                 self.listener.log.error("stream failed: %s", error, exc_info=error)
                 self.fail(FILTER_ERROR)
-            if not self.finish():
+            goes_on: cython.bint = self.finish()
+            self.clear_request()
+            if not goes_on:
                 break
             share -= 1
             if share == 0:
+                self.runtime = self.listener.runtime
                 self.park()
                 self.reactor.serve_again(connection)
                 break
-        self.clear_request()
         self.down = None
         return 0
 
@@ -105,7 +106,6 @@ class Stream(UnaryExchange):
         count: cython.int
         event: cython.int
         down: Connection = self.down
-        self.clear_request()
         self.runtime = self.listener.runtime
         self.down_codec.begin_message()
         self.task.expired = False
@@ -118,10 +118,7 @@ class Stream(UnaryExchange):
                     self.request.own(down.input.base)
                     return True
                 if event == ERROR:
-                    self.begin()
-                    account_refusal(self, self.down_codec.reason)
-                    self.fail(self.down_codec.reason)
-                    return self.finish()
+                    return self.refuse(self.down_codec.reason)
             count = down.fill(BLOCK_SMALL)
             if count > 0:
                 continue
@@ -135,13 +132,21 @@ class Stream(UnaryExchange):
                 self.park()
                 return False
             if self.task.expired:
-                self.begin()
-                self.counters[D_TIMEOUT_HEADER] += 1
-                self.fail(HEAD_TIMEOUT)
-                return self.finish()
+                return self.refuse(HEAD_TIMEOUT)
             if self.task.deadline_ms == 0:
                 self.reactor.arm(self.task, self.runtime.head_timeout_ms)
             self.reactor.wait(self.task, down, 0 if down.starved else READ, None, 0)
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def refuse(self, reason: cython.int) -> cython.bint:
+        """Answer a head that is none, or came too late; always False: the connection ends with it."""
+        self.begin()
+        account_refusal(self, reason)
+        self.fail(reason)
+        self.finish()
+        self.clear_request()
+        return False
 
     @cython.cfunc
     @cython.exceptval(-1, check=False)
