@@ -75,8 +75,9 @@ http {{
   {paths} client_max_body_size 0;
   log_format connections '$connection $connection_requests $status'; access_log {self.folder}/access.log connections;
   server {{
-    listen 127.0.0.1:{self.port} backlog=4096; root {self.folder}/www; keepalive_requests 1000000;
+    listen 127.0.0.1:{self.port} backlog=4096 sndbuf=64k; root {self.folder}/www; keepalive_requests 1000000;
     location = /hello {{ return 200 "hello"; }}
+    location /echo/ {{ return 200 $request_uri; }}
     location /put/ {{ dav_methods PUT; }}
     location = /page.txt {{ gzip on; gzip_types text/plain; gzip_min_length 1; gzip_comp_level 1; }}
     location = /hasty {{ keepalive_timeout 0; return 200 "bye"; }}

@@ -145,10 +145,10 @@ class Proxied(Program):
     def settled_reading(self, deadline_s: float = 30.0) -> Reading:
         """A reading once every client's connection is closed and the workers have had time to give memory back.
 
-        The arena is trimmed every 5 s, in two looks (worker.boot.TRIM_EVERY_S).
+        The arena is trimmed every 0.5 s, in two looks (worker.boot.TRIM_EVERY_S).
         """
         wait_until(lambda: self.counter("downstream_connection_active", 'listener="front"') == 0, "no connection", deadline_s)
-        time.sleep(11)
+        time.sleep(2.5)
         return self.reading()
 
     def metrics(self) -> str:

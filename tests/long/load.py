@@ -1,0 +1,106 @@
+"""Checks every answer: load.py PORT CONNECTIONS [fresh], until its standard input ends; prints as JSON what happened.
+
+Each connection asks for /echo/N, N never the same twice, and wants it back as the body; `fresh` makes a connection per request.
+
+    ok          answers that were right
+    connect     connections that were refused or timed out
+    in_flight   requests without a whole answer: the connection broke after the request was sent
+    status      answers of another status than 200
+    wrong       answers with another body
+    idle        connections that ended between two requests: no failure
+"""
+
+import json
+import socket
+import sys
+from collections import Counter
+from itertools import count
+
+import gevent
+from gevent import select
+from gevent import socket as green
+
+TIMEOUT_S = 20.0
+
+
+class Client:
+    """All connections."""
+
+    def __init__(self, port: int, *, is_fresh: bool) -> None:
+        self.port = port
+        self.is_fresh = is_fresh
+        self.seen: Counter[str] = Counter()
+        self.examples: list[str] = []
+        self.numbers = count()
+        self.is_ending = False
+
+    def run(self) -> None:
+        """One connection after the other, until the end."""
+        while not self.is_ending:
+            try:
+                sock = green.create_connection(("127.0.0.1", self.port), timeout=TIMEOUT_S)
+            except OSError as error:
+                self.note("connect", str(error))
+                gevent.sleep(0.01)
+                continue
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            with sock:
+                while not self.is_ending and self.ask(sock) and not self.is_fresh:
+                    continue
+
+    def ask(self, sock: green.socket) -> bool:
+        """One request; whether the connection may carry another."""
+        if select.select([sock], [], [], 0)[0]:
+            self.seen["idle"] += 1
+            return False
+        path = f"/echo/{next(self.numbers)}"
+        try:
+            sock.sendall(f"GET {path} HTTP/1.1\r\nHost: load\r\n\r\n".encode())
+            head, body = self.read(sock)
+        except OSError as error:
+            self.note("in_flight", f"{path}: {error}")
+            return False
+        if not head.startswith("HTTP/1.1 200 "):
+            self.note("status", head + body)
+        elif body != path:
+            self.note("wrong", f"{path}: {body}")
+        else:
+            self.seen["ok"] += 1
+            return True
+        return False
+
+    @staticmethod
+    def read(sock: green.socket) -> tuple[str, str]:
+        """Head and body of one answer by length."""
+        data = b""
+        while True:
+            head, end, body = data.partition(b"\r\n\r\n")
+            if end:
+                length = next(int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
+                if len(body) >= length:
+                    return head.decode(), body.decode()
+            more = sock.recv(65536)
+            if not more:
+                raise OSError(f"closed after {len(data)} bytes")
+            data += more
+
+    def note(self, kind: str, text: str) -> None:
+        """Something went wrong."""
+        self.seen[kind] += 1
+        if len(self.examples) < 20:
+            self.examples.append(f"{kind}: {text}")
+
+
+def main() -> None:
+    """Until standard input ends."""
+    port, connections, *words = sys.argv[1:]
+    client = Client(int(port), is_fresh="fresh" in words)
+    workers = [gevent.spawn(client.run) for _ in range(int(connections))]
+    gevent.os.tp_read(0, 1)
+    client.is_ending = True
+    gevent.joinall(workers)
+    sys.stdout.write(json.dumps({**client.seen, "examples": client.examples}))
+
+
+if __name__ == "__main__":
+    main()
