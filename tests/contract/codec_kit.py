@@ -8,9 +8,10 @@ from typing import NamedTuple, Protocol
 from mosn_mp.buffer.head import Head
 from mosn_mp.codec.driver import CodecDriver, facts
 
-NEED_MORE, HEAD, DATA, TRAILERS, END, ERROR = 0, 1, 2, 3, 4, 8
+NEED_MORE, HEAD, DATA, TRAILERS, END, HEARTBEAT, GOAWAY, RESET, ERROR, HEARTBEAT_REPLY = range(10)
 SERVER, CLIENT = 0, 1
 HOP = 4
+SIGNALS = {HEARTBEAT: "HEARTBEAT", GOAWAY: "GOAWAY", RESET: "RESET", HEARTBEAT_REPLY: "HEARTBEAT_REPLY"}
 FRAMINGS = ("none", "length", "chunked", "until-close")
 ESCAPE = re.compile(rb"\\(?:([rnt0\\])|x([0-9a-fA-F]{2}))")
 REPEAT = re.compile(rb"\{\{(.*?)\*(\d+)\}\}", re.S)
@@ -53,13 +54,17 @@ class Writer(Protocol):
 
 
 class Forward:
-    """Writes messages with another codec, each body in one piece."""
+    """Writes messages with another codec, each body in one piece. *first_id*: with ids of its own, counted from there."""
 
-    def __init__(self, driver: CodecDriver, new_message: bool) -> None:
+    def __init__(self, driver: CodecDriver, new_message: bool, first_id: int | None = None) -> None:
         self.driver = driver
         self._new_message = new_message
+        self._next_id = first_id
 
     def head(self, head: Head, end_stream: bool) -> None:
+        if self._next_id is not None:
+            self.driver.stream_id = self._next_id
+            self._next_id += 1
         if self._new_message and not head.status:
             self.driver.begin_message()
         self.driver.write_head(head, end_stream)
@@ -99,19 +104,26 @@ def show_head(head: Head) -> list[str]:
     return [line, *(f" {'-' if flags & HOP else ' '}{to_text(n)}: {to_text(v)}" for (n, v), flags in fields)]
 
 
+def show_stream(driver: CodecDriver) -> str:
+    """What the frame of the head just read says beside it, for protocols with ids."""
+    return f" id={driver.stream_id} timeout={driver.timeout_ms}" + (" one_way" if driver.one_way else "")
+
+
 class Result(NamedTuple):
     """What came of reading bytes."""
 
     events: list[str]
     output: bytes  # what the other side's codec wrote
+    answers: bytes = b""  # what the reading codec wrote: to heartbeats
 
 
 class Transcript:
-    """The events of one reading, noted and passed on; neighbouring DATA is one."""
+    """The events of one reading, noted and passed on; neighbouring DATA is one. Heartbeats are answered by the driver."""
 
-    def __init__(self, driver: CodecDriver, writer: Writer) -> None:
+    def __init__(self, driver: CodecDriver, writer: Writer, with_ids: bool = False) -> None:
         self.driver = driver
         self.writer = writer
+        self.with_ids = with_ids
         self.lines: list[str] = []
         self._body: list[bytes] = []
 
@@ -132,7 +144,8 @@ class Transcript:
         self.flush()
         if event == HEAD:
             assert isinstance(shown, Head)
-            self.lines.extend(show_head(shown))
+            lines = show_head(shown)
+            self.lines.extend([lines[0] + show_stream(self.driver), *lines[1:]] if self.with_ids else lines)
             self.writer.head(shown, self.driver.body_done)
         elif event == TRAILERS:
             assert isinstance(shown, Head)
@@ -144,6 +157,10 @@ class Transcript:
         elif event == ERROR:
             assert isinstance(shown, tuple)
             self.lines.append(f"ERROR {shown[0].name} {shown[1].decode()}")
+        else:
+            self.lines.append(f"{SIGNALS[event]} {shown}")
+            if event == HEARTBEAT:
+                self.driver.write_heartbeat_reply()
 
     def read(self, piece: bytes, go_on: bool) -> bool:
         """Feed *piece* and note what it gives; False after an ERROR."""
@@ -162,13 +179,20 @@ class Transcript:
 
 
 def transcribe(
-    driver: CodecDriver, pieces: Sequence[bytes], writer: Writer, *, eof: bool = False, go_on: bool = True, move: bool = False
+    driver: CodecDriver,
+    pieces: Sequence[bytes],
+    writer: Writer,
+    *,
+    eof: bool = False,
+    go_on: bool = True,
+    move: bool = False,
+    with_ids: bool = False,
 ) -> list[str]:
     """Feed *pieces* and note every event. *go_on*: begin the next message after END.
 
-    *move*: the unread bytes change their place in memory before each piece.
+    *move*: the unread bytes change their place in memory before each piece. *with_ids*: heads are shown with their stream.
     """
-    transcript = Transcript(driver, writer)
+    transcript = Transcript(driver, writer, with_ids)
     for number, piece in enumerate(pieces):
         if move:
             driver.move_input(number * 7 % 30)

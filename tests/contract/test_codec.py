@@ -2,7 +2,8 @@
 
 What no protocol may do, whatever its wire looks like: fail otherwise than by an ERROR event, look at bytes that it was not given,
 depend on how bytes arrive, write half a message, or go on after an error. A protocol in the catalogue adds its wire samples by
-having a folder tests/wire/<name in lower case>/.
+having a folder tests/wire/<name in lower case>/. Those that carry many streams at a time have more to keep: ids, signals, answers
+in any order, errors of one stream.
 """
 
 from pathlib import Path
@@ -12,19 +13,43 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mosn_mp.buffer.head import Head
+from mosn_mp.codec.bolt.protocol import BOLT, BOLTV2
 from mosn_mp.codec.codec import Codec
 from mosn_mp.codec.driver import CodecDriver
 from mosn_mp.codec.protocol import Match, PoolMode, Protocol
 from mosn_mp.errors import Reason
 from mosn_mp.plugin import CATALOGUE
-from tests.contract.codec_kit import CLIENT, ERROR, NEED_MORE, SERVER, Forward, Nowhere, cut, sections, to_wire, transcribe
+from tests.contract.codec_kit import (
+    CLIENT,
+    END,
+    ERROR,
+    GOAWAY,
+    HEAD,
+    HEARTBEAT,
+    HEARTBEAT_REPLY,
+    NEED_MORE,
+    SERVER,
+    Forward,
+    Nowhere,
+    cut,
+    sections,
+    to_wire,
+    transcribe,
+)
 
 WIRE = Path(__file__).parents[1] / "wire"
-PROTOCOLS = {name: CATALOGUE.resolve("codec", name) for name in CATALOGUE.names("codec")}
+PROTOCOLS = {name: CATALOGUE.resolve("codec", name) for name in CATALOGUE.names("codec")} | {"bolt": BOLT, "boltv2": BOLTV2}
+MULTIPLEXED = {name: found for name, found in PROTOCOLS.items() if isinstance(found, Protocol) and found.multiplexed}
 
 
 @pytest.fixture(params=PROTOCOLS.values(), ids=PROTOCOLS.keys())
 def protocol(request: pytest.FixtureRequest) -> Protocol:
+    found: Protocol = request.param
+    return found
+
+
+@pytest.fixture(params=MULTIPLEXED.values(), ids=MULTIPLEXED.keys())
+def multiplexed(request: pytest.FixtureRequest) -> Protocol:
     found: Protocol = request.param
     return found
 
@@ -84,10 +109,10 @@ def test_messages_are_read_the_same_however_they_arrive(protocol: Protocol) -> N
 def test_a_forwarded_message_is_read_by_the_next_hop(protocol: Protocol) -> None:
     for wire in requests(protocol, "valid"):
         upstream = driver(protocol, CLIENT)
-        transcribe(driver(protocol, SERVER), [wire], Forward(upstream, True))
+        transcribe(driver(protocol, SERVER), [wire], Forward(upstream, True, 1))
         forwarded = upstream.take_output()
         again = driver(protocol, CLIENT)
-        transcribe(driver(protocol, SERVER), [forwarded], Forward(again, True))
+        transcribe(driver(protocol, SERVER), [forwarded], Forward(again, True, 1))
         assert again.take_output() == forwarded
 
 
@@ -128,3 +153,121 @@ def test_no_bytes_break_it(data: st.DataObject) -> None:
     for role in (SERVER, CLIENT):
         whole = transcribe(driver(protocol, role), [wire], Nowhere(), eof=True)
         assert transcribe(driver(protocol, role), cut(wire, at), Nowhere(), eof=True, move=True) == whole
+
+
+# --- protocols that carry many streams at a time ------------------------------------------------------------------------------
+
+
+def plain_request(path: str) -> Head:
+    """A request of no protocol."""
+    head = Head()
+    head.method, head.path = "POST", path
+    return head
+
+
+def ask(client: CodecDriver, stream_ids: list[int]) -> bytes:
+    """Requests of these streams."""
+    for stream_id in stream_ids:
+        client.stream_id = stream_id
+        client.write_head(plain_request(f"/{stream_id}"), True)
+        client.write_end()
+    return client.take_output()
+
+
+def streams(side: CodecDriver) -> list[tuple[int, int]]:
+    """(event, its stream) of all that is there but DATA."""
+    seen = []
+    while True:
+        event, shown = side.next_event()
+        if event in (NEED_MORE, ERROR):
+            assert event == NEED_MORE, shown
+            return seen
+        if event in (HEAD, END):
+            seen.append((event, side.stream_id))
+
+
+def test_every_message_says_its_stream(multiplexed: Protocol) -> None:
+    client, server = driver(multiplexed, CLIENT), driver(multiplexed, SERVER)
+    largest = (1 << multiplexed.id_bits) - 1
+    server.feed(ask(client, [1, 2, largest]))
+    assert streams(server) == [(event, stream) for stream in (1, 2, largest) for event in (HEAD, END)]
+
+
+def test_responses_come_in_any_order(multiplexed: Protocol) -> None:
+    client, server = driver(multiplexed, CLIENT), driver(multiplexed, SERVER)
+    server.feed(ask(client, [1, 2, 3]))
+    streams(server)
+    for stream in (3, 1, 2):
+        server.stream_id = stream
+        server.write_message(200, [], b"answer")
+    client.feed(server.take_output())
+    assert streams(client) == [(event, stream) for stream in (3, 1, 2) for event in (HEAD, END)]
+    assert client.keep_alive and server.keep_alive
+
+
+def test_the_begin_of_a_message_disturbs_no_reading(multiplexed: Protocol) -> None:
+    client, server = driver(multiplexed, CLIENT), driver(multiplexed, SERVER)
+    wire = ask(client, [1, 2])
+    for at in range(1, len(wire)):
+        server.feed(wire[at - 1 : at])
+        server.begin_message()
+        while server.next_event()[0] not in (NEED_MORE, ERROR):
+            server.begin_message()
+    server.feed(wire[-1:])
+    assert [event for event, _ in streams(server)][-1:] == [END] and server.stream_id == 2
+
+
+def test_an_error_concerns_its_stream_only(multiplexed: Protocol) -> None:
+    client, server = driver(multiplexed, CLIENT), driver(multiplexed, SERVER)
+    server.feed(ask(client, [5]))
+    streams(server)
+    for reason in Reason:
+        if reason is Reason.NONE:
+            continue
+        server.stream_id = 1000 + reason
+        server.write_error(reason)
+        client.feed(server.take_output())
+        event, head = client.next_event()
+        assert event == HEAD and isinstance(head, Head) and head.status >= 400 and client.stream_id == 1000 + reason
+        assert client.pull()[-1] == (END, None) and client.keep_alive
+
+
+def test_a_heartbeat_is_answered(multiplexed: Protocol) -> None:
+    client, server = driver(multiplexed, CLIENT), driver(multiplexed, SERVER)
+    for asking, asked in ((client, server), (server, client)):
+        asking.stream_id = 77
+        try:
+            asking.write_heartbeat()
+        except NotImplementedError:
+            continue
+        asked.feed(asking.take_output())
+        assert asked.next_event() == (HEARTBEAT, 77)
+        asked.write_heartbeat_reply()
+        asking.feed(asked.take_output())
+        assert asking.next_event() == (HEARTBEAT_REPLY, 77)
+        assert asking.next_event() == asked.next_event() == (NEED_MORE, None)
+
+
+def test_a_goaway_is_understood_where_there_is_one(multiplexed: Protocol) -> None:
+    client, server = driver(multiplexed, CLIENT), driver(multiplexed, SERVER)
+    try:
+        server.write_goaway()
+    except NotImplementedError:
+        assert server.take_output() == b""
+        return
+    client.feed(server.take_output())
+    assert client.next_event()[0] == GOAWAY and client.next_event() == (NEED_MORE, None)
+
+
+def test_a_connection_moves_to_another_codec_between_messages(multiplexed: Protocol) -> None:
+    for wire in requests(multiplexed, "valid"):
+        before, after = driver(multiplexed, SERVER), driver(multiplexed, SERVER)
+        transcribe(before, [wire], Nowhere())
+        before.take_output()
+        after.restore(before.state_word)
+        assert after.state_word == before.state_word
+        for side in (before, after):
+            side.stream_id = 3
+            side.write_error(Reason.INTERNAL)
+        assert after.take_output() == before.take_output()
+        assert transcribe(after, [wire], Nowhere(), with_ids=True) == transcribe(before, [wire], Nowhere(), with_ids=True)

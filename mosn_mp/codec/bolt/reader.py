@@ -7,7 +7,8 @@
     FINISH    nothing                                             END              FRAME
     FAILED    nothing, ever again                                 ERROR            FAILED
 
-A frame with a checksum is verified before its last byte of content is given out, so a broken frame is never passed on as a whole.
+A frame with a checksum is verified before the end of its content is given out, so a broken frame is never passed on as a whole,
+and nothing of the content of one that is no longer than HELD_BACK.
 Lengths are checked when the fixed part is there, before anything behind it is waited for.
 """
 
@@ -55,7 +56,7 @@ HEAD_TOO_LARGE = cython.declare(cython.int, int(Reason.HEAD_TOO_LARGE))
 BODY_TOO_LARGE = cython.declare(cython.int, int(Reason.BODY_TOO_LARGE))
 UPSTREAM_PROTOCOL = cython.declare(cython.int, int(Reason.UPSTREAM_PROTOCOL))
 LONGEST_CONTENT = cython.declare(uint32_t, 0x7FFFFFFF)
-# A last piece up to this size waits for the checksum behind it; of a larger one a byte is held back: no buffer is too small.
+# The end of content with a checksum, up to this size, is not given out before it is verified: it fits into the smallest buffer.
 HELD_BACK = cython.declare(uint32_t, 2048)
 
 
@@ -246,12 +247,15 @@ class BoltReader(Codec):
     @cython.cfunc
     @cython.exceptval(check=False)
     def _read_content(self, input: cython.pointer(Buf)) -> cython.int:
-        """What there is of the content; its last byte only if the checksum behind it is there and right."""
+        """What there is of the content; its end only if the checksum behind it is there and right."""
         at: cython.p_const_char = input.base + input.start
         there: uint32_t = input.end - input.start
         piece: uint32_t = there if there < self.left else self.left
-        if self.in_has_crc and piece == self.left and there - piece < CRC_BYTES:
-            piece = piece - 1 if piece > HELD_BACK else 0
+        if self.in_has_crc and there < self.left + CRC_BYTES:
+            if self.left <= HELD_BACK:
+                return NEED_MORE
+            if piece > self.left - HELD_BACK:
+                piece = self.left - HELD_BACK
         if piece == 0:
             return NEED_MORE
         self.data_at = input.start
