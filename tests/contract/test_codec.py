@@ -36,9 +36,11 @@ from tests.contract.codec_kit import (
     to_wire,
     transcribe,
 )
+from tests.contract.examples import X_EXAMPLE
 
 WIRE = Path(__file__).parents[1] / "wire"
-PROTOCOLS = {name: CATALOGUE.resolve("codec", name) for name in CATALOGUE.names("codec")} | {"bolt": BOLT, "boltv2": BOLTV2}
+BUILT_IN = {name: CATALOGUE.resolve("codec", name) for name in CATALOGUE.names("codec")} | {"bolt": BOLT, "boltv2": BOLTV2}
+PROTOCOLS = BUILT_IN | {"x_example": X_EXAMPLE}
 MULTIPLEXED = {name: found for name, found in PROTOCOLS.items() if isinstance(found, Protocol) and found.multiplexed}
 
 

@@ -1,38 +1,16 @@
-"""docs/examples/x_example.py, plain Python outside of the package, is a protocol like the built-in ones."""
-
-import importlib.util
-from pathlib import Path
-
-import pytest
+"""What docs/examples/x_example.py makes of frames; the contract of all codecs (test_codec.py) is held to it as well."""
 
 from mosn_mp.buffer.head import Head
-from mosn_mp.codec.bridge import bridge
 from mosn_mp.codec.driver import CodecDriver
-from mosn_mp.codec.protocol import Match, PoolMode, Protocol
-from tests.contract.codec_kit import CLIENT, DATA, END, ERROR, HEAD, SERVER, Forward, Nowhere, cut, sections, to_wire, transcribe
+from mosn_mp.codec.protocol import Match, PoolMode
+from tests.contract.codec_kit import CLIENT, DATA, END, ERROR, HEAD, SERVER, Forward, transcribe
+from tests.contract.examples import FOLDER, X_EXAMPLE
 
-ROOT = Path(__file__).resolve().parents[2]
-FILE = ROOT / "docs/examples/x_example.py"
-WIRE = ROOT / "tests/wire/x_example"
-
-
-def load() -> Protocol:
-    spec = importlib.util.spec_from_file_location("x_example", FILE)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return bridge(module.XExample(), "XExample")
-
-
-X_EXAMPLE = load()
+FILE = FOLDER / "x_example.py"
 
 
 def side(role: int) -> CodecDriver:
     return CodecDriver(X_EXAMPLE.make_codec(role, X_EXAMPLE.make_limits(16384, 100, 1 << 20)))
-
-
-def wires(kind: str) -> list[bytes]:
-    return [to_wire(sections(path)["wire"]) for path in sorted((WIRE / kind).glob("*.req"))]
 
 
 def test_it_has_at_most_sixty_lines_that_nothing_compiles() -> None:
@@ -46,21 +24,10 @@ def test_it_is_a_multiplexed_protocol() -> None:
     assert [X_EXAMPLE.match(first) for first in (b"", b"x\x01", b"GET /")] == [Match.AGAIN, Match.YES, Match.NO]
 
 
-@pytest.mark.parametrize("wire", wires("valid") + wires("invalid"))
-def test_frames_are_read_the_same_however_they_arrive(wire: bytes) -> None:
-    whole = transcribe(side(SERVER), [wire], Nowhere())
-    assert transcribe(side(SERVER), cut(wire, range(1, len(wire))), Nowhere(), move=True) == whole
-
-
-@pytest.mark.parametrize("wire", wires("invalid"))
-def test_what_is_wrong_ends_in_an_error(wire: bytes) -> None:
-    assert transcribe(side(SERVER), [wire], Nowhere())[-1].startswith("ERROR")
-
-
 def test_a_request_and_its_response_pass_a_proxy_but_for_the_id() -> None:
     towards_client, towards_server = side(SERVER), side(CLIENT)
-    transcribe(towards_client, [b"x\x01\0\0\0\0\x07\0\0\0\x05hello"], Forward(towards_server, True))
-    assert towards_server.take_output() == b"x\x01\0\0\0\0\0\0\0\0\x05hello"
+    transcribe(towards_client, [b"x\x01\0\0\0\0\x07\0\0\0\x05hello"], Forward(towards_server, True, 258))
+    assert towards_server.take_output() == b"x\x01\0\0\0\x01\x02\0\0\0\x05hello"
     answer = b"x\x01\x01\0\0\0\0\0\x01\0\0\0\x03bad"
     assert transcribe(towards_server, [answer], Forward(towards_client, False))[0].startswith("HEAD 500")
     assert towards_client.take_output() == b"x\x01\x01\0\0\0\x07\0\x01\0\0\0\x03bad"
