@@ -128,9 +128,10 @@ class Router(HeaderEdits, frozen=True, kw_only=True):
 class Http1Options(Frozen, frozen=True, kw_only=True):
     """Limits and deadlines of HTTP/1 connections from clients."""
 
-    max_header_size: Annotated[int, Meta(ge=256, extra={"unit": "size"})] = 61440  # Envoy's 60 KiB; beyond: 431
-    max_header_count: Annotated[int, Meta(ge=1)] = 100  # Envoy's; beyond: 431
-    max_uri_size: Annotated[int, Meta(ge=64, extra={"unit": "size"})] = 8192  # nginx's; beyond: 414
+    # a head has to fit into the largest block of the arena, its fields into the table of a Head
+    max_header_size: Annotated[int, Meta(ge=256, le=61440, extra={"unit": "size"})] = 61440  # Envoy's 60 KiB; beyond: 431
+    max_header_count: Annotated[int, Meta(ge=1, le=1024)] = 100  # Envoy's; beyond: 431
+    max_uri_size: Annotated[int, Meta(ge=64, le=61440, extra={"unit": "size"})] = 8192  # nginx's; beyond: 414
     max_request_body_size: Bytes = 0  # 0 = unlimited; beyond: 413
     request_header_timeout: Deadline = 10.0  # first byte to complete head; then 408
     request_body_timeout: Deadline = 60.0  # between two pieces of a body; then 408

@@ -9,6 +9,7 @@ from cython.cimports.mosn_mp.observe.access_log import AccessLog
 from cython.cimports.mosn_mp.observe.metrics import (
     D_FILTER_ERROR,
     D_LIMIT_BODY_SIZE,
+    D_LIMIT_HEADER_COUNT,
     D_LIMIT_HEADER_SIZE,
     D_LIMIT_URI_SIZE,
     D_PROCESS_TIME,
@@ -107,7 +108,7 @@ def account_refusal(stream: StreamView, reason: cython.int) -> cython.void:
     if reason == HEAD_TIMEOUT:
         stream.counters[D_TIMEOUT_HEADER] += 1
     elif reason == HEAD_TOO_LARGE:
-        stream.counters[D_LIMIT_HEADER_SIZE] += 1
+        stream.counters[D_LIMIT_HEADER_COUNT if stream.request.count >= stream.runtime.max_fields else D_LIMIT_HEADER_SIZE] += 1
     elif reason == URI_TOO_LONG:
         stream.counters[D_LIMIT_URI_SIZE] += 1
     elif reason != BODY_TOO_LARGE:

@@ -31,6 +31,7 @@ cdef class ListenerRuntime:
     cdef readonly uint32_t idle_timeout_ms
     cdef readonly uint32_t write_timeout_ms
     cdef readonly uint32_t max_requests     # of a connection; 0 = unlimited
+    cdef readonly int max_fields            # header fields of a request
     cdef readonly uint32_t max_connections  # of the listener over all workers; 0 = unlimited
     cdef readonly int listener_type
     cdef Address address                # where it listens

@@ -58,6 +58,7 @@ class ListenerRuntime:
         self.idle_timeout_ms = milliseconds(config.connection_idle_timeout)
         self.write_timeout_ms = milliseconds(config.write_timeout)
         self.max_requests = options.max_requests_per_connection
+        self.max_fields = options.max_header_count
         self.max_connections = config.max_connections
         self.listener_type = LISTENER_TYPES[config.type]
         self._set_address(config.address)
