@@ -319,6 +319,8 @@ class Head:
         """No serialisation is longer: every text, 8 bytes a field (two lengths, or `: ` and CRLF), what a codec adds."""
         total: uint32_t = LINE_BOUND + self.method.len + self.path.len + self.authority.len + self.reason.len + self.raw.len
         i: cython.int
+        if self.raw_protocol:
+            total += 2 * self.path.len  # HTTP may have to escape every byte of it
         for i in range(self.count):
             total += self.fields[i].name_len + self.fields[i].value_len + 8
         return total

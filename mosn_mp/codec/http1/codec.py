@@ -28,7 +28,8 @@ from cython.cimports.mosn_mp.buffer.head import (
     M_PUT,
     Head,
 )
-from cython.cimports.mosn_mp.codec.codec import CLIENT, NO_ROOM, WRITTEN
+from cython.cimports.mosn_mp.codec.codec import CLIENT, NO_ROOM, UNSUPPORTED, WRITTEN
+from cython.cimports.mosn_mp.codec.http1.foreign import settle_foreign
 from cython.cimports.mosn_mp.codec.http1.reader import TUNNEL, Http1Reader
 from cython.cimports.mosn_mp.codec.http1.write import (
     Plan,
@@ -50,7 +51,13 @@ class Http1Codec(Http1Reader):
     @cython.cfunc
     @cython.exceptval(-1, check=False)
     def write_head(self, head: Head, end_stream: cython.bint, out: cython.pointer(Buf)) -> cython.int:
-        """Append the request (CLIENT) or response (SERVER) head; a 1xx other than 101 leaves the final one to be written."""
+        """Append the request (CLIENT) or response (SERVER) head; a 1xx other than 101 leaves the final one to be written.
+
+        A head of an RPC protocol is changed into what HTTP can carry; UNSUPPORTED if it is a CONNECT or its path is too long.
+        """
+        if head.raw_protocol and settle_foreign(head) == UNSUPPORTED:
+            self.detail = b"CONNECT or a path too long for HTTP/1.1"
+            return UNSUPPORTED
         if self.role == CLIENT:
             return self._write_request(head, end_stream, out)
         if head.status < 200 and head.status != 101:
