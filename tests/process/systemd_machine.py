@@ -46,6 +46,8 @@ def why_not() -> str:
     missing = [name for name in ("unshare", "nsenter", "systemctl", "bash") if shutil.which(name) is None]
     if missing:
         return f"{', '.join(missing)} not installed here"
+    if subprocess.run(["unshare", "--fork", "--pid", "--mount", "--uts", "--ipc", "--cgroup", "true"], check=False).returncode:
+        return "namespaces cannot be made here"
     if not cgroup_folder():
         return "there is no cgroup2 file system that may be written here"
     if str(ROOT).startswith(("/tmp/", "/var/tmp/", "/home/")):
