@@ -77,6 +77,7 @@ http {{
   server {{
     listen 127.0.0.1:{self.port} backlog=4096 sndbuf=64k; root {self.folder}/www; keepalive_requests 1000000;
     location = /hello {{ return 200 "hello"; }}
+    location = /fast {{ access_log off; return 200 "fast"; }}
     location /echo/ {{ return 200 $request_uri; }}
     location /put/ {{ dav_methods PUT; }}
     location = /page.txt {{ gzip on; gzip_types text/plain; gzip_min_length 1; gzip_comp_level 1; }}
