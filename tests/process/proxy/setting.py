@@ -134,8 +134,8 @@ class Tally:
         return self.setting.counts()[name] - self.before[name]
 
     def wait(self, name: str, grown: int, deadline_s: float = 5.0) -> None:
-        """Wait until *name* grew by *grown*; AssertionError if it does not, or by more."""
+        """Wait until *name* grew by exactly *grown*."""
         until = time.monotonic() + deadline_s
-        while (found := self.of(name)) < grown and time.monotonic() < until:
+        while (found := self.of(name)) != grown and time.monotonic() < until:
             time.sleep(0.01)
         assert found == grown, f"{name} grew by {found}, not {grown}"

@@ -1,5 +1,6 @@
 """Raw sockets for tests: what is sent is sent as it is, what is read is shown as it came; every wait has a deadline."""
 
+import contextlib
 import re
 import socket
 import struct
@@ -95,15 +96,15 @@ class Wire:
 
     def shut(self) -> None:
         """End the connection also for a thread that waits in it."""
-        try:
+        with contextlib.suppress(OSError):
             self.sock.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
         self.sock.close()
 
     def reset(self) -> None:
-        """Close with RST."""
+        """Close with RST, also under a thread that waits in it."""
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        with contextlib.suppress(OSError):
+            self.sock.shutdown(socket.SHUT_RD)
         self.sock.close()
 
     # -- reading -------------------------------------------------------------------------------------------------------------
@@ -125,10 +126,14 @@ class Wire:
 
     def exactly(self, count: int) -> bytes:
         """*count* bytes."""
-        while len(self.unread) < count:
-            self.more()
-        found, self.unread = self.unread[:count], self.unread[count:]
-        return found
+        found = bytearray(self.unread[:count])
+        self.unread = self.unread[count:]
+        while len(found) < count:
+            data = self.sock.recv(min(count - len(found), 1 << 16))
+            if not data:
+                raise ClosedError(bytes(found))
+            found += data
+        return bytes(found)
 
     def rest(self) -> bytes:
         """Everything until the far side closes in order; ConnectionResetError if it resets."""
