@@ -1,5 +1,6 @@
 """The units as scripts/install-service installs them, under a real systemd."""
 
+import http.client
 import json
 import re
 import signal
@@ -8,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -55,10 +57,10 @@ class Service(Program):
     def log_text(self) -> str:
         return self.systemd.run("cat", "/var/log/mosn_mp/mosn.log").stdout
 
-    def status(self) -> dict[str, object]:  # type: ignore[override]
+    def status(self) -> dict[str, Any]:
         done = self.systemd.run(sys.executable, "-m", "mosn_mp", "status", "--json", "-c", "/srv/mosn.json")
         assert done.returncode == 0, done.stderr
-        report: dict[str, object] = json.loads(done.stdout)
+        report: dict[str, Any] = json.loads(done.stdout)
         return report
 
     def kill(self, number: signal.Signals, pids: list[int]) -> None:
@@ -126,6 +128,18 @@ def test_no_queued_connection_is_lost_when_the_master_is_killed(service: Service
         service.wait_restarted(restarts)
         assert not servers_of(clients) & old
     assert service.show("NFileDescriptorStore") == "2"
+
+
+def test_a_drain_that_takes_longer_than_the_units_patience_is_waited_for(service: Service) -> None:
+    (service.directory / "root/etc/systemd/system/mosn_mp.service.d/20-patience.conf").write_text("[Service]\nTimeoutStopSec=1\n")
+    service.control("daemon-reload")
+    service.control("start", UNIT)
+    connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=10)
+    connection.request("GET", "/slower")
+    wait_until(lambda: any(p["active"] for p in service.status()["processes"]), "a request in flight")
+    service.control("stop", UNIT)
+    assert connection.getresponse().status == 200
+    assert service.show("Result") == "success"
 
 
 def test_a_master_that_hangs_is_replaced_by_the_watchdog(service: Service) -> None:
