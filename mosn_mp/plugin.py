@@ -15,6 +15,8 @@ from mosn_mp.errors import ConfigError
 BUILT_IN: dict[str, dict[str, str]] = {
     "codec": {
         "Http1": "mosn_mp.codec.http1.protocol:HTTP1",
+        "bolt": "mosn_mp.codec.bolt.protocol:BOLT",
+        "boltv2": "mosn_mp.codec.bolt.protocol:BOLTV2",
     },
     "stream_filter": {
         "header_edit": "mosn_mp.filter.header_edit:HeaderEdit",

@@ -18,7 +18,7 @@ from mosn_mp.cluster.cluster import Cluster
 from mosn_mp.cluster.compile import compile_clusters
 from mosn_mp.cluster.state import state_directory
 from mosn_mp.codec.http1.limits import Http1Limits
-from mosn_mp.config.model import Config, Http1Options, Proxy
+from mosn_mp.config.model import HTTP1, Config, Http1Options, Proxy
 from mosn_mp.config.model import Listener as ListenerConfig
 from mosn_mp.errors import ConfigError
 from mosn_mp.filter.compile import compile_filters
@@ -113,16 +113,11 @@ class DataPlane:
         return ListenerRuntime(
             config,
             version,
-            (self._spoken_protocol(proxy),),
+            spoken_protocols(proxy),
             routers[proxy.router_config_name],
             compile_filters(config.stream_filters),
             logs,
         )
-
-    def _spoken_protocol(self, proxy: Proxy) -> SpokenProtocol:
-        protocol = CATALOGUE.resolve("codec", proxy.downstream_protocol)
-        limits = http1_limits(proxy.extend_config.Http1)
-        return SpokenProtocol(protocol, limits, protocol, RESPONSE_LIMITS)
 
     def commit(self, prepared: Prepared) -> None:
         """Serve *prepared*."""
@@ -252,6 +247,22 @@ class DataPlane:
     def _on_stream_error(self, job: Pollable, error: BaseException) -> None:
         where = f"connection {job.number}" if isinstance(job, Connection) else "a stream"
         self.log.error("%s: a serving greenlet failed: %s", where, error, exc_info=error)
+
+
+def spoken_protocols(proxy: Proxy) -> tuple[SpokenProtocol, ...]:
+    """What the clients of a listener may speak, in the order in which it is tried, and what goes upstream for each."""
+    names = [name.strip() for name in proxy.downstream_protocol.split(",")]
+    if names == ["Auto"]:
+        names = list(CATALOGUE.names("codec"))
+    follows = proxy.upstream_protocol in ("", "Auto", proxy.downstream_protocol)
+    made = []
+    for name in names:
+        protocol = CATALOGUE.resolve("codec", name)
+        upstream = protocol if follows else CATALOGUE.resolve("codec", proxy.upstream_protocol)
+        limits = http1_limits(proxy.extend_config.Http1) if name == HTTP1 else protocol.make_limits()
+        upstream_limits = RESPONSE_LIMITS if upstream.name == HTTP1 else upstream.make_limits()
+        made.append(SpokenProtocol(protocol, limits, upstream, upstream_limits))
+    return tuple(made)
 
 
 def http1_limits(options: Http1Options) -> Http1Limits:

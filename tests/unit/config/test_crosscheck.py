@@ -30,7 +30,7 @@ def test_the_minimal_configuration_has_nothing_wrong(minimal: dict[str, Any], er
          f"{PROXY}.downstream_protocol: detecting the protocol of a connection {NOT_SERVED}"),
         (f"{PROXY}.downstream_protocol", "Http1,bolt",
          f"{PROXY}.downstream_protocol: detecting the protocol of a connection {NOT_SERVED}"),
-        (f"{PROXY}.upstream_protocol", "bolt", f'{PROXY}.upstream_protocol: the protocol "bolt" {NOT_SERVED}'),
+        (f"{PROXY}.upstream_protocol", "Http2", f'{PROXY}.upstream_protocol: the protocol "Http2" {NOT_SERVED}'),
         (f"{CLUSTER}.lb_type", "LB_MAGLEV", f'{CLUSTER}.lb_type: the balancer "LB_MAGLEV" {NOT_SERVED}'),
         (f"{CLUSTER}.lb_type", "LB_RANDOMM", f"{CLUSTER}.lb_type: unknown balancer \"LB_RANDOMM\"; did you mean 'LB_RANDOM'?"),
         (f"{LISTENER}.address", "127.0.0.1",
