@@ -25,6 +25,7 @@ MAX_DISCARD = cython.declare(int64_t, 1 << 18)
 
 TEXTS = cython.declare(list, [REASONS[reason].text for reason in Reason])
 STATUSES = cython.declare(list, [REASONS[reason].status for reason in Reason])
+BODY_TIMEOUT = cython.declare(cython.int, int(Reason.BODY_TIMEOUT))
 WRITE_TIMEOUT = cython.declare(cython.int, int(Reason.WRITE_TIMEOUT))
 
 
@@ -135,6 +136,8 @@ class LocalReply(StreamView):
             return True
         if self.request.expect_continue and self.upload.body_bytes == 0:
             return False  # a client that was refused sends the body or the next request (RFC 9110 section 10.1.1)
+        if self.record.reason == BODY_TIMEOUT:
+            return False  # it has been waited for already
         return (
             self.request.framing == F_LENGTH
             and self.request.content_length - cython.cast(int64_t, self.upload.body_bytes) <= MAX_DISCARD
