@@ -5,33 +5,23 @@ came of it: inputs per second, how many were refused and why, and the memory bef
 """
 
 import argparse
-import importlib.util
 import random
 import sys
 import tempfile
 import time
 from pathlib import Path
-from types import ModuleType
 
-from Cython.Build import cythonize
-from setuptools import Distribution, Extension
-from setuptools.command.build_ext import build_ext
-
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 BATCH = 10_000
 VALID_WEIGHT = 6  # most inputs should get past the head before something is wrong
-
-for place in (ROOT, ROOT / "scripts/build_hooks"):
-    if str(place) not in sys.path:
-        sys.path.insert(0, str(place))
-
-from hot_modules import DIRECTIVES, FLAGS, MACROS  # noqa: E402
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))
 
 from mosn_mp.codec.http1.codec import Http1Codec  # noqa: E402
 from mosn_mp.codec.http1.limits import Http1Limits  # noqa: E402
 from mosn_mp.errors import Reason  # noqa: E402
 from tests.contract.codec_kit import sections, to_wire  # noqa: E402
+from tests.fuzz.build_mutator import compiled, resident_kib  # noqa: E402
 
 # What attacks and accidents are made of, beside the lines of the samples.
 WORDS = [
@@ -45,26 +35,6 @@ WORDS = [
 ]
 
 
-def compiled(folder: Path) -> ModuleType:
-    """http1_mutator as an extension module, built into *folder*."""
-    extension = Extension(
-        "http1_mutator", [str(HERE / "http1_mutator.py")], define_macros=MACROS, extra_compile_args=[*FLAGS, "-w"]
-    )
-    modules = cythonize(
-        [extension], compiler_directives=DIRECTIVES, build_dir=str(folder / "c"), include_path=[str(ROOT)], quiet=True, force=True
-    )
-    command = build_ext(Distribution({"name": "fuzz", "ext_modules": modules}))
-    command.build_lib = command.build_temp = str(folder)
-    command.ensure_finalized()
-    command.run()
-    (built,) = folder.glob("http1_mutator.*.so")
-    spec = importlib.util.spec_from_file_location("http1_mutator", built)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def samples(suffix: str) -> list[bytes]:
     """The wire bytes of all short samples of a kind."""
     folder = ROOT / "tests/wire/http1"
@@ -73,18 +43,10 @@ def samples(suffix: str) -> list[bytes]:
     return [wire for wire in wires if 0 < len(wire) < 1000]
 
 
-def resident_kib() -> int:
-    """Memory of this process."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1])
-    return 0
-
-
 def fuzz(inputs: int, seed: int) -> list[str]:
     """Run *inputs* inputs, two thirds of them requests; the report, a line each. AssertionError shows the input that failed."""
     with tempfile.TemporaryDirectory() as folder:
-        mutator = compiled(Path(folder))
+        mutator = compiled("http1_mutator", Path(folder))
         limits = Http1Limits(max_head_bytes=4096, max_fields=20, max_uri_bytes=200, max_body=1000, max_trailer_bytes=300)
         lines: list[str] = []
         words = [*WORDS, *{line + b"\r\n" for wire in samples(".req") + samples(".res") for line in wire.split(b"\r\n")}]

@@ -1,0 +1,45 @@
+"""What the fuzzers of codecs share: their compiled half, made when they run, and the memory of this process."""
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+from Cython.Build import cythonize
+from setuptools import Distribution, Extension
+from setuptools.command.build_ext import build_ext
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+
+for place in (ROOT, ROOT / "scripts/build_hooks"):
+    if str(place) not in sys.path:
+        sys.path.insert(0, str(place))
+
+from hot_modules import DIRECTIVES, FLAGS, MACROS  # noqa: E402
+
+
+def compiled(name: str, folder: Path) -> ModuleType:
+    """tests/fuzz/*name*.py as an extension module, built into *folder*."""
+    extension = Extension(name, [str(HERE / f"{name}.py")], define_macros=MACROS, extra_compile_args=[*FLAGS, "-w"])
+    modules = cythonize(
+        [extension], compiler_directives=DIRECTIVES, build_dir=str(folder / "c"), include_path=[str(ROOT)], quiet=True, force=True
+    )
+    command = build_ext(Distribution({"name": "fuzz", "ext_modules": modules}))
+    command.build_lib = command.build_temp = str(folder)
+    command.ensure_finalized()
+    command.run()
+    (built,) = folder.glob(f"{name}.*.so")
+    spec = importlib.util.spec_from_file_location(name, built)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def resident_kib() -> int:
+    """Memory of this process."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1])
+    return 0
