@@ -13,7 +13,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mosn_mp.buffer.head import Head
-from mosn_mp.codec.bolt.protocol import BOLT, BOLTV2
 from mosn_mp.codec.codec import Codec
 from mosn_mp.codec.driver import CodecDriver
 from mosn_mp.codec.protocol import Match, PoolMode, Protocol
@@ -39,7 +38,7 @@ from tests.contract.codec_kit import (
 from tests.contract.examples import X_EXAMPLE
 
 WIRE = Path(__file__).parents[1] / "wire"
-BUILT_IN = {name: CATALOGUE.resolve("codec", name) for name in CATALOGUE.names("codec")} | {"bolt": BOLT, "boltv2": BOLTV2}
+BUILT_IN = {name: CATALOGUE.resolve("codec", name) for name in CATALOGUE.names("codec")}
 PROTOCOLS = BUILT_IN | {"x_example": X_EXAMPLE}
 MULTIPLEXED = {name: found for name, found in PROTOCOLS.items() if isinstance(found, Protocol) and found.multiplexed}
 
