@@ -3,21 +3,20 @@
 What is "" was reported as wrong or missing when it was decoded and is passed over here.
 """
 
-from collections.abc import Callable, Iterable
-from typing import cast
+from collections.abc import Iterable
 
 from mosn_mp.config.address import parse_address
 from mosn_mp.config.model import Cluster, Config, Listener, Proxy, Router, StreamFilter
-from mosn_mp.config.problems import Findings, Path, nearest, parse_path, path_text, show
+from mosn_mp.config.problems import Findings, Path, nearest, path_text, show
+from mosn_mp.config.protocols import ProtocolCheck
+from mosn_mp.config.questions import ask
 from mosn_mp.config.routes import check_router, each_regex
 from mosn_mp.config.stream_filters import KIND, decode_entry
 from mosn_mp.config.unserved import (
     UNSERVED_BALANCERS,
-    UNSERVED_PROTOCOLS,
     UNSERVED_STREAM_FILTERS,
     not_in_this_version,
 )
-from mosn_mp.errors import ConfigError
 from mosn_mp.plugin import Catalogue
 
 
@@ -25,6 +24,7 @@ def cross_check(config: Config, catalogue: Catalogue, findings: Findings) -> Non
     """Add to *findings* what is wrong with *config* as a whole."""
     manager: Path = ("cluster_manager", "clusters")
     clusters = config.cluster_manager.clusters
+    protocols = ProtocolCheck(catalogue, findings)
     _check_unique(((cluster.name, (*manager, i, "name")) for i, cluster in enumerate(clusters)), "cluster", findings)
     for index, cluster in enumerate(clusters):
         _check_cluster(cluster, (*manager, index), catalogue, findings)
@@ -38,7 +38,7 @@ def cross_check(config: Config, catalogue: Catalogue, findings: Findings) -> Non
             _compile_router(router, (*path, "routers", i), catalogue, findings)
         routers = [router.router_config_name for router in server.routers]
         for i, listener in enumerate(server.listeners):
-            _check_listener(listener, (*path, "listeners", i), routers, catalogue, findings)
+            _check_listener(listener, (*path, "listeners", i), routers, protocols, catalogue, findings)
     _check_listening_addresses(config, findings)
     _warn_of_idle_parts(config, findings)
 
@@ -82,7 +82,7 @@ def _check_name(name: str, kind: str, path: Path, catalogue: Catalogue, unserved
     served = catalogue.names(kind)
     if not name or name in served:
         return
-    what = {"codec": "protocol"}.get(kind, kind.replace("_", " "))
+    what = kind.replace("_", " ")
     if name in unserved:
         findings.error(path, not_in_this_version(f"the {what} {show(name)}"), value=name)
         return
@@ -94,35 +94,29 @@ def _check_name(name: str, kind: str, path: Path, catalogue: Catalogue, unserved
 def _compile_router(router: Router, path: Path, catalogue: Catalogue, findings: Findings) -> None:
     """Have *router* compiled by the code that will serve it: it alone knows which expressions it can run."""
     for pattern, at in each_regex(router, path):
-        _ask(catalogue, "regex", at, findings, pattern)
+        ask(catalogue, "regex", at, findings, pattern)
     if not findings.has_error_within(path):
-        _ask(catalogue, "router", (), findings, router, path_text(path))
+        ask(catalogue, "router", (), findings, router, path_text(path))
 
 
-def _ask(catalogue: Catalogue, check: str, path: Path, findings: Findings, *arguments: object) -> None:
-    """Run the catalogue's *check* of the value at *path*; what it refuses is an error at the path that it names below that."""
-    try:
-        cast(Callable[..., object], catalogue.resolve("check", check))(*arguments)
-    except ConfigError as e:
-        findings.error((*path, *parse_path(e.path)), e.problem)
-    except ValueError as e:
-        findings.error(path, f"{show(arguments[0])}: {e}", value=arguments[0])
-
-
-def _check_listener(listener: Listener, path: Path, routers: list[str], catalogue: Catalogue, findings: Findings) -> None:
+def _check_listener(
+    listener: Listener, path: Path, routers: list[str], protocols: ProtocolCheck, catalogue: Catalogue, findings: Findings
+) -> None:
     for c, chain in enumerate(listener.filter_chains):
         for f, entry in enumerate(chain.filters):
-            _check_proxy(entry.config, (*path, "filter_chains", c, "filters", f, "config"), routers, catalogue, findings)
+            at: Path = (*path, "filter_chains", c, "filters", f, "config")
+            protocols.check_proxy(entry.config, at)
+            _check_proxy(entry.config, at, routers, findings)
     for index, log in enumerate(listener.access_logs):
         at = (*path, "access_logs", index)
         _check_log_path(log.log_path, (*at, "log_path"), findings)
         if not findings.has_error_within(at):
-            _ask(catalogue, "access_log", (), findings, log.log_path, log.log_format, path_text(at), log.python_path)
+            ask(catalogue, "access_log", (), findings, log.log_path, log.log_format, path_text(at), log.python_path)
     for index, stream_filter in enumerate(listener.stream_filters):
         if stream_filter.type:
             _check_stream_filter(stream_filter, (*path, "stream_filters", index), catalogue, findings)
     if listener.stream_filters and not findings.has_error_within((*path, "stream_filters")):
-        _ask(catalogue, "stream_filters", path, findings, listener.stream_filters)
+        ask(catalogue, "stream_filters", path, findings, listener.stream_filters)
 
 
 def _check_log_path(log_path: str, path: Path, findings: Findings) -> None:
@@ -130,15 +124,7 @@ def _check_log_path(log_path: str, path: Path, findings: Findings) -> None:
         findings.error(path, not_in_this_version("logging to syslog"), value=log_path)
 
 
-def _check_proxy(proxy: Proxy, path: Path, routers: list[str], catalogue: Catalogue, findings: Findings) -> None:
-    for key in ("downstream_protocol", "upstream_protocol"):
-        name = getattr(proxy, key)
-        if key == "upstream_protocol" and name == proxy.downstream_protocol:
-            continue
-        if name == "Auto" or "," in name:
-            findings.error((*path, key), not_in_this_version("detecting the protocol of a connection"), value=name)
-        else:
-            _check_name(name, "codec", (*path, key), catalogue, UNSERVED_PROTOCOLS, findings)
+def _check_proxy(proxy: Proxy, path: Path, routers: list[str], findings: Findings) -> None:
     name = proxy.router_config_name
     if name and name not in routers and "" not in routers:
         problem = f"there is no router {show(name)}" + ("" if routers else "; servers[0].routers is empty")

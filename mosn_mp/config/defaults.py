@@ -81,7 +81,9 @@ def _fill_chain(chain: FilterChain) -> FilterChain:
 
 def _fill_proxy(entry: NetworkFilter) -> NetworkFilter:
     proxy = entry.config
-    return replace(entry, config=replace(proxy, upstream_protocol=proxy.upstream_protocol or proxy.downstream_protocol))
+    if proxy.upstream_protocol or len(proxy.downstream_protocols) != 1:
+        return entry
+    return replace(entry, config=replace(proxy, upstream_protocol=proxy.downstream_protocol))
 
 
 def _fill_stream_filter(entry: StreamFilter, config_directory: str) -> StreamFilter:

@@ -25,6 +25,7 @@ PythonPath = Annotated[tuple[Name, ...], Meta(extra={"one_or_many": True})]  # d
 DEFAULT_ROUTE_TIMEOUT_S = 60.0  # MOSN's types.GlobalTimeout
 DEFAULT_REQUESTS_PER_CONNECTION = 1024  # MOSN's cluster default
 HTTP1 = "Http1"
+AUTO = "Auto"  # downstream_protocol: whatever the client speaks
 
 
 class Frozen(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -146,14 +147,20 @@ class ExtendConfig(Frozen, frozen=True, kw_only=True):
 
 
 class Proxy(Frozen, frozen=True, kw_only=True):
-    """The network filter `proxy`: requests of one protocol, routed one by one."""
+    """The network filter `proxy`: requests, routed one by one."""
 
     name: str = ""
-    downstream_protocol: Name = HTTP1
-    upstream_protocol: str = ""  # filled in by load(): as downstream
+    downstream_protocol: Name = HTTP1  # one, several separated by commas, or AUTO
+    upstream_protocol: str = ""  # "" = what the client speaks; filled in by load() where that can be but one
     router_config_name: Name
     router_handler_name: Annotated[str, Meta(extra={"choices": ("", "default")})] = "default"
     extend_config: ExtendConfig = ExtendConfig()
+
+    @property
+    def downstream_protocols(self) -> tuple[str, ...]:
+        """The names in downstream_protocol, in its order; () = every protocol there is."""
+        names = tuple(name.strip() for name in self.downstream_protocol.split(","))
+        return () if names == (AUTO,) else names
 
 
 class NetworkFilter(Frozen, frozen=True, kw_only=True):

@@ -70,7 +70,7 @@ UNSERVED_KEYS: dict[type[Struct], dict[str, Unserved]] = {
     model.NetworkFilter: {"go_plugin_config": _PLUGIN},
     model.StreamFilter: {"go_plugin_config": _PLUGIN},
     model.Proxy: {
-        "fallback_for_unknown_protocol": Unserved("falling back for an unknown protocol"),
+        "fallback_for_unknown_protocol": Unserved("falling back to another network filter"),
         "validate_clusters": Unserved("validate_clusters (routes to unknown clusters are errors anyway)", harmless=True),
         "concurrency_num": Unserved("a worker pool per connection"),
     },
@@ -152,7 +152,7 @@ UNSERVED_KEYS: dict[type[Struct], dict[str, Unserved]] = {
 }
 
 # Values that MOSN knows of what the catalogue names; the catalogue itself knows what is served.
-UNSERVED_PROTOCOLS = ("Http2", "X", "bolt", "boltv2", "dubbo", "dubbothrift", "tars", "xprotocol")
+UNSERVED_PROTOCOLS = ("Http2", "X", "dubbo", "dubbothrift", "tars", "xprotocol")
 UNSERVED_BALANCERS = (
     "LB_LEAST_CONNECTION",
     "LB_LEAST_REQUEST",
