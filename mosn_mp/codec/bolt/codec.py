@@ -81,6 +81,8 @@ class BoltCodec(BoltReader):
     def _refuse(self, detail: cython.p_const_char) -> cython.int:
         """This message cannot be a frame; the connection is none the worse for it."""
         self.detail = detail
+        self.out_left = 0
+        self.checksums = False
         return UNSUPPORTED
 
     @cython.cfunc

@@ -57,6 +57,7 @@ class Http1Codec(Http1Reader):
         """
         if head.raw_protocol and settle_foreign(head) == UNSUPPORTED:
             self.detail = b"CONNECT or a path too long for HTTP/1.1"
+            self.out_done = True  # a body without its head must never be written
             return UNSUPPORTED
         if self.role == CLIENT:
             return self._write_request(head, end_stream, out)

@@ -289,7 +289,9 @@ def test_a_block_that_edits_made_too_long_is_not_written() -> None:
     head.add("x", b"v" * 32768)
     side = driver(CLIENT)
     with pytest.raises(NotImplementedError):
-        side.write_head(head, True)
+        side.write_head(head)
+    with pytest.raises(ValueError, match="longer than announced"):
+        side.write_data(b"x")
     assert side.take_output() == b""
 
 

@@ -106,6 +106,16 @@ def test_what_http_cannot_ask_is_refused(pair: tuple[bytes, bytes]) -> None:
         as_http([pair])
 
 
+def test_the_body_of_a_refused_request_is_not_written() -> None:
+    driver, head = bolt_head(Sample(headers=block([(b"x-mosn-method", b"CONNECT")]), content=b"GET / HTTP/1.1"))
+    client = CodecDriver(Http1Codec(CLIENT, Http1Limits()))
+    with pytest.raises(NotImplementedError):
+        client.write_head(head)
+    with pytest.raises(ValueError, match="body for a message that has none"):
+        client.write_data(b"GET / HTTP/1.1")
+    assert client.take_output() == b"" and driver.stream_id == 1
+
+
 def test_a_response_keeps_its_status_and_clean_fields() -> None:
     frame = ANSWER._replace(status=7, headers=block([(b"a", b"b"), (b"c", b"\r\n"), (b"content-length", b"99")]), content=b"")
     driver, head = bolt_head(frame, CLIENT)
