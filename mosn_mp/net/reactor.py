@@ -296,14 +296,15 @@ class Reactor:
     @cython.cfunc
     @cython.exceptval(-1, check=False)
     def wake(self, task: Task) -> cython.int:
-        """Switch to the greenlet of a waiting *task*; comes back when it waits again or has ended."""
+        """Switch to the greenlet of a waiting *task*; comes back when it waits again or has ended. Only from the hub."""
         task.waiting = False
         return self.switch_to(task.greenlet)
 
     @cython.cfunc
     @cython.exceptval(-1, check=False)
     def spawn(self, job: Pollable) -> cython.int:
-        """Run job.serve() in a serving greenlet, a pooled one if there is; returns when it first waits or has ended."""
+        """Run job.serve() in a serving greenlet, a pooled one if there is; returns when it first waits or has ended. Only from
+        the hub: a greenlet that switched to another one would never be switched back to."""
         greenlet: object
         if self.idle_greenlets:
             greenlet = self.idle_greenlets.pop()

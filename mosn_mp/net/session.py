@@ -240,7 +240,7 @@ class Session(Keeper):
         self.codec.write_end(None, cython.address(connection.output))
         connection.written()
         if self.turns:
-            self.give_turns()
+            self.reactor.wake_soon(cython.cast(Task, self.turns[0]))
         return True
 
     @cython.cfunc
@@ -299,7 +299,7 @@ class Session(Keeper):
     @cython.cfunc
     @cython.exceptval(-1, check=False)
     def give_turns(self) -> cython.int:
-        """Let those that wait try again, in order, as long as there is room."""
+        """Let those that wait try again, in order, as long as there is room. Only from the hub: it switches."""
         left: cython.int = len(self.turns)
         connection: Connection = self.connection
         while left > 0 and self.turns and (connection.fd < 0 or not connection.is_stalled()):

@@ -144,7 +144,10 @@ class Service(Acceptor):
             return 0
         kind = self.kind_of(connection)
         if kind.spoken.is_shared:
-            return self.open_session(connection, kind)
+            # sessions are the hub's: it takes over in the next turn of the loop
+            connection.state = S_PARKED
+            self.listener.counters[D_CONNECTION_PARKED] += 1
+            return self.reactor.serve_again(connection)
         stream = self.take_stream(kind)
         stream.serve(connection)
         if len(stream.home) < IDLE_STREAMS:

@@ -165,6 +165,10 @@ class UnaryExchange(Exchange):
         """Send the request on a connection of its own and collect the answer."""
         if self.up_codec is None:
             self.up_codec = self.spoken.upstream.make_codec(CLIENT, self.spoken.upstream_limits)
+        host: bytes = self.pool.host_text
+        if self.request.authority.len == 0:
+            # HTTP/1.1 asks for a Host; a request of another protocol may name none
+            self.request.set_slice(cython.address(self.request.authority), host, len(host))
         self.up_codec.head = self.response
         self.up_codec.begin_message()
         if not self.make_room(self.up, self.request.wire_bound()):
@@ -190,7 +194,7 @@ class UnaryExchange(Exchange):
         up: Connection = self.up
         self.response_body.clear()
         while True:
-            event = self.up_codec.next_event(cython.address(up.input)) if up.input.end > up.input.start else NEED_MORE
+            event = self.up_codec.next_event(cython.address(up.input)) if up.input.base != cython.NULL else NEED_MORE
             if event == HEAD:
                 if self.response.status >= 200:
                     self.awaiting_head = False
