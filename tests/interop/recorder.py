@@ -10,7 +10,7 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 
 
 def read_message(read: Callable[[int], bytes], *, has_body: bool = True) -> bytes:
-    """One HTTP/1.1 message by length or in chunks, or up to the end of the connection; b"" if there is none."""
+    """One HTTP/1.1 message by length or in chunks, a response also up to the end of the connection; b"" if there is none."""
     data = b""
     while b"\r\n\r\n" not in data:
         more = read(65536)
@@ -32,7 +32,7 @@ def read_message(read: Callable[[int], bytes], *, has_body: bool = True) -> byte
     while not is_complete():
         more = read(65536)
         if not more:
-            break
+            return head + b"\r\n\r\n" + body if is_response else b""  # the end of a response, but no whole request
         body += more
     return head + b"\r\n\r\n" + body
 

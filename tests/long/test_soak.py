@@ -79,6 +79,6 @@ def test_nothing_grows_over_millions_of_requests(
     for later in (million, last):
         assert abs(later.own_bytes - warm.own_bytes) <= FLAT
         assert later.fds <= warm.fds + 16
-        assert later.arena_blocks <= warm.arena_blocks + 16
+        assert later.arena_blocks <= 64  # the magazines of idle workers
         assert later.greenlets <= started.greenlets + 2 * CONNECTIONS  # which worker gets how many of them is chance
     assert million.own_bytes - started.own_bytes <= FLAT
