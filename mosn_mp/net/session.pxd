@@ -1,5 +1,5 @@
 from cpython.ref cimport PyObject
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from mosn_mp.buffer.body cimport Body
 from mosn_mp.buffer.head cimport Head
 from mosn_mp.codec.codec cimport Codec
@@ -19,6 +19,7 @@ cdef class Call:
     cdef Body body
     cdef uint64_t id
     cdef int state
+    cdef int32_t timeout_ms     # what the host is told to have, where its protocol says so
     cdef bint refused           # lost to broken rules, not to a close
 
 cdef class Session(Keeper):
@@ -45,7 +46,10 @@ cdef class Session(Keeper):
     cdef int on_reset(self, uint64_t stream_id) except -1
     cdef int on_broken_rules(self) except -1
     cdef int on_end(self, bint is_reset) except -1
-    cdef bint write_message(self, Task task, uint64_t stream_id, Head head, const char* body, uint64_t length) except -1
+    cdef bint write_message(
+        self, Task task, uint64_t stream_id, Head head, const char* body, uint64_t length, int32_t timeout_ms=*
+    ) except -1
+    cdef bint unsendable        # write_message() gave up because the protocol has no such message
     cdef bint wait_room(self, Task task, uint64_t room=*) except -1
     cdef bint write_in_pieces(self, Task task, const char* body, uint64_t length) except -1
     cdef bint wait_turn(self, Task task, bint first) except -1

@@ -11,7 +11,7 @@ can make us hold is bounded by its requests in flight.
 """
 
 import cython
-from cython.cimports.libc.stdint import int64_t, uint32_t, uint64_t
+from cython.cimports.libc.stdint import int32_t, int64_t, uint32_t, uint64_t
 from cython.cimports.libc.string import memcpy
 from cython.cimports.mosn_mp.buffer.body import Body
 from cython.cimports.mosn_mp.buffer.head import Head
@@ -23,6 +23,7 @@ from cython.cimports.mosn_mp.codec.codec import (
     HEAD,
     HEARTBEAT,
     HEARTBEAT_REPLY,
+    WRITTEN,
     Codec,
 )
 from cython.cimports.mosn_mp.codec.codec import RESET as STREAM_RESET
@@ -215,9 +216,16 @@ class Session(Keeper):
     @cython.cfunc
     @cython.exceptval(-1, check=False)
     def write_message(
-        self, task: Task, stream_id: uint64_t, head: Head, body: cython.p_const_char, length: uint64_t
+        self,
+        task: Task,
+        stream_id: uint64_t,
+        head: Head,
+        body: cython.p_const_char,
+        length: uint64_t,
+        timeout_ms: int32_t = 0,
     ) -> cython.bint:
-        """Write one message; False: the connection broke or *task*'s deadline passed first. Waits for room in *task*'s greenlet."""
+        """Write one message, waiting for room in *task*'s greenlet. False: the connection broke, *task*'s deadline passed first, or
+        (unsendable) the protocol cannot say what the message says."""
         connection: Connection = self.connection
         room: uint64_t = head.wire_bound() + head.raw.len + 8 * head.count + FRAME_ROOM
         whole: cython.bint = room + length <= ONE_BUFFER
@@ -226,7 +234,11 @@ class Session(Keeper):
         if not self.wait_room(task, room):
             return False
         self.codec.stream_id = stream_id
-        self.codec.write_head(head, length == 0, cython.address(connection.output))
+        self.codec.timeout_ms = timeout_ms
+        self.codec.one_way = False
+        self.unsendable = self.codec.write_head(head, length == 0, cython.address(connection.output)) != WRITTEN
+        if self.unsendable:
+            return False
         if length:
             if self.codec.checksums:
                 self.codec.checksum(body, length)
@@ -455,7 +467,7 @@ class ClientSession(Session):
         call.id = self.last_id
         call.state = C_WAITING
         self.calls[call.id] = call
-        if not self.write_message(call.task, call.id, head, body, length):
+        if not self.write_message(call.task, call.id, head, body, length, call.timeout_ms):
             self.forget(call)
             return False
         return True

@@ -14,6 +14,7 @@ cdef class SpokenProtocol:
     cdef readonly bytes upstream_name
     cdef readonly bint is_shared        # many streams on a connection
     cdef readonly bint upstream_shared
+    cdef public dict variants           # name of another upstream protocol -> the SpokenProtocol with that one
 
 # What one listener serves by, compiled from one snapshot; immutable. A stream keeps the one that it began with.
 cdef class ListenerRuntime:

@@ -29,6 +29,7 @@ class SpokenProtocol:
         self.upstream_name = upstream.name.encode()
         self.is_shared = protocol.multiplexed
         self.upstream_shared = upstream.multiplexed
+        self.variants = {}
 
 
 @cython.cclass

@@ -3,8 +3,8 @@
 import cython
 from cython.cimports.mosn_mp.buffer.body import Body
 from cython.cimports.mosn_mp.buffer.head import Head
-from cython.cimports.mosn_mp.codec.codec import CLIENT, SERVER, WRITTEN, Codec
-from cython.cimports.mosn_mp.net.connection import BLOCK_SMALL, EOF, RESET, S_PARKED, S_SERVING, Connection
+from cython.cimports.mosn_mp.codec.codec import SERVER, WRITTEN, Codec
+from cython.cimports.mosn_mp.net.connection import BLOCK_SMALL, EOF, RESET, S_PARKED, S_SERVING, S_SHARED, Connection
 from cython.cimports.mosn_mp.net.listener import Acceptor
 from cython.cimports.mosn_mp.net.reactor import HANGUP, READ, Reactor, Task
 from cython.cimports.mosn_mp.net.session import Call, Inbox, ServerSession
@@ -244,7 +244,7 @@ class Service(Acceptor):
         stream.home = kind.streams
         stream.job = StreamJob()
         stream.job.stream = stream
-        stream.spoken = spoken
+        stream.spoken = stream.usual = spoken
         stream.reactor = self.reactor
         stream.task = Task()
         stream.listener = self.listener
@@ -261,7 +261,7 @@ class Service(Acceptor):
             stream.down_codec = spoken.protocol.make_codec(SERVER, spoken.limits)
             stream.down_codec.head = stream.request
         if not spoken.upstream_shared:
-            stream.up_codec = spoken.upstream.make_codec(CLIENT, spoken.upstream_limits)
+            stream.take_codec()
         stream.upload = Flow(self.pipes, stream, False)
         stream.download = Flow(self.pipes, stream, True)
         return stream
@@ -293,7 +293,17 @@ class Service(Acceptor):
                 if connection.keeper is self and connection.state == S_PARKED and not connection.ready & READ:
                     self.close_politely(connection)
                     closed += 1
+                elif connection.state == S_SHARED and isinstance(connection.keeper, ServerSession):
+                    self.say_goodbye(cython.cast(ServerSession, connection.keeper))
         return closed
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def say_goodbye(self, session: ServerSession) -> cython.void:
+        """Streams are under way: the client shall send no new ones (if its protocol can be told so)."""
+        if session.inbox is self.requests and not session.writing and session.connection.reserve(GOODBYE_ROOM):
+            if session.codec.write_goaway(cython.address(session.connection.output)) == WRITTEN:
+                session.connection.written()
 
 
 @cython.cclass

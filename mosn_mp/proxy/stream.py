@@ -168,6 +168,8 @@ class Stream(UnaryExchange):
         if self.route.action != A_CLUSTER:
             return self.answer_by_route()
         self.set_timeouts()
+        if self.variable_values is not None or self.route.upstream_protocol is not None:
+            self.choose_protocol()
         while self.choose_host():
             if not self.connect():
                 if self.pool.failure == CONNECT_FAILED and self.attempts < MAX_ATTEMPTS and self.cluster.hosts.count > 1:

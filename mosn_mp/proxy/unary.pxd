@@ -5,6 +5,7 @@ from mosn_mp.net.session cimport Call, ClientSession, ServerSession
 from mosn_mp.net.shared_pool cimport SharedPool
 from mosn_mp.net.connection cimport Connection
 from mosn_mp.proxy.exchange cimport Exchange
+from mosn_mp.proxy.runtime cimport SpokenProtocol
 
 cdef class UnaryExchange(Exchange):
     cdef ServerSession session      # the request came on a shared connection; None = it has a connection of its own
@@ -17,8 +18,12 @@ cdef class UnaryExchange(Exchange):
     cdef bint one_way
     cdef bint departed              # the client does not want the answer any more
     cdef int32_t frame_timeout_ms   # the request's own; 0 = none given
+    cdef SpokenProtocol usual       # what spoken is unless route or filter want another upstream protocol
+    cdef object up_codec_protocol   # what up_codec was made for
 
     cdef int write_failure(self, int reason) except -1
+    cdef void choose_protocol(self) noexcept
+    cdef void take_codec(self) noexcept
     cdef bint collect_request(self) except -1
     cdef int call_shared(self) except -1
     cdef int call_serial(self) except -1

@@ -9,10 +9,10 @@ here but that the message is whole. What is collected is bounded by the protocol
 """
 
 import cython
-from cython.cimports.libc.stdint import uint64_t
+from cython.cimports.libc.stdint import int32_t, int64_t, uint64_t
 from cython.cimports.mosn_mp.buffer.body import Body
 from cython.cimports.mosn_mp.buffer.head import F_LENGTH, F_NONE, M_HEAD
-from cython.cimports.mosn_mp.codec.codec import CLIENT, DATA, END, ERROR, HEAD, NEED_MORE
+from cython.cimports.mosn_mp.codec.codec import CLIENT, DATA, END, ERROR, HEAD, NEED_MORE, WRITTEN
 from cython.cimports.mosn_mp.filter.chain import CONTINUE, TERMINATE
 from cython.cimports.mosn_mp.net.connection import BLOCK_LARGE, BLOCK_SMALL, EOF, RESET, Connection
 from cython.cimports.mosn_mp.net.reactor import HANGUP, READ
@@ -31,9 +31,11 @@ UPSTREAM_PROTOCOL = cython.declare(cython.int, int(Reason.UPSTREAM_PROTOCOL))
 DOWNSTREAM_GONE = cython.declare(cython.int, int(Reason.DOWNSTREAM_GONE))
 BODY_TIMEOUT = cython.declare(cython.int, int(Reason.BODY_TIMEOUT))
 BODY_TOO_LARGE = cython.declare(cython.int, int(Reason.BODY_TOO_LARGE))
+INTERNAL = cython.declare(cython.int, int(Reason.INTERNAL))
 WRITE_TIMEOUT = cython.declare(cython.int, int(Reason.WRITE_TIMEOUT))
 
 # The largest body that is collected for a conversion: the default of the RPC protocols' frames.
+MAX_TIMEOUT_MS = cython.declare(int64_t, 0x7FFFFFFF)
 MAX_COLLECTED = cython.declare(uint64_t, 8 << 20)
 
 
@@ -42,6 +44,30 @@ class UnaryExchange(Exchange):
     """The part of a stream that knows messages instead of flows."""
 
     # -- the upstream half ---------------------------------------------------------------------------------------------------
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def choose_protocol(self) -> cython.void:
+        """What goes upstream: what a filter asked for (MOSN's variable upstream_protocol), the route, else the listener."""
+        wanted: object = None
+        if self.variable_values is not None:
+            wanted = self.variable_values.get("upstream_protocol")
+        if wanted is None and self.route.upstream_protocol is not None:
+            wanted = self.route.upstream_protocol.name
+        if wanted is not None and wanted != self.spoken.upstream.name:
+            found: object = self.usual.variants.get(wanted)
+            if found is not None:
+                self.spoken = found
+                if not self.spoken.upstream_shared:
+                    self.take_codec()
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def take_codec(self) -> cython.void:
+        """A codec for upstream connections of the stream's own."""
+        if self.up_codec_protocol is not self.spoken.upstream:
+            self.up_codec = self.spoken.upstream.make_codec(CLIENT, self.spoken.upstream_limits)
+            self.up_codec_protocol = self.spoken.upstream
 
     @cython.cfunc
     @cython.exceptval(-1, check=False)
@@ -113,11 +139,12 @@ class UnaryExchange(Exchange):
         call.head.clear()
         call.body.clear()
         call.refused = False
+        call.timeout_ms = cython.cast(int32_t, self.global_timeout_ms if self.global_timeout_ms < MAX_TIMEOUT_MS else 0)
         self.task.expired = False
         self.on_request_sent()
         self.reactor.wheel.arm(self.task, self.answer_deadline())
         if not self.client.send(call, self.request, self.request_body.data, self.request_body.length):
-            self.fail(GLOBAL_TIMEOUT if self.task.expired else UPSTREAM_CLOSED)
+            self.fail(INTERNAL if self.client.unsendable else GLOBAL_TIMEOUT if self.task.expired else UPSTREAM_CLOSED)
             return DONE
         if self.one_way:
             self.client.forget(call)
@@ -163,8 +190,6 @@ class UnaryExchange(Exchange):
     @cython.exceptval(-1, check=False)
     def call_serial(self) -> cython.int:
         """Send the request on a connection of its own and collect the answer."""
-        if self.up_codec is None:
-            self.up_codec = self.spoken.upstream.make_codec(CLIENT, self.spoken.upstream_limits)
         host: bytes = self.pool.host_text
         if self.request.authority.len == 0:
             # HTTP/1.1 asks for a Host; a request of another protocol may name none
@@ -174,7 +199,9 @@ class UnaryExchange(Exchange):
         if not self.make_room(self.up, self.request.wire_bound()):
             self.fail(WRITE_TIMEOUT)
             return DONE
-        self.up_codec.write_head(self.request, self.request_body.length == 0, cython.address(self.up.output))
+        if self.up_codec.write_head(self.request, self.request_body.length == 0, cython.address(self.up.output)) != WRITTEN:
+            self.fail(INTERNAL)
+            return DONE
         self.up.written()
         if not self.write_body(self.up, self.up_codec, self.request_body.data, self.request_body.length):
             self.fail(WRITE_TIMEOUT)
@@ -323,6 +350,10 @@ class UnaryExchange(Exchange):
         if self.session.write_message(self.task, self.message_id, self.response, body, length):
             self.response_begun = True
             self.record.bytes_sent += length
+        elif self.session.unsendable:
+            self.session.unsendable = False
+            account_failure(self, INTERNAL)
+            self.write_failure(INTERNAL)
         else:
             account_failure(self, DOWNSTREAM_GONE if self.session.connection.fd < 0 else WRITE_TIMEOUT)
         self.reactor.arm(self.task, 0)
@@ -384,6 +415,7 @@ class UnaryExchange(Exchange):
         self.response_body.clear()
         self.session = None
         self.client = None
+        self.spoken = self.usual
         self.shared_pool = None
         self.one_way = self.departed = False
         self.frame_timeout_ms = 0

@@ -17,8 +17,7 @@ from mosn_mp.buffer.arena import Arena
 from mosn_mp.cluster.cluster import Cluster
 from mosn_mp.cluster.compile import compile_clusters
 from mosn_mp.cluster.state import state_directory
-from mosn_mp.codec.http1.limits import Http1Limits
-from mosn_mp.config.model import HTTP1, Config, Http1Options, Proxy
+from mosn_mp.config.model import Config
 from mosn_mp.config.model import Listener as ListenerConfig
 from mosn_mp.errors import ConfigError
 from mosn_mp.filter.compile import compile_filters
@@ -29,20 +28,18 @@ from mosn_mp.net.pool import HostPool
 from mosn_mp.net.reactor import Pollable, Reactor
 from mosn_mp.net.splice import PipePool
 from mosn_mp.observe.access_log import AccessLogs
-from mosn_mp.observe.directory import Directory
 from mosn_mp.observe.cells import WORKER
-from mosn_mp.plugin import CATALOGUE
-from mosn_mp.proxy.runtime import ListenerRuntime, ListenerState, SpokenProtocol
+from mosn_mp.observe.directory import Directory
+from mosn_mp.proxy.runtime import ListenerRuntime, ListenerState
 from mosn_mp.proxy.service import Service
 from mosn_mp.route.compile import compile_router
 from mosn_mp.route.router import Router
 from mosn_mp.worker.boot import Shared
+from mosn_mp.worker.protocols import protocol_named, spoken_protocols
 
 # Descriptors that are not for connections: logs, channel, epoll, pipes, what filters open.
 RESERVED_FDS = 256
 PUBLISH_EVERY_S = 1.0
-# What hosts may send: heads as clients may, bodies without limit.
-RESPONSE_LIMITS = Http1Limits()
 
 
 class Prepared(NamedTuple):
@@ -84,7 +81,7 @@ class DataPlane:
         routers = {}
         for i, router_config in enumerate(config.server.routers):
             router = compile_router(router_config, f"servers[0].routers[{i}]")
-            router.link(clusters)
+            router.link(clusters, protocol_named)
             routers[router.name] = router
         runtimes = {
             listener.name: self._compile_listener(listener, version, routers, f"servers[0].listeners[{i}]")
@@ -247,33 +244,6 @@ class DataPlane:
     def _on_stream_error(self, job: Pollable, error: BaseException) -> None:
         where = f"connection {job.number}" if isinstance(job, Connection) else "a stream"
         self.log.error("%s: a serving greenlet failed: %s", where, error, exc_info=error)
-
-
-def spoken_protocols(proxy: Proxy) -> tuple[SpokenProtocol, ...]:
-    """What the clients of a listener may speak, in the order in which it is tried, and what goes upstream for each."""
-    names = [name.strip() for name in proxy.downstream_protocol.split(",")]
-    if names == ["Auto"]:
-        names = list(CATALOGUE.names("codec"))
-    follows = proxy.upstream_protocol in ("", "Auto", proxy.downstream_protocol)
-    made = []
-    for name in names:
-        protocol = CATALOGUE.resolve("codec", name)
-        upstream = protocol if follows else CATALOGUE.resolve("codec", proxy.upstream_protocol)
-        limits = http1_limits(proxy.extend_config.Http1) if name == HTTP1 else protocol.make_limits()
-        upstream_limits = RESPONSE_LIMITS if upstream.name == HTTP1 else upstream.make_limits()
-        made.append(SpokenProtocol(protocol, limits, upstream, upstream_limits))
-    return tuple(made)
-
-
-def http1_limits(options: Http1Options) -> Http1Limits:
-    """The codec's limits for what a listener's clients send."""
-    return Http1Limits(
-        max_head_bytes=options.max_header_size,
-        max_fields=options.max_header_count,
-        max_uri_bytes=options.max_uri_size,
-        max_body=options.max_request_body_size or -1,
-        reject_underscores=options.reject_underscores,
-    )
 
 
 def make_data_plane(slot: int, arena: Arena, shared: Shared) -> DataPlane:
