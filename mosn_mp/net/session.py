@@ -224,8 +224,8 @@ class Session(Keeper):
         length: uint64_t,
         timeout_ms: int32_t = 0,
     ) -> cython.bint:
-        """Write one message, waiting for room in *task*'s greenlet. False: the connection broke, *task*'s deadline passed first, or
-        (unsendable) the protocol cannot say what the message says."""
+        """Write one message, waiting for room in *task*'s greenlet. False: the connection broke, *task*'s deadline passed first,
+        or (unsendable) the protocol cannot say what the message says."""
         connection: Connection = self.connection
         room: uint64_t = head.wire_bound() + head.raw.len + 8 * head.count + FRAME_ROOM
         whole: cython.bint = room + length <= ONE_BUFFER

@@ -1,8 +1,9 @@
 """A stream: one request from its first byte to its last counter. Stream.run() is the story; read it first.
 
 A Stream runs in a serving greenlet and serves the requests of one downstream connection in turn, until the connection has nothing
-more to say and parks, or ends. The object is pooled: between requests clear_request() lets go of everything. Its parts, each a
-class and a file of its own: what filters see of it (view.py), local replies (reply.py), both sides at work (exchange.py), whole messages (unary.py).
+more to say and parks, or ends. The object is pooled: between requests clear_request() lets go of everything. Its parts,
+each a class and a file of its own: what filters see of it (view.py), local replies (reply.py), both sides at work (exchange.py),
+whole messages of shared connections (unary.py).
 """
 
 import cython

@@ -33,7 +33,8 @@ def limits_of(protocol: Protocol, proxy: Proxy) -> object:
     """What the configuration allows one side of a connection of *protocol*."""
     if protocol.name == HTTP1:
         return http1_limits(proxy.extend_config.Http1)
-    return protocol.make_limits()
+    options = proxy.extend_config.Http1
+    return protocol.make_limits(options.max_header_size, options.max_header_count, -1)
 
 
 def protocol_named(name: str) -> Protocol:
