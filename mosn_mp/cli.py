@@ -1,4 +1,4 @@
-"""The command `mosn_mp`: start, stop, status, check, version (MOSN's cmd/mosn/main/control.go, mosn-reference section 2).
+"""The command `mosn_mp`: start, stop, reload, status, check, version (MOSN's cmd/mosn/main/control.go, mosn-reference section 2).
 
 Each command imports what it needs when it runs: `start` must not wait for what only `status` prints with.
 """
@@ -65,17 +65,38 @@ def stop(config_path: str, graceful: bool, timeout_s: float) -> None:
 @cli.command()
 @config_option
 @json_option
+@click.option("--dry-run", is_flag=True, help="Only say what would change.")
+@click.option(
+    "--timeout", "timeout_s", type=click.FloatRange(0.1), default=120.0, show_default=True, help="Seconds to wait for the answer."
+)
+def reload(config_path: str, as_json: bool, dry_run: bool, timeout_s: float) -> None:
+    """Let the running program take this configuration, and say what changed (exit 0) or why it was refused (exit 1)."""
+    from mosn_mp.config.problems import ConfigErrors
+    from mosn_mp.master.ask import AskError, ask_reload, reload_text, report_json
+
+    try:
+        report = ask_reload(config_path, dry_run, timeout_s)
+    except (AskError, ConfigErrors) as e:
+        _fail(str(e))
+    else:
+        click.echo(report_json(report) if as_json else reload_text(report), err=not as_json and not report.ok)
+        sys.exit(0 if report.ok else 1)
+
+
+@cli.command()
+@config_option
+@json_option
 def status(config_path: str, as_json: bool) -> None:
     """Show processes, listeners, connections, requests and memory of the running program."""
     from mosn_mp.config.problems import ConfigErrors
-    from mosn_mp.master.ask import AskError, ask_status, status_json, status_text
+    from mosn_mp.master.ask import AskError, ask_status, report_json, status_text
 
     try:
         report = ask_status(config_path)
     except (AskError, ConfigErrors) as e:
         _fail(str(e))
     else:
-        click.echo(status_json(report) if as_json else status_text(report))
+        click.echo(report_json(report) if as_json else status_text(report))
 
 
 @cli.command()

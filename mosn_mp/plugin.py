@@ -5,10 +5,15 @@ looked up among the built-ins, then among the installed entry points of the grou
 a class directly. Classes are imported when they are resolved, never before.
 """
 
+import contextlib
 import difflib
 import importlib
+import importlib.util
+import os
 import sys
 from collections.abc import Iterable, Mapping
+from types import ModuleType
+from typing import NamedTuple
 
 from mosn_mp.errors import ConfigError
 
@@ -38,6 +43,23 @@ BUILT_IN: dict[str, dict[str, str]] = {
 }
 
 
+class Renewal(NamedTuple):
+    """What renew() forgot, so that restore() can bring it back. *changed*: the files that differ from what was loaded."""
+
+    changed: tuple[str, ...]
+    modules: dict[str, ModuleType]
+    resolved: dict[tuple[str, str], object]
+    stamps: dict[str, "Stamp"]
+
+
+class Stamp(NamedTuple):
+    """A module's source as it was when it was loaded."""
+
+    file: str
+    modified_ns: int
+    size: int
+
+
 class Catalogue:
     """Names of each kind and the objects they stand for."""
 
@@ -45,6 +67,10 @@ class Catalogue:
         self._places = {kind: dict(names) for kind, names in places.items()}
         self._resolved: dict[tuple[str, str], object] = {}
         self._entry_points: dict[str, dict[str, str]] = {}
+        self._tops: set[str] = set()  # packages and modules of users, of which something was resolved
+        self._directories: set[str] = set()  # of their python_path
+        self._stamps: dict[str, Stamp] = {}  # of users' modules, by module name
+        self._foreign: set[str] = set()  # modules that were there before the first of a user's: never loaded anew
 
     def kinds(self) -> tuple[str, ...]:
         """The kinds of things that can be named."""
@@ -71,10 +97,65 @@ class Catalogue:
             if place is None:
                 raise ConfigError("", self._unknown(kind, name))
             for directory in python_path:
+                self._directories.add(os.path.join(os.path.realpath(directory), ""))
                 if directory not in sys.path:
                     sys.path.append(directory)
-            self._resolved[key] = _import(place)
+            if not place.startswith("mosn_mp."):
+                self._foreign = self._foreign or set(sys.modules)
+                self._tops.add(place.partition(":")[0].partition(".")[0])
+            try:
+                self._resolved[key] = _import(place)
+            finally:
+                self._stamp_modules()
         return self._resolved[key]
+
+    def renew(self) -> Renewal | None:
+        """Forget users' modules, all of them, if one of their files changed since it was loaded: resolve() loads them anew.
+
+        All, because one imports the other by name. What was made of the old code goes on with it. None: nothing changed.
+        """
+        changed = [name for name, stamp in self._stamps.items() if name in sys.modules and _stamp(stamp.file) != stamp]
+        if not changed:
+            return None
+        files = [self._stamps[name].file for name in changed]
+        for file in files:
+            # Python trusts a .pyc whose source has the same size and the same second of change: an edit would be missed.
+            with contextlib.suppress(OSError, NotImplementedError):
+                os.unlink(importlib.util.cache_from_source(file))
+        mine = {key: found for key, found in self._resolved.items() if self._is_users(key)}
+        renewal = Renewal(tuple(sorted(files)), {}, mine, self._stamps)
+        self._forget(renewal.modules)
+        importlib.invalidate_caches()
+        return renewal
+
+    def restore(self, renewal: Renewal) -> None:
+        """Take *renewal* back: what was loaded since then is forgotten."""
+        self._forget({})
+        sys.modules.update(renewal.modules)
+        self._resolved.update(renewal.resolved)
+        self._stamps = renewal.stamps
+
+    def _forget(self, forgotten: dict[str, ModuleType]) -> None:
+        for name in self._stamps:
+            if name in sys.modules:
+                forgotten[name] = sys.modules.pop(name)
+        self._resolved = {key: found for key, found in self._resolved.items() if not self._is_users(key)}
+        self._stamps = {}
+
+    def _is_users(self, key: tuple[str, str]) -> bool:
+        return not self._places[key[0]].get(key[1], "").startswith("mosn_mp.")
+
+    def _stamp_modules(self) -> None:
+        """Remember the sources of users' modules that are loaded now and were not before."""
+        for name, module in list(sys.modules.items()):
+            file = getattr(module, "__file__", None)
+            if not file or not file.endswith(".py") or name in self._stamps or name in self._foreign:
+                continue
+            if name.startswith("mosn_mp."):
+                continue
+            is_beside = os.path.realpath(file).startswith(tuple(self._directories)) and "-packages/" not in file
+            if name.partition(".")[0] in self._tops or is_beside:
+                self._stamps[name] = _stamp(file)
 
     def _installed(self, kind: str) -> dict[str, str]:
         if kind not in self._entry_points:
@@ -90,6 +171,14 @@ class Catalogue:
         near = difflib.get_close_matches(name, names, n=1)
         hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(names)}; your own is 'package.module:Class'"
         return f"unknown {what} '{name}'; {hint}"
+
+
+def _stamp(file: str) -> Stamp:
+    try:
+        status = os.stat(file)
+    except OSError:
+        return Stamp(file, 0, -1)
+    return Stamp(file, status.st_mtime_ns, status.st_size)
 
 
 def _import(place: str) -> object:

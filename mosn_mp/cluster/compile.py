@@ -20,13 +20,14 @@ def compile_clusters(
 
 def compile_cluster(config: model.Cluster, before: Cluster | None = None, catalogue: Catalogue = CATALOGUE) -> Cluster:
     """The Cluster of *config*: *before* itself if nothing changed, else with those hosts and the balancer of it that did not."""
+    balancer_class = _balancer_class(config, catalogue)
     if before is None:
-        return Cluster(config, _hosts(config, {}), _balancer(config, catalogue))
-    if before.config == config:
+        return Cluster(config, _hosts(config, {}), balancer_class())
+    is_same_balancer = type(before.balancer) is balancer_class  # it may have been loaded anew under the same name
+    if before.config == config and is_same_balancer:
         return before
     hosts = before.hosts if before.config.hosts == config.hosts else _hosts(config, {h.address: h for h in before.hosts.hosts})
-    balancer = before.balancer if before.config.lb_type == config.lb_type else _balancer(config, catalogue)
-    return Cluster(config, hosts, balancer)
+    return Cluster(config, hosts, before.balancer if is_same_balancer else balancer_class())
 
 
 def _hosts(config: model.Cluster, before: Mapping[str, Host]) -> HostSet:
@@ -39,7 +40,7 @@ def _hosts(config: model.Cluster, before: Mapping[str, Host]) -> HostSet:
     return HostSet(tuple(made.values()))
 
 
-def _balancer(config: model.Cluster, catalogue: Catalogue) -> Balancer:
+def _balancer_class(config: model.Cluster, catalogue: Catalogue) -> type[Balancer]:
     where = f"clusters[{config.name}].lb_type"
     try:
         found = catalogue.resolve("balancer", config.lb_type)
@@ -47,4 +48,4 @@ def _balancer(config: model.Cluster, catalogue: Catalogue) -> Balancer:
         raise ConfigError(where, e.problem) from e
     if not (isinstance(found, type) and issubclass(found, Balancer)):
         raise ConfigError(where, f"{config.lb_type!r} is not a subclass of mosn_mp.cluster.lb.balancer.Balancer")
-    return found()
+    return found

@@ -15,10 +15,11 @@ from mosn_mp.config.address import Address
 from mosn_mp.config.model import Config
 from mosn_mp.config.snapshot import decode
 from mosn_mp.controller.admin_source import ControllerSource
+from mosn_mp.controller.loading import Found, load_anew, take_back
 from mosn_mp.controller.plan import admin_address
 from mosn_mp.ipc.channel import Channel, ChannelClosedError, ChannelStuckError, Delivery, close_fds
 from mosn_mp.ipc.conversation import converse
-from mosn_mp.ipc.frames import AdminUp, Adopt, Failed, Frame, Quit, ReopenLogs, Served, SetLogLevel, State
+from mosn_mp.ipc.frames import AdminUp, Adopt, Failed, Frame, Load, OpenLog, Quit, ReopenLogs, Served, SetLogLevel, State
 from mosn_mp.ipc.memfd import read_sealed
 from mosn_mp.ipc.tables import decode_tables
 from mosn_mp.observe.directory import Directory
@@ -45,6 +46,9 @@ class ControllerProcess:
         self._logs = LogFiles("controller")
         self._source: ControllerSource | None = None
         self._stage = 0
+        self._found: Found | None = None  # sent to the master, which has not decided
+        self._admin: AdminServer | None = None
+        self._admin_address: Address | None = None  # where it is, or is about to be
         self._ended = Event()
 
     def wait_end(self) -> int:
@@ -71,14 +75,22 @@ class ControllerProcess:
         match delivery.frame:
             case Adopt():
                 self._config = decode(read_sealed(delivery.fds[0]))
+            case Load():
+                self._load(delivery.frame)
             case Served():
+                if self._found is not None:
+                    self._config, self._found = self._found.config, None
                 self._show(delivery.fds)
-            case Failed(reason=reason):
-                log.error("the config was refused: %s", reason)
+            case Failed():
+                if self._found is not None:
+                    take_back(self._found.renewal)
+                    self._found = None
             case State(stage=stage):
                 self._stage = stage
                 if self._source is not None:
                     self._source.stage = stage
+            case OpenLog(path=path, level=level):
+                self._logs.move(path, level)
             case SetLogLevel(path=path, level=level):
                 self._logs.set_level(path, level)
             case ReopenLogs():
@@ -94,6 +106,18 @@ class ControllerProcess:
         except (ChannelClosedError, ChannelStuckError):
             return  # end-of-file tells the reader; a master that does not read finds out by itself
 
+    def _load(self, wish: Load) -> None:
+        assert self._config is not None
+        found = load_anew(wish, self._config, self._log_level)
+        if found.config is not None:
+            self._found = found
+        try:
+            self._channel.send(found.frame, found.fds)
+        except (ChannelClosedError, ChannelStuckError):
+            return  # as in _send()
+        finally:
+            close_fds(found.fds)
+
     def _show(self, fds: list[int]) -> None:
         """The master serves our snapshot: show it in the admin API, which starts with the first one."""
         assert self._config is not None
@@ -101,6 +125,7 @@ class ControllerProcess:
         directory = Directory.unpack(decode_tables(read_sealed(tables_fd)).metrics)
         if self._source is not None:
             self._source.take(self._config, directory)
+            self._move_admin()
             return
         server = self._config.server
         self._logs.open(server.default_log_path, self._log_level or server.default_log_level)
@@ -108,12 +133,27 @@ class ControllerProcess:
         self._source = ControllerSource(self._config, metrics, directory, Arena(_attach(arena_fd), LOOKER_SLOT), self._logs)
         self._source.stage = self._stage
         self._source.send = self._send
-        if self._config.admin is not None:
-            gevent.spawn(self._serve_admin, self._source, admin_address(self._config))
+        self._move_admin()
+
+    def _move_admin(self) -> None:
+        """Serve the admin API where the configuration says now."""
+        assert self._config is not None and self._source is not None
+        wanted = admin_address(self._config) if self._config.admin is not None else None
+        if wanted == self._admin_address:
+            return
+        self._admin_address = wanted
+        if self._admin is not None:
+            gevent.spawn(self._admin.stop)
+            self._admin = None
+            self._send(AdminUp(""))
+        if wanted is not None:
+            gevent.spawn(self._serve_admin, self._source, wanted)
 
     def _serve_admin(self, source: ControllerSource, address: Address) -> None:
         """Start the admin server; the program serves on without it, and says why."""
         for attempt in range(1, ADMIN_TRIES + 1):
+            if address != self._admin_address:
+                return  # another reload wants it elsewhere
             server = AdminServer(AdminApi(source), (address.ip, address.port))
             try:
                 server.start()
@@ -123,6 +163,7 @@ class ControllerProcess:
                     continue
                 self._send(AdminUp("", f"cannot listen on {address}: {e.strerror or e}"))
             else:
+                self._admin = server
                 self._send(AdminUp(str(address)))
             return
 

@@ -1,10 +1,10 @@
 """The messages between master, controller, workers and the command line: one tagged msgpack map each.
 
 ```
-worker      <- Sockets, Withdraw, Prepare, Commit, Abort, Drain, Quit, ReopenLogs, SetLogLevel, SetLogEnabled
+worker      <- Sockets, Lend, Withdraw, Prepare, Commit, Abort, Drain, Quit, ReopenLogs, OpenLog, SetLogLevel, SetLogEnabled
 worker      -> Ready | Refused, Committed, Pulse
-controller  <- Adopt, Served, Failed, Workers, Drain, Quit, ReopenLogs, State
-controller  -> Loaded, Rejected, AdminUp, SetLogLevel, SetLogEnabled
+controller  <- Load, Adopt, Served, Failed, Quit, ReopenLogs, OpenLog, State
+controller  -> Loaded, Unchanged, Rejected, AdminUp, SetLogLevel, SetLogEnabled
 command     -> Ask          command <- Answer
 ```
 A frame travels with the descriptors that its docstring names, in that order, by SCM_RIGHTS. A rollout is Prepare -> Ready or
@@ -21,9 +21,12 @@ class Frame(msgspec.Struct, frozen=True, tag=True, tag_field="frame", omit_defau
 
 
 class SocketName(msgspec.Struct, frozen=True, array_like=True):
-    """Which listening socket a descriptor is: that of *slot* in the group of *listener*."""
+    """Which listening socket a descriptor is: that of *slot* in the group of *address* (as config.address writes it).
 
-    listener: str
+    Not of a listener: one that is renamed keeps its queue, one that moves to another address gets new sockets.
+    """
+
+    address: str
     slot: int
 
 
@@ -33,8 +36,14 @@ class Sockets(Frame, frozen=True):
     names: list[SocketName]
 
 
+class Lend(Frame, frozen=True):
+    """master -> worker: sockets of a slot that nobody serves just now; accept from them at once, until Withdraw."""
+
+    names: list[SocketName]
+
+
 class Withdraw(Frame, frozen=True):
-    """master -> worker: these sockets are not yours any more; close them once nothing accepts from them."""
+    """master -> worker: these sockets are not yours any more: take what is queued in them and close them, if you have them."""
 
     names: list[SocketName]
 
@@ -90,6 +99,13 @@ class ReopenLogs(Frame, frozen=True):
     """master -> worker, controller: open every log file anew (it was renamed by a log rotation)."""
 
 
+class OpenLog(Frame, frozen=True):
+    """master -> everybody: the default log is the one at *path* from now on, at *level*."""
+
+    path: str
+    level: str
+
+
 class SetLogLevel(Frame, frozen=True):
     """controller -> master -> everybody: the level of the log at *path* ("" = the default log) is now *level* (MOSN's name)."""
 
@@ -111,12 +127,30 @@ class Pulse(Frame, frozen=True):
     version: int = 0
 
 
+class Load(Frame, frozen=True):
+    """master -> controller: read *path* anew and say what you think of it, in answer *number*; *is_dry_run*: only a question."""
+
+    number: int
+    path: str
+    is_dry_run: bool = False
+
+
 class Loaded(Frame, frozen=True):
-    """controller -> master: the config is valid. Descriptors: snapshot, plan (a memfd each)."""
+    """controller -> master: the config is valid. Descriptors: snapshot, plan; in answer to Load ipc.report.Changes."""
+
+    number: int = 0  # of Load; 0 = the first one, which nobody has to ask for
+
+
+class Unchanged(Frame, frozen=True):
+    """controller -> master: what is to be loaded is what is served already. Descriptors: ipc.report.Changes (its warnings)."""
+
+    number: int
 
 
 class Rejected(Frame, frozen=True):
     """controller -> master: the config cannot be served. Descriptors: a memfd with a line for each thing that is wrong."""
+
+    number: int = 0
 
 
 class Adopt(Frame, frozen=True):
@@ -151,9 +185,11 @@ class AdminUp(Frame, frozen=True):
 
 
 class Ask(Frame, frozen=True):
-    """command line -> master, over the control socket: what is wanted ("status")."""
+    """command line -> master, over the control socket: what is wanted ("status", "reload"), and of which file."""
 
     what: str
+    path: str = ""
+    is_dry_run: bool = False
 
 
 class Answer(Frame, frozen=True):
@@ -165,8 +201,9 @@ class Answer(Frame, frozen=True):
 
 
 AnyFrame = (
-    Sockets | Withdraw | Prepare | Ready | Refused | Commit | Abort | Committed | Drain | Quit | ReopenLogs | SetLogLevel
-    | SetLogEnabled | Pulse | Loaded | Rejected | Adopt | Served | Failed | State | AdminUp | Ask | Answer
+    Sockets | Lend | Withdraw | Prepare | Ready | Refused | Commit | Abort | Committed | Drain | Quit | ReopenLogs | OpenLog
+    | SetLogLevel | SetLogEnabled | Pulse | Load | Loaded | Unchanged | Rejected | Adopt | Served | Failed | State | AdminUp
+    | Ask | Answer
 )  # fmt: skip
 
 MAX_FDS = 128  # descriptors in one frame; Linux takes at most 253 (SCM_MAX_FD) in one message

@@ -12,6 +12,11 @@ class ListenerPlan(msgspec.Struct, frozen=True):
     bind: bool = True
     backlog: int = 1024
 
+    @property
+    def address(self) -> str:
+        """Host and port as config.address writes them, which names its sockets."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
 
 class Need(msgspec.Struct, frozen=True, array_like=True):
     """One thing that needs cells in shared memory: its kind there and its labels, as observe.directory keys them."""

@@ -1,4 +1,4 @@
-"""What `mosn_mp status` shows: the master's answer, as it travels over the control socket and as --json prints it."""
+"""What `mosn_mp status` and `mosn_mp reload` show: the master's answers, as they travel and as --json prints them."""
 
 import msgspec
 
@@ -51,3 +51,40 @@ class StatusReport(msgspec.Struct, frozen=True):
     listeners: list[ListenerReport]
     arena: list[ArenaReport]
     pss_bytes: int  # of all processes
+
+
+class Delta(msgspec.Struct, frozen=True):
+    """Names that are new, different, and gone."""
+
+    added: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+
+
+class Changes(msgspec.Struct, frozen=True, kw_only=True):
+    """How a configuration differs from the one that is served, and what the controller warns of in it.
+
+    *python*: users' files that changed. Everything else as in config.diff.
+    """
+
+    settings: Delta = Delta()
+    listeners: Delta = Delta()
+    routers: Delta = Delta()
+    virtual_hosts: Delta = Delta()
+    clusters: Delta = Delta()
+    hosts: Delta = Delta()
+    python: Delta = Delta()
+    warnings: tuple[str, ...] = ()
+
+
+class ReloadReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of a reload. *version* is served now, whether it is a new one or (refused, unchanged, dry run) the old one."""
+
+    ok: bool
+    is_dry_run: bool = False
+    version: int
+    took_s: float
+    workers_before: int
+    workers: int
+    changes: Changes = Changes()
+    problems: tuple[str, ...] = ()

@@ -1,9 +1,12 @@
-"""`mosn_mp status`: ask the running master, and print what it answers."""
+"""`mosn_mp status` and `reload`: ask the running master, and print what it answers."""
+
+import os.path
 
 import msgspec
 
 from mosn_mp.ipc.channel import ChannelClosedError
-from mosn_mp.ipc.report import StatusReport
+from mosn_mp.ipc.frames import Ask
+from mosn_mp.ipc.report import Changes, Delta, ReloadReport, StatusReport
 from mosn_mp.master.control import ask_master
 from mosn_mp.master.pidfile import running_pid
 from mosn_mp.master.whereabouts import pid_path_of
@@ -15,20 +18,30 @@ class AskError(Exception):
 
 def ask_status(config_path: str) -> StatusReport:
     """The report of the master of *config_path*; raises AskError, ConfigErrors."""
+    return msgspec.msgpack.decode(_ask(config_path, Ask("status"), 5.0), type=StatusReport)
+
+
+def ask_reload(config_path: str, is_dry_run: bool, timeout_s: float) -> ReloadReport:
+    """What came of it when the master of *config_path* loaded that file anew; raises AskError, ConfigErrors."""
+    ask = Ask("reload", os.path.abspath(config_path), is_dry_run)
+    return msgspec.msgpack.decode(_ask(config_path, ask, timeout_s), type=ReloadReport)
+
+
+def _ask(config_path: str, ask: Ask, timeout_s: float) -> bytes:
     pid_path = pid_path_of(config_path)
     pid = running_pid(pid_path)
     if pid is None:
         raise AskError(f"not running: nobody holds {pid_path}")
     try:
-        answer = ask_master(pid_path, "status")
+        answer = ask_master(pid_path, ask, timeout_s)
     except (OSError, ChannelClosedError, ValueError) as e:  # TimeoutError is an OSError
         raise AskError(f"pid {pid} does not answer at {pid_path}.sock: {e}") from e
     if not answer.ok:
         raise AskError(answer.problem)
-    return msgspec.msgpack.decode(answer.body, type=StatusReport)
+    return answer.body
 
 
-def status_json(report: StatusReport) -> str:
+def report_json(report: StatusReport | ReloadReport) -> str:
     """*report* as JSON."""
     return msgspec.json.format(msgspec.json.encode(report), indent=2).decode()
 
@@ -62,6 +75,34 @@ def status_text(report: StatusReport) -> str:
         ),
     ]  # fmt: skip
     return "\n".join(lines)
+
+
+def reload_text(report: ReloadReport) -> str:
+    """*report* for people: what changed, then what serves; or why not."""
+    if report.problems:
+        return "\n".join([*report.problems, f"refused: version {report.version} goes on serving"])
+    lines = [f"warning: {warning}" for warning in report.changes.warnings]
+    lines += change_lines(report.changes)
+    if report.workers != report.workers_before:
+        lines.append(f"workers: {report.workers_before} -> {report.workers}")
+    if report.is_dry_run:
+        return "\n".join([*lines, f"dry run: version {report.version} goes on serving" + ("" if lines else "; nothing differs")])
+    if len(lines) == len(report.changes.warnings):
+        return "\n".join([*lines, f"nothing differs: version {report.version} goes on serving"])
+    return "\n".join([*lines, f"version {report.version} serves after {report.took_s * 1000:.0f} ms"])
+
+
+def change_lines(changes: Changes) -> list[str]:
+    """One line for each kind of thing that changed: `listeners: added front; removed old`."""
+    lines = []
+    for kind in changes.__struct_fields__:
+        delta = getattr(changes, kind)
+        if not isinstance(delta, Delta):
+            continue
+        parts = [f"{verb} {', '.join(getattr(delta, verb))}" for verb in Delta.__struct_fields__ if getattr(delta, verb)]
+        if parts:
+            lines.append(f"{kind.replace('_', ' ')}: {'; '.join(parts)}")
+    return lines
 
 
 def _count(slot: int, number: int) -> str:

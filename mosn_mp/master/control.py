@@ -9,6 +9,7 @@ import os
 import socket
 import struct
 from collections.abc import Callable
+from typing import NamedTuple
 
 from mosn_mp.ipc.channel import Channel, ChannelClosedError, Delivery, close_fds
 from mosn_mp.ipc.frames import Answer, Ask
@@ -37,15 +38,23 @@ def short_address(path: str):  # type: ignore[no-untyped-def]  # Iterator[str]
         os.close(directory)
 
 
+class Client(NamedTuple):
+    """Who asks, and the end of our patience."""
+
+    line: Line
+    timer: Timer
+
+
 class ControlSocket:
     """The listening end; to be made by the holder of the pid file, so whatever lies at the path is stale."""
 
-    def __init__(self, loop: Loop, path: str, answer: Callable[[Ask], Answer]) -> None:
-        """Listen at *path*; OSError if that cannot be done."""
+    def __init__(self, loop: Loop, path: str, answer: Callable[[Ask, Callable[[Answer], None]], None]) -> None:
+        """Listen at *path*; OSError if that cannot be done. *answer* gets each question and whom to tell the answer."""
         self._loop = loop
         self._path = path
         self._answer = answer
-        self._clients: dict[int, tuple[Line, Timer]] = {}
+        self._clients: dict[int, Client] = {}
+        self._next_number = 0
         self._sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path)
@@ -77,35 +86,43 @@ class ControlSocket:
         if uid not in (0, os.geteuid()) or len(self._clients) >= MAX_CLIENTS:
             sock.close()
             return
-        number = sock.fileno()
+        number = self._next_number
+        self._next_number += 1
         line = Line(
             self._loop, Channel(sock), "control client", lambda d: self._reply(number, d), lambda: self._drop(number),
             on_end=lambda: self._drop(number),
         )  # fmt: skip
-        self._clients[number] = (line, self._loop.call_later(CLIENT_TIMEOUT_S, lambda: self._drop(number)))
+        self._clients[number] = Client(line, self._loop.call_later(CLIENT_TIMEOUT_S, lambda: self._drop(number)))
 
     def _reply(self, number: int, delivery: Delivery) -> None:
         close_fds(delivery.fds)
-        if isinstance(delivery.frame, Ask):
-            self._clients[number][0].send(self._answer(delivery.frame))
-        else:
+        if not isinstance(delivery.frame, Ask):
             self._drop(number)
+            return
+        self._clients[number].timer.cancel()  # an answer may take as long as a reload does
+        self._answer(delivery.frame, lambda answer: self._tell(number, answer))
+
+    def _tell(self, number: int, answer: Answer) -> None:
+        client = self._clients.get(number)
+        if client is not None:  # it did not hang up meanwhile
+            client.line.send(answer)
+            self._clients[number] = Client(client.line, self._loop.call_later(CLIENT_TIMEOUT_S, lambda: self._drop(number)))
 
     def _drop(self, number: int) -> None:
         client = self._clients.pop(number, None)
         if client is not None:
-            client[1].cancel()
-            client[0].close()
+            client.timer.cancel()
+            client.line.close()
 
 
-def ask_master(pid_path: str, what: str, timeout_s: float = 5.0) -> Answer:
+def ask_master(pid_path: str, ask: Ask, timeout_s: float = 5.0) -> Answer:
     """The answer of the master that holds *pid_path*; OSError if it cannot be asked, TimeoutError, ChannelClosedError."""
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
     try:
         with short_address(control_path(pid_path)) as address:
             sock.connect(address)
         channel = Channel(sock)
-        channel.send(Ask(what))
+        channel.send(ask)
         delivery = channel.wait_receive(timeout_s)
     finally:
         sock.close()

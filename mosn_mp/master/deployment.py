@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from mosn_mp.ipc.frames import Abort, Commit, Committed, Prepare, Ready, Refused, SocketName, Sockets, chunked
+from mosn_mp.ipc.frames import Abort, Commit, Committed, Prepare, Ready, Refused, SocketName
 from mosn_mp.ipc.plan import Plan
 from mosn_mp.master.crew import Crew, Worker, WorkerState
 from mosn_mp.master.loop import Loop, Timer
@@ -23,7 +23,10 @@ class Snapshot(NamedTuple):
 
 
 class Deployment:
-    """*snapshot* on its way to *workers*; calls *on_commit* when it is decided, or *on_abort* with the reason."""
+    """*snapshot* on its way to *workers*; calls *on_commit* when it is decided, or *on_abort* with the reason.
+
+    *on_done*, if any, is called when every worker serves it, or is dead.
+    """
 
     def __init__(
         self,
@@ -33,6 +36,7 @@ class Deployment:
         workers: Iterable[Worker],
         on_commit: Callable[[], None],
         on_abort: Callable[[str], None],
+        on_done: Callable[[], None] | None = None,
     ) -> None:
         self._loop = loop
         self._crew = crew
@@ -41,15 +45,14 @@ class Deployment:
         self._rollout = Rollout(snapshot.version, self._workers)
         self._on_commit = on_commit
         self._on_abort = on_abort
+        self._on_done = on_done
         self._timer: Timer | None = None
 
     def begin(self, sockets_of: Callable[[int], dict[SocketName, int]]) -> None:
         """Send the sockets of its slot (*sockets_of*) and the snapshot to each worker."""
         self._timer = self._loop.call_later(PREPARE_TIMEOUT_S, self._expire)
         for worker in self._workers.values():
-            sockets = sockets_of(worker.slot)
-            for names in chunked(list(sockets)):
-                self._crew.send(worker, Sockets(list(names)), tuple(sockets[name] for name in names))
+            self._crew.give(worker, sockets_of(worker.slot))
             self._crew.send(worker, Prepare(self.snapshot.version), (self.snapshot.snapshot_fd, self.snapshot.tables_fd))
 
     def is_over(self) -> bool:
@@ -71,7 +74,8 @@ class Deployment:
             self._rollout.refused(worker.pid, f"worker {worker.slot} refused: {frame.reason}")
         else:
             worker.version = frame.version
-            worker.state = WorkerState.SERVING
+            if worker.state is WorkerState.STARTING:
+                worker.state = WorkerState.SERVING
             self._rollout.committed(worker.pid)
         self._follow(before)
 
@@ -98,6 +102,8 @@ class Deployment:
             for worker in list(self._workers.values()):
                 self._crew.send(worker, Abort(self.snapshot.version))
             self._on_abort(self._rollout.reason)
+        elif phase is Phase.DONE and self._on_done is not None:
+            self._on_done()
 
     def _expire(self) -> None:
         """The deadline of the phase: silence is a refusal, or after the decision the worker's end."""

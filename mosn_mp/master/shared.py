@@ -6,7 +6,7 @@ from mosn_mp.cluster.state import State, state_directory
 from mosn_mp.ipc.plan import Need, Plan
 from mosn_mp.ipc.tables import Tables, encode_tables
 from mosn_mp.observe.cells import BLOCKS, WORKER
-from mosn_mp.observe.directory import Directory
+from mosn_mp.observe.directory import Directory, Placed, canonical
 from mosn_mp.observe.metrics import Metrics
 
 # The master's own slot in the arena: it reclaims and trims, and never takes a block.
@@ -16,6 +16,9 @@ LEAST_ARENA_BYTES = 4 << 20
 LEAST_ROWS = 16
 # Room for about 100 hosts; a config that needs more gets twice what it needs, so that it may grow. Unused pages cost no memory.
 LEAST_CELLS = 10_240
+# For workers that drain while their successors serve already.
+SPARE_ROWS = 2
+STATE_GROUPS = 4  # cluster/state.pxd, GROUPS
 LEAST_RECORDS = 512
 
 
@@ -25,6 +28,8 @@ class SharedMemory:
     def __init__(self, plan: Plan) -> None:
         """Large enough for *plan*; raises OSError if there is not enough shared memory."""
         rows = max(LEAST_ROWS, 2 * plan.workers)
+        self.rows = rows
+        self.most_workers = rows - SPARE_ROWS
         cells = WORKER.size + sum(BLOCKS[need.kind].size for need in plan.metrics)
         self.arena_segment = Segment.create("arena", plan.arena_bytes, at_least=LEAST_ARENA_BYTES)
         self._arena = Arena(self.arena_segment, MASTER_SLOT)
@@ -42,6 +47,32 @@ class SharedMemory:
         for reused in self._records.take_reused():
             self.state.clear(reused.base)
         return encode_tables(Tables(metrics=self.directory.pack(), state=self._records.pack()))
+
+    def retire_unused(self, plan: Plan) -> int:
+        """Give up the cells of what *plan* does not name and nothing counts in any more; returns how many are kept for now.
+
+        A removed listener or host keeps its cells while it has connections: its numbers stay true, and are shown.
+        """
+        metrics = {(need.kind, canonical(need.labels)) for need in plan.metrics}
+        busy = [
+            placed
+            for placed in self.directory
+            if (placed.type, placed.labels) not in metrics and self._is_counting(placed)
+        ]
+        self.directory.retire_others([*((n.kind, n.labels) for n in plan.metrics), *((p.type, p.labels) for p in busy)])
+        state = {(need.kind, canonical(need.labels)) for need in plan.state}
+        held = [placed for placed in self._records if (placed.type, placed.labels) not in state and self._is_held(placed.base)]
+        self._records.retire_others([*((n.kind, n.labels) for n in plan.state), *((p.type, p.labels) for p in held)])
+        return len(busy) + len(held)
+
+    def _is_counting(self, placed: Placed) -> bool:
+        """Whether a gauge of the block says that something is open."""
+        cells = self.metrics.sums(placed.base, placed.block.size)
+        return any(cells[at] for at in placed.block.gauges())
+
+    def _is_held(self, record: int) -> bool:
+        """Whether some worker counts something in *record*."""
+        return any(self.state.held_of(record, group) for group in range(STATE_GROUPS))
 
     def fds(self) -> tuple[int, ...]:
         """The descriptors of all segments: arena, metrics, state."""

@@ -1,7 +1,12 @@
-"""The listening sockets: one SO_REUSEPORT socket for each listener and worker slot, bound and kept open by the master.
+"""The listening sockets: one SO_REUSEPORT socket for each address and worker slot, bound and kept open by the master.
 
 A worker's death closes none of them, so the connections queued in the kernel wait for its replacement (measured, peers.md 2.6:
 closing one with its worker resets about half of what is queued in the group).
+
+```
+open() --bound--> listen() --listening--> retire() --leaving: gets nothing new, is served on--> close_leaving()
+           '--> discard()                     ^------- listen() again -------'
+```
 """
 
 import contextlib
@@ -10,12 +15,17 @@ import logging
 import os
 import socket
 import time
+from collections.abc import Iterable
 
 from mosn_mp.ipc.frames import SocketName
 from mosn_mp.ipc.plan import ListenerPlan
 from mosn_mp.master.activation import Claims
+from mosn_mp.master.steering import allow_handshakes, choose_first, refuse_handshakes
 
 log = logging.getLogger("mosn_mp.master")
+
+# A master that was killed a moment ago: its workers notice within this.
+START_WAIT_S = 2.0
 
 
 class BindError(Exception):
@@ -23,46 +33,107 @@ class BindError(Exception):
 
 
 class ListeningSockets:
-    """All sockets by listener and slot."""
+    """All sockets by address and slot."""
 
     def __init__(self, claims: Claims | None = None) -> None:
         """*claims*: what the service manager passed, which is preferred to binding."""
         self._sockets: dict[SocketName, socket.socket] = {}
+        self._listening: set[SocketName] = set()
+        self._leaving: set[SocketName] = set()
         self._claims = claims or Claims()
-        self._slots = 1
+        self._passed: set[SocketName] = set()
 
-    def open(self, listeners: list[ListenerPlan], slots: int) -> None:
-        """Bind and listen on what is not open yet; raises BindError, with nothing new left open."""
+    def open(self, listeners: list[ListenerPlan], slots: int, wait_s: float = START_WAIT_S) -> list[SocketName]:
+        """Bind what is not open yet, and return its names; raises BindError, with nothing new left open.
+
+        An address that somebody else listens on is waited for, for *wait_s*.
+        """
         fresh: dict[SocketName, socket.socket] = {}
         try:
             for plan in listeners:
                 claimed = self._claims.claim(plan.host, plan.port, slots) if plan.bind else {}
                 for slot, sock in claimed.items():
-                    fresh[SocketName(plan.name, slot)] = sock
-                    sock.listen(plan.backlog)  # which may have been another one in its last life
-                if plan.bind and not claimed and SocketName(plan.name, 0) not in self._sockets:
-                    wait_free(plan)
+                    fresh[SocketName(plan.address, slot)] = sock
+                if plan.bind and not claimed and SocketName(plan.address, 0) not in self._sockets:
+                    wait_free(plan, wait_s)
                 for slot in range(slots) if plan.bind else ():
-                    name = SocketName(plan.name, slot)
+                    name = SocketName(plan.address, slot)
                     if name not in self._sockets and name not in fresh:
                         fresh[name] = _join(plan, list(claimed.values()), slot)
+                self._passed.update(SocketName(plan.address, slot) for slot in claimed)
         except BindError:
             for sock in fresh.values():
                 sock.close()
             raise
         self._sockets.update(fresh)
-        self._slots = slots
+        return list(fresh)
+
+    def listen(self, listeners: list[ListenerPlan], slots: int) -> None:
+        """Take connections on all that open() bound for these, slot by slot; a leaving one comes back. BindError."""
+        for plan in listeners:
+            names = [SocketName(plan.address, slot) for slot in range(slots)] if plan.bind else []
+            # An earlier run may have left sockets for more slots than there are: others serve them until retire().
+            beyond = sorted((n for n in self._passed if n.address == plan.address and n.slot >= slots), key=lambda n: n.slot)
+            for name in (*names, *beyond):
+                sock = self._sockets[name]
+                try:
+                    sock.listen(plan.backlog)
+                except OSError as e:
+                    raise BindError(_explain(plan, e)) from e
+                self._listening.add(name)
+                if name in self._leaving:
+                    self._leaving.discard(name)
+                    allow_handshakes(sock)
+            if names:
+                self._choose(plan.address, slots)
+
+    def retire(self, listeners: list[ListenerPlan], slots: int) -> bool:
+        """What these listeners and slots do not need gets no new connections and is leaving; False: there is nothing such."""
+        wanted = {SocketName(plan.address, slot) for plan in listeners if plan.bind for slot in range(slots)}
+        surplus = self._listening - wanted
+        kept = {name.address for name in wanted}
+        for name in surplus:
+            if name.address not in kept:
+                if name in self._passed:
+                    self._leaving.add(name)
+                    continue  # it may be the service manager's own, for whoever comes after us
+                with contextlib.suppress(OSError):  # it may reset who connects at the moment when it is closed, no more
+                    refuse_handshakes(self._sockets[name])
+            elif not self._choose(name.address, slots):
+                continue  # goes on taking its share of the connections, for a worker that it is lent to
+            self._leaving.add(name)
+        return bool(surplus)
+
+    def leaving(self) -> list[SocketName]:
+        """Those that are retired and open, the highest slots first."""
+        return sorted(self._leaving, key=lambda name: -name.slot)
+
+    def close_leaving(self) -> None:
+        """Close what is leaving. Workers that serve it have descriptors of their own: no queue is lost until they close them."""
+        self.discard(self.leaving())
+
+    def discard(self, names: Iterable[SocketName]) -> None:
+        """Close these."""
+        for name in names:
+            self._sockets.pop(name).close()
+            self._listening.discard(name)
+            self._leaving.discard(name)
+            self._passed.discard(name)
 
     def of_slot(self, slot: int) -> dict[SocketName, int]:
-        """The descriptors of *slot*'s sockets; the master keeps them.
+        """The descriptors of *slot*'s sockets that are not leaving; the master keeps them."""
+        return {
+            name: sock.fileno() for name, sock in self._sockets.items() if name.slot == slot and name not in self._leaving
+        }
 
-        With its share of those that were passed for slots beyond the last one: the kernel queues connections in them, too.
-        """
-        return {name: sock.fileno() for name, sock in self._sockets.items() if name.slot % self._slots == slot}
+    def listening(self) -> dict[SocketName, int]:
+        """The descriptors of all that may have connections queued."""
+        return {name: self._sockets[name].fileno() for name in sorted(self._listening, key=lambda n: (n.address, n.slot))}
 
     def to_store(self) -> dict[str, int]:
         """The descriptors that the service manager is to keep if we die, by their names in its store."""
-        return self._claims.to_store({sock.fileno(): name.slot for name, sock in self._sockets.items()})
+        kept = self._listening - self._leaving
+        return self._claims.to_store({sock.fileno(): name.slot for name, sock in self._sockets.items() if name in kept})
 
     def names(self) -> list[SocketName]:
         """All that are open."""
@@ -70,12 +141,21 @@ class ListeningSockets:
 
     def close(self) -> None:
         """Close all of them; connections queued in one that no worker holds are reset by the kernel."""
-        for sock in self._sockets.values():
-            sock.close()
-        self._sockets.clear()
+        self.discard(self.names())
+
+    def _choose(self, address: str, slots: int) -> bool:
+        """Let new connections to *address* go to its first *slots* sockets; False: the kernel does not do that."""
+        if all(name.slot < slots for name in self._listening if name.address == address) and slots == 1:
+            return True
+        try:
+            choose_first(self._sockets[SocketName(address, 0)], slots)
+        except OSError as e:
+            log.warning("%s: the kernel spreads connections over all sockets, unused ones too: %s", address, e.strerror)
+            return False
+        return True
 
 
-def wait_free(plan: ListenerPlan, timeout_s: float = 2.0) -> None:
+def wait_free(plan: ListenerPlan, timeout_s: float = START_WAIT_S) -> None:
     """Return once nobody listens on the address; raises BindError when somebody still does after *timeout_s*.
 
     SO_REUSEPORT would let us join the group of a stranger of the same user and steal half of its connections. The wait is for the
@@ -103,7 +183,7 @@ def _new_socket(plan: ListenerPlan) -> socket.socket:
     return sock
 
 
-def _listen(plan: ListenerPlan) -> socket.socket:
+def _bind(plan: ListenerPlan) -> socket.socket:
     sock = _new_socket(plan)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
@@ -111,7 +191,6 @@ def _listen(plan: ListenerPlan) -> socket.socket:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         sock.bind((plan.host, plan.port))
-        sock.listen(plan.backlog)
     except OSError as e:
         sock.close()
         raise BindError(_explain(plan, e)) from e
@@ -121,7 +200,7 @@ def _listen(plan: ListenerPlan) -> socket.socket:
 def _join(plan: ListenerPlan, group: list[socket.socket], slot: int) -> socket.socket:
     """The socket of *slot* beside those of *group*, which were passed (none: a new group); BindError."""
     try:
-        return _listen(plan)
+        return _bind(plan)
     except BindError as e:
         if not group:
             raise

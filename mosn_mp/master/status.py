@@ -75,7 +75,7 @@ def _processes(master: MasterView) -> list[ProcessReport]:
 
 
 def _worker(worker: Worker, master: MasterView, now: float) -> ProcessReport:
-    counts = _count_slot(master.shared, worker.slot)
+    counts = _count_row(master.shared, worker.row)
     return ProcessReport(
         role="worker",
         pid=worker.pid,
@@ -95,12 +95,12 @@ def _listener(plan: ListenerPlan, counts: Counts) -> ListenerReport:
     return ListenerReport(plan.name, f"{plan.host}:{plan.port}", counts.open, counts.opened, counts.requests)
 
 
-def _count_slot(shared: SharedMemory | None, slot: int) -> Counts:
-    """What *slot* counts on all listeners."""
+def _count_row(shared: SharedMemory | None, row: int) -> Counts:
+    """What is counted in *row* on all listeners."""
     if shared is None:
         return NOTHING
     bases = [placed.base for placed in shared.directory if placed.type == "downstream"]
-    rows = [shared.metrics.row(slot, base, DOWNSTREAM.size) for base in bases]
+    rows = [shared.metrics.row(row, base, DOWNSTREAM.size) for base in bases]
     return Counts(*(sum(row[at] for row in rows) for at in (_OPEN, _OPENED, _REQUESTS)))
 
 

@@ -28,8 +28,8 @@ from mosn_mp.ipc.frames import (
     Ask,
     Committed,
     Drain,
-    Failed,
     Loaded,
+    OpenLog,
     Quit,
     Ready,
     Refused,
@@ -39,17 +39,21 @@ from mosn_mp.ipc.frames import (
     SetLogEnabled,
     SetLogLevel,
     State,
+    Unchanged,
 )
 from mosn_mp.ipc.memfd import read_sealed, seal_bytes
 from mosn_mp.ipc.plan import Plan, decode_plan
+from mosn_mp.ipc.report import ReloadReport
 from mosn_mp.master.activation import Claims, Passed
 from mosn_mp.master.control import ControlSocket, control_path
 from mosn_mp.master.crew import Crew, Worker, WorkerState
 from mosn_mp.master.deployment import Deployment, Snapshot
 from mosn_mp.master.keeper import Keeper
 from mosn_mp.master.launch import Launched, launch_controller
+from mosn_mp.master.lending import Lending
 from mosn_mp.master.loop import Loop
 from mosn_mp.master.pidfile import AlreadyRunningError, PidFile
+from mosn_mp.master.reload import ReloadDesk, Wish
 from mosn_mp.master.rollout import PREPARE_TIMEOUT_S
 from mosn_mp.master.service_manager import ServiceManager
 from mosn_mp.master.shared import SharedMemory
@@ -67,6 +71,8 @@ LOAD_TIMEOUT_S = 60.0  # reading and checking a config takes milliseconds; a plu
 QUIT_TIMEOUT_S = 2.0  # children that were told to quit are killed after this
 DRAIN_GRACE_S = 1.0  # workers keep their own deadline; the master kills what is this late
 TRIM_EVERY_S = 5.0
+SETTLE_S = 1.5  # handshakes that began before a socket was told to begin no more have ended by then; a lost segment takes 1 s
+ROLLOUT_POLL_S = 0.02
 HEART_STOPPED_S = PREPARE_TIMEOUT_S  # a worker whose last beat is longer ago does not work
 RETRY_S = 1.0  # after the system had no room for a new process
 # More than any proxy needs, and what a kernel without a limit of its own (2^30 in containers) is cut to.
@@ -117,6 +123,8 @@ class Master:
         self._pid_file: PidFile | None = None
         self._control: ControlSocket | None = None
         self._deployments: list[Deployment] = []
+        self.lending = Lending(self.crew, self.sockets)
+        self.desk = ReloadDesk(self)
         self._status = 0
 
     # --- start ---------------------------------------------------------------------------------------------------------
@@ -151,13 +159,13 @@ class Master:
         os.close(plan_fd)
         if self.stage is not Stage.INITING:
             os.close(snapshot_fd)
-            self.keeper.send(Failed("this version takes a new config only by a restart"))
             return
         try:
             self._pid_file = PidFile(plan.pid_path)
             self._open_log(plan)
             self.sockets.open(plan.listeners, plan.workers)
             self.shared = SharedMemory(plan)
+            self.crew.rows = self.shared.rows
             tables_fd = seal_bytes("mosn_mp-tables", self.shared.place(plan))
             self._control = ControlSocket(self.loop, control_path(plan.pid_path), self._answer)
         except (AlreadyRunningError, BindError, ConfigError) as e:
@@ -188,12 +196,19 @@ class Master:
         self.plan = snapshot.plan
         log.info("start: version 1 of %s to %d workers", self.config_path, snapshot.plan.workers)
         workers = [self.crew.spawn(slot) for slot in range(snapshot.plan.workers)]
-        self._deploy(snapshot, workers, lambda: self._on_first_commit(snapshot), lambda reason: self._fail_start([reason]))
+        self.deploy(snapshot, workers, lambda: self._on_first_commit(snapshot), lambda reason: self._fail_start([reason]))
         self.loop.call_later(TRIM_EVERY_S, self._trim)
 
     def _on_first_commit(self, snapshot: Snapshot) -> None:
+        try:
+            self.sockets.listen(snapshot.plan.listeners, snapshot.plan.workers)
+        except BindError as e:
+            self._fail_start([str(e)])
+            return
         self.accepted = snapshot
         self.stage = Stage.RUNNING
+        if self.sockets.retire(snapshot.plan.listeners, snapshot.plan.workers):
+            self.loop.call_later(SETTLE_S, self._close_leaving)
         self._tell_served()
         log.info("serving version %d on %s", snapshot.version, ", ".join(f"{p.host}:{p.port}" for p in snapshot.plan.listeners))
         self._tell_manager()
@@ -226,6 +241,9 @@ class Master:
 
     def _on_controller_frame(self, delivery: Delivery) -> None:
         frame = delivery.frame
+        if isinstance(frame, Loaded | Unchanged | Rejected) and frame.number:
+            self.desk.take(delivery)
+            return
         if isinstance(frame, Loaded):
             self._on_loaded(delivery)
             return
@@ -253,6 +271,7 @@ class Master:
         elif self.accepted is None:
             self._fail_start([f"the controller ended while it loaded {self.config_path}: {how}"])
         else:
+            self.desk.on_controller_down(how)
             delay_s = self.keeper.delay_s()
             log.error("controller ended (%s): a new one in %g s; workers go on", how, delay_s)
             self.loop.call_later(delay_s, self._restart_controller)
@@ -269,6 +288,7 @@ class Master:
         self.keeper.send(Adopt(self.accepted.version), (self.accepted.snapshot_fd,))
         self._tell_served()
         self.keeper.send(SetLogLevel("", self._logs.levels()[self._log_path]))  # which may have been changed meanwhile
+        self.desk.on_controller_up()
 
     def _tell_served(self) -> None:
         assert self.accepted is not None and self.shared is not None
@@ -277,20 +297,83 @@ class Master:
 
     # --- workers -------------------------------------------------------------------------------------------------------
 
-    def _make_order(self, slot: int, channel: Channel) -> WorkerOrder:
+    def _make_order(self, slot: int, row: int, channel: Channel) -> WorkerOrder:
         assert self.shared is not None and self._make_plane is not None
         level = self._logs.levels()[self._log_path]  # which the admin API may have changed
         return WorkerOrder(
-            slot, channel, self._logs, self._log_path, level, self.plan.graceful_timeout_s, self._make_plane, self.shared
+            slot, row, channel, self._logs, self._log_path, level, self.plan.graceful_timeout_s, self._make_plane, self.shared
         )
 
-    def _deploy(
-        self, snapshot: Snapshot, workers: list[Worker], on_commit: Callable[[], None], on_abort: Callable[[str], None]
+    def deploy(
+        self,
+        snapshot: Snapshot,
+        workers: list[Worker],
+        on_commit: Callable[[], None],
+        on_abort: Callable[[str], None],
+        on_done: Callable[[], None] | None = None,
     ) -> None:
+        """Roll *snapshot* out to *workers*."""
+
+        def done() -> None:
+            self.lending.settle()
+            if on_done is not None:
+                on_done()
+
         self._deployments = [d for d in self._deployments if not d.is_over()]
-        deployment = Deployment(self.loop, self.crew, snapshot, workers, on_commit, on_abort)
+        deployment = Deployment(self.loop, self.crew, snapshot, workers, on_commit, on_abort, done)
         self._deployments.append(deployment)
         deployment.begin(self.sockets.of_slot)
+
+    def is_replacing(self) -> bool:
+        """Whether some worker is being prepared just now."""
+        return any(not deployment.is_over() for deployment in self._deployments)
+
+    def accept(self, snapshot: Snapshot) -> None:
+        """*snapshot* is decided: serve it, and let go what it does not need. Its workers are told to commit after this."""
+        assert self.accepted is not None
+        before, self.accepted, self.plan = self.accepted, snapshot, snapshot.plan
+        close_fds([before.snapshot_fd, before.tables_fd])
+        plan = snapshot.plan
+        self.config_path = plan.config_path
+        try:
+            self.sockets.listen(plan.listeners, plan.workers)
+        except BindError as e:
+            log.error("%s", e)
+        if (plan.log_path, plan.log_level) != (before.plan.log_path, before.plan.log_level):
+            self._move_log(plan)
+        if self.sockets.retire(plan.listeners, plan.workers):
+            self.loop.call_later(SETTLE_S, self._close_leaving)
+        for worker in self.crew.workers():
+            if worker.slot >= plan.workers and worker.state is not WorkerState.DRAINING:
+                self._let_go(worker)
+        self._tell_served()
+        self._tell_manager()
+
+    def _let_go(self, worker: Worker) -> None:
+        """Let *worker* finish what is in flight in it and leave; others serve the queues of its sockets meanwhile."""
+        deadline_s = self.plan.graceful_timeout_s
+        worker.state = WorkerState.DRAINING
+        self.crew.send(worker, Drain(deadline_s))
+        self.loop.call_later(deadline_s + DRAIN_GRACE_S, lambda: self.crew.kill(worker))
+
+    def _close_leaving(self) -> None:
+        """Nothing new has come to the leaving sockets for a while: let their servers take the rest."""
+        leaving = self.sockets.leaving()
+        self.sockets.close_leaving()
+        for worker in self.crew.workers():
+            self.crew.withdraw(worker, leaving)
+        self.lending.settle()
+
+    def _move_log(self, plan: Plan) -> None:
+        try:
+            self._logs.move(plan.log_path, plan.log_level)
+        except ConfigError as e:
+            log.error("%s; still logging to %s", e, self._log_path)
+            return
+        self._log_path = plan.log_path
+        frame = OpenLog(plan.log_path, plan.log_level)
+        self.crew.broadcast(frame)
+        self.keeper.send(frame)
 
     def _on_worker_frame(self, worker: Worker, delivery: Delivery) -> None:
         close_fds(delivery.fds)
@@ -302,23 +385,32 @@ class Master:
 
     def _on_worker_death(self, worker: Worker, how: str) -> None:
         assert self.shared is not None
-        blocks = self.shared.release_slot(worker.slot)
+        blocks = self.shared.release_slot(worker.row)
         if self._is_stopping():
             self._leave_if_alone()
+            return
+        if worker.state is WorkerState.DRAINING:
+            log.info("%s left: %s", worker, how)
             return
         log.error("%s ended: %s; %d arena blocks taken back", worker, how, blocks)
         for deployment in self._deployments:
             if deployment.concerns(worker):
                 deployment.lost(worker, how)
+        self.lending.settle()
         if not self._is_stopping():
-            delay_s = self.crew.delay_s(worker)
+            delay_s = self.crew.delay_s(worker, how)
             if delay_s:
                 log.warning("slot %d: a new worker in %g s", worker.slot, delay_s)
             self.loop.call_later(delay_s, lambda: self._replace(worker.slot))
 
     def _replace(self, slot: int) -> None:
         """Refill *slot* with a worker of the accepted version; its sockets were open all the time."""
-        if self._is_stopping() or self.accepted is None:
+        if self._is_stopping() or self.accepted is None or slot >= self.plan.workers:
+            return
+        if self.desk.is_rolling_out():  # to a version that may be refused: what the new worker serves is clear in a moment
+            self.loop.call_later(ROLLOUT_POLL_S, lambda: self._replace(slot))
+            return
+        if any(worker.slot == slot for worker in self.crew.of_slots(self.plan.workers)):
             return
         try:
             worker = self.crew.spawn(slot)
@@ -327,7 +419,7 @@ class Master:
             self.loop.call_later(RETRY_S, lambda: self._replace(slot))
             return
         log.info("%s started", worker)
-        self._deploy(self.accepted, [worker], lambda: None, lambda reason: self._give_up(worker, reason))
+        self.deploy(self.accepted, [worker], lambda: None, lambda reason: self._give_up(worker, reason))
         for path in self._disabled_logs:
             self.crew.send(worker, SetLogEnabled(path, False))
 
@@ -338,14 +430,26 @@ class Master:
 
     # --- command line --------------------------------------------------------------------------------------------------
 
-    def _answer(self, ask: Ask) -> Answer:
-        if ask.what != "status":
-            return Answer(False, f"unknown question {ask.what!r}; this master answers: status")
-        view = MasterView(
-            self.pid, self.started_at, self.stage.name.lower(), self.config_path, self.admin_address, self.accepted, self.shared,
-            self.crew, self.keeper,
-        )  # fmt: skip
-        return Answer(True, body=msgspec.msgpack.encode(make_report(view)))
+    def _answer(self, ask: Ask, reply: Callable[[Answer], None]) -> None:
+        """Tell *reply* the answer to *ask*, now or when there is one."""
+        if ask.what == "status":
+            view = MasterView(
+                self.pid, self.started_at, self.stage.name.lower(), self.config_path, self.admin_address, self.accepted,
+                self.shared, self.crew, self.keeper,
+            )  # fmt: skip
+            reply(Answer(True, body=msgspec.msgpack.encode(make_report(view))))
+        elif ask.what != "reload":
+            reply(Answer(False, f"unknown question {ask.what!r}; this master answers: status, reload"))
+        elif self.stage is not Stage.RUNNING:
+            reply(Answer(False, f"the program is {self.stage.name.lower().replace('_', ' ')}: nothing was reloaded"))
+        else:
+
+            def tell(report: ReloadReport) -> None:
+                if not report.is_dry_run:
+                    log_reload(report)
+                reply(Answer(True, body=msgspec.msgpack.encode(report)))
+
+            self.desk.ask(Wish(ask.path or self.config_path, ask.is_dry_run), tell)
 
     # --- signals and the end -------------------------------------------------------------------------------------------
 
@@ -359,6 +463,8 @@ class Master:
             self._quit()
         elif number == signal.SIGUSR1:
             self._reopen_logs()
+        elif number == signal.SIGHUP and self.stage is Stage.RUNNING:
+            self.desk.ask(Wish(self.config_path), log_reload)
         else:
             log.warning("%s: not in this version; nothing was changed", signal.Signals(number).name)
 
@@ -391,6 +497,7 @@ class Master:
         deadline_s = self.plan.graceful_timeout_s
         log.info("SIGTERM: no new connections; up to %g s for what is in flight", deadline_s)
         self._set_stage(Stage.GRACEFUL_STOPPING)
+        self.desk.close()
         self.manager.stopping(f"No new connections; up to {deadline_s:g} s for what is in flight.")
         # Ours first: a worker accepts what is queued and then closes the last descriptor, and with it the queue.
         self.sockets.close()
@@ -404,6 +511,7 @@ class Master:
         """End everything now."""
         if self.stage is not Stage.STOPPING:
             self._set_stage(Stage.STOPPING)
+            self.desk.close()
             self.manager.stopping("" if self._status else "Stopping now.")
             self.sockets.close()
             self.crew.broadcast(Quit())
@@ -432,6 +540,8 @@ class Master:
     def _trim(self) -> None:
         assert self.shared is not None
         self.shared.trim()
+        if self.accepted is not None and not self.desk.is_rolling_out():
+            self.shared.retire_unused(self.plan)
         self.loop.call_later(TRIM_EVERY_S, self._trim)
 
     def _clean_up(self) -> None:
@@ -450,3 +560,11 @@ def raise_fd_limit() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = MAX_FDS if hard == resource.RLIM_INFINITY else min(hard, MAX_FDS)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
+def log_reload(report: ReloadReport) -> None:
+    """What came of a reload, for the log."""
+    if report.problems:
+        log.error("reload refused, version %d goes on: %s", report.version, "; ".join(report.problems))
+        return
+    log.info("reload: version %d serves after %.0f ms", report.version, report.took_s * 1000)

@@ -166,6 +166,20 @@ class LogFiles:
         self.set_level(log_path, level)
         return logger
 
+    def move(self, log_path: str, level: str) -> None:
+        """Make *log_path* the default log, at *level*, and close the one before; ConfigError, and all stays, if that fails."""
+        if log_path == self._default:
+            self.set_level(log_path, level)
+            return
+        before = self._logs.get(self._default)
+        logger = self.open(log_path, level)
+        self._default = log_path
+        if before is not None:
+            del self._levels[next(path for path, found in self._logs.items() if found is before)]
+            self._logs = {path: found for path, found in self._logs.items() if found is not before}
+            logger.removeHandler(before[1])
+            before[1].close()
+
     def set_process(self, process: str) -> None:
         """Name this process in its lines: a child goes on with its parent's open logs after fork."""
         self._process = process

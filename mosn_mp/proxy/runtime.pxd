@@ -37,6 +37,9 @@ cdef class ListenerRuntime:
     cdef readonly int listener_type
     cdef Address address                # where it listens
 
+cdef enum:
+    PARTING_MS = 500    # while a listener drains: how long a connection may be silent between requests
+
 # What changes at a listener while it serves, in this worker.
 cdef class ListenerState:
     cdef readonly ListenerRuntime runtime   # what new requests begin with

@@ -25,6 +25,7 @@ cdef class Service(Acceptor):
     cdef Kind kind_of(self, Connection connection)
     cdef bint detect(self, Connection connection) except -1
     cdef int open_session(self, Connection connection, Kind kind) except -1
+    cdef uint32_t idle_ms(self) noexcept
     cdef void say_goodbye(self, ServerSession session) noexcept
     cdef void close_politely(self, Connection connection) noexcept
 

@@ -1,10 +1,12 @@
 """The service of a listener in one worker: admits connections, gives each readable one a stream, keeps the parked ones."""
 
 import cython
+from cython.cimports.libc.stdint import uint32_t
 from cython.cimports.mosn_mp.buffer.body import Body
 from cython.cimports.mosn_mp.buffer.head import Head
 from cython.cimports.mosn_mp.codec.codec import SERVER, WRITTEN, Codec
 from cython.cimports.mosn_mp.net.connection import BLOCK_SMALL, EOF, RESET, S_PARKED, S_SERVING, S_SHARED, Connection
+from cython.cimports.mosn_mp.net.libc import MSG_DONTWAIT, MSG_PEEK, recv
 from cython.cimports.mosn_mp.net.listener import Acceptor
 from cython.cimports.mosn_mp.net.reactor import HANGUP, READ, Reactor, Task
 from cython.cimports.mosn_mp.net.session import Call, Inbox, ServerSession
@@ -28,7 +30,7 @@ from cython.cimports.mosn_mp.observe.metrics import (
 )
 from cython.cimports.mosn_mp.observe.record import Record
 from cython.cimports.mosn_mp.proxy.flow import Flow
-from cython.cimports.mosn_mp.proxy.runtime import ListenerRuntime, ListenerState, SpokenProtocol
+from cython.cimports.mosn_mp.proxy.runtime import PARTING_MS, ListenerRuntime, ListenerState, SpokenProtocol
 from cython.cimports.mosn_mp.proxy.stream import Stream, StreamJob
 
 from mosn_mp.codec.protocol import Match
@@ -108,7 +110,7 @@ class Service(Acceptor):
         self.listener.counters[D_CONNECTION_PARKED] += 1
         connection.write_timeout_ms = self.listener.runtime.write_timeout_ms
         connection.state = S_PARKED
-        self.reactor.arm(connection, self.listener.runtime.idle_timeout_ms)
+        self.reactor.arm(connection, self.idle_ms())
         return 0
 
     @cython.cfunc
@@ -120,7 +122,7 @@ class Service(Acceptor):
     @cython.exceptval(check=False)
     def connection_flushed(self, connection: Connection) -> cython.void:
         if connection.state == S_PARKED:
-            self.reactor.arm(connection, self.listener.runtime.idle_timeout_ms)
+            self.reactor.arm(connection, self.idle_ms())
 
     @cython.cfunc
     @cython.exceptval(-1, check=False)
@@ -219,9 +221,13 @@ class Service(Acceptor):
     @cython.cfunc
     @cython.exceptval(-1, check=False)
     def connection_expired(self, connection: Connection) -> cython.int:
-        self.listener.counters[D_TIMEOUT_IDLE] += 1
-        connection.close()
-        return 0
+        byte: cython.char
+        if not self.listener.draining:
+            self.listener.counters[D_TIMEOUT_IDLE] += 1
+            connection.close()
+        elif recv(connection.fd, cython.address(byte), 1, MSG_PEEK | MSG_DONTWAIT) <= 0:
+            self.close_politely(connection)
+        return 0  # a request that has just arrived is served yet: its event is on the way
 
     @cython.cfunc
     @cython.exceptval(check=False)
@@ -279,23 +285,35 @@ class Service(Acceptor):
                 connection.written()
         connection.close_when_flushed()
 
-    def close_parked(self) -> int:
-        """Close the connections that wait between requests; the number closed."""
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def idle_ms(self) -> uint32_t:
+        """How long a connection may wait for its next request."""
+        return PARTING_MS if self.listener.draining else self.listener.runtime.idle_timeout_ms
+
+    def part(self, within_ms: int) -> int:
+        """Drain: every response is the last one of its connection, those that wait between requests are closed *within_ms*.
+
+        Not at once: the next request of a busy client is on its way already, and learns by its answer that the connection ends.
+        And each at a moment of its own: who comes back does not come with all others. Returns how many wait.
+        """
         fd: cython.int
-        closed: cython.int = 0
+        parted: cython.int = 0
+        spread_ms: cython.int = max(1, within_ms // 2)
         connection: Connection
+        self.listener.drain()
         for fd in range(self.reactor.table_size):
             if self.reactor.table[fd] == cython.NULL:
                 continue
             found = cython.cast(object, self.reactor.table[fd])
             if isinstance(found, Connection):
                 connection = cython.cast(Connection, found)
-                if connection.keeper is self and connection.state == S_PARKED and not connection.ready & READ:
-                    self.close_politely(connection)
-                    closed += 1
+                if connection.keeper is self and connection.state == S_PARKED:
+                    self.reactor.arm(connection, spread_ms + fd * 7919 % spread_ms)
+                    parted += 1
                 elif connection.state == S_SHARED and isinstance(connection.keeper, ServerSession):
                     self.say_goodbye(cython.cast(ServerSession, connection.keeper))
-        return closed
+        return parted
 
     @cython.cfunc
     @cython.exceptval(check=False)

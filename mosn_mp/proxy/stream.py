@@ -26,6 +26,7 @@ from cython.cimports.mosn_mp.proxy.account import (
 )
 from cython.cimports.mosn_mp.proxy.exchange import DONE
 from cython.cimports.mosn_mp.proxy.flow import BLOCKED_READ, ENDED, YIELD
+from cython.cimports.mosn_mp.proxy.runtime import PARTING_MS
 from cython.cimports.mosn_mp.proxy.unary import UnaryExchange
 from cython.cimports.mosn_mp.route.route import A_CLUSTER, A_DIRECT
 
@@ -331,14 +332,11 @@ class Stream(UnaryExchange):
     def park(self) -> cython.void:
         """Between requests: the connection keeps neither greenlet nor (once it is empty) buffer, only its idle deadline."""
         down: Connection = self.down
-        if self.listener.draining and down.input.end == down.input.start:
-            down.close_when_flushed()
-            return
         down.state = S_PARKED
         if down.input.end == down.input.start:
             down.drop_input()
         self.counters[D_CONNECTION_PARKED] += 1
-        self.reactor.arm(down, self.runtime.idle_timeout_ms)
+        self.reactor.arm(down, PARTING_MS if self.listener.draining else self.runtime.idle_timeout_ms)
 
     @cython.cfunc
     @cython.exceptval(check=False)

@@ -41,13 +41,14 @@ class Shared(Protocol):
         """The descriptors of all segments."""
 
 
-PlaneFactory = Callable[[int, Arena, Shared], Plane]  # (slot, its way into the arena, all shared memory) -> its data plane
+PlaneFactory = Callable[[int, Arena, Shared], Plane]  # (row, its way into the arena, all shared memory) -> its data plane
 
 
 class WorkerOrder(NamedTuple):
     """What the master gives a new worker."""
 
-    slot: int
+    slot: int  # which listening sockets are its own
+    row: int  # its place in shared memory
     channel: Channel
     logs: LogFiles  # the master's: the worker opens its own
     log_path: str
@@ -73,9 +74,9 @@ def run_worker(order: WorkerOrder) -> NoReturn:
 def _serve(order: WorkerOrder) -> int:
     logs = LogFiles(f"worker {order.slot}")
     logs.open(order.log_path, order.log_level)
-    arena = Arena(order.shared.arena_segment, order.slot)
-    plane = order.make_plane(order.slot, arena, order.shared)
-    vitals = Vitals(order.shared.metrics, order.slot)
+    arena = Arena(order.shared.arena_segment, order.row)
+    plane = order.make_plane(order.row, arena, order.shared)
+    vitals = Vitals(order.shared.metrics, order.row)
     process = WorkerProcess(order.channel, plane, logs, vitals, order.graceful_timeout_s)
     process.every(TRIM_EVERY_S, arena.trim)
     status = process.wait_end()

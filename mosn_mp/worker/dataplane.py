@@ -1,8 +1,8 @@
 """The data plane of one worker: from a snapshot to listeners that serve, and back to nothing.
 
-prepare() compiles a snapshot without touching what serves; commit() swaps it in: new requests begin with it, streams under way keep
-what they began with. What did not change between snapshots is the same object: hosts keep pools and counters, listeners their
-connections.
+prepare() compiles a snapshot without touching what serves; commit() swaps it in: new requests begin with it, streams under way
+keep what they began with. What did not change between snapshots is the same object: hosts keep pools and counters, listeners
+their connections.
 """
 
 import logging
@@ -17,8 +17,10 @@ from mosn_mp.buffer.arena import Arena
 from mosn_mp.cluster.cluster import Cluster
 from mosn_mp.cluster.compile import compile_clusters
 from mosn_mp.cluster.state import state_directory
+from mosn_mp.config.address import parse_address
 from mosn_mp.config.model import Config
 from mosn_mp.config.model import Listener as ListenerConfig
+from mosn_mp.config.model import Router as RouterConfig
 from mosn_mp.errors import ConfigError
 from mosn_mp.filter.compile import compile_filters
 from mosn_mp.ipc.tables import decode_tables
@@ -30,16 +32,20 @@ from mosn_mp.net.splice import PipePool
 from mosn_mp.observe.access_log import AccessLogs
 from mosn_mp.observe.cells import WORKER
 from mosn_mp.observe.directory import Directory
+from mosn_mp.plugin import CATALOGUE, Renewal
 from mosn_mp.proxy.runtime import ListenerRuntime, ListenerState
 from mosn_mp.proxy.service import Service
 from mosn_mp.route.compile import compile_router
 from mosn_mp.route.router import Router
 from mosn_mp.worker.boot import Shared
+from mosn_mp.worker.plane import SocketKey
 from mosn_mp.worker.protocols import protocol_named, spoken_protocols
 
 # Descriptors that are not for connections: logs, channel, epoll, pipes, what filters open.
 RESERVED_FDS = 256
 PUBLISH_EVERY_S = 1.0
+# Idle connections of a listener or worker that leaves are closed one by one over this time, those in use at their next response.
+PART_WITHIN_MS = 500
 
 
 class Prepared(NamedTuple):
@@ -47,10 +53,19 @@ class Prepared(NamedTuple):
 
     config: Config
     clusters: dict[str, Cluster]
+    routers: dict[str, Router]
     runtimes: dict[str, ListenerRuntime]
-    sockets: Mapping[tuple[str, int], int]
+    sockets: Mapping[SocketKey, int]
     counters: Directory
     records: Directory
+    renewal: Renewal | None  # users' modules that were loaded anew for it
+
+
+class Open(NamedTuple):
+    """A socket that is accepted from, and the listener that its connections go to."""
+
+    name: str
+    listener: Listener
 
 
 class DataPlane:
@@ -66,73 +81,120 @@ class DataPlane:
         self.pipes = PipePool()
         self.logs = AccessLogs()
         self.clusters: dict[str, Cluster] = {}
+        self.routers: dict[str, Router] = {}
+        self.listeners: dict[str, ListenerConfig] = {}
         self.services: dict[str, Service] = {}
-        self.listeners: dict[str, list[Listener]] = {}
+        self.leaving: list[Service] = []  # of listeners that were removed, while they have connections
+        self.owners: dict[str, str] = {}  # address -> listener
+        self.open: dict[SocketKey, Open] = {}
         self.is_draining = False
         self.reactor.start()
         gevent.spawn(self._publish)
 
     # -- snapshots -----------------------------------------------------------------------------------------------------------
 
-    def prepare(self, config: Config, version: int, sockets: Mapping[tuple[str, int], int], directory: bytes) -> Prepared:
+    def prepare(self, config: Config, version: int, sockets: Mapping[SocketKey, int], directory: bytes) -> Prepared:
         """Compile *config*; ConfigError (or what a plug-in raises) if it cannot be served."""
+        renewal = CATALOGUE.renew()
+        try:
+            return self._compile(config, version, sockets, directory, renewal)
+        except BaseException:
+            if renewal is not None:
+                CATALOGUE.restore(renewal)
+            raise
+
+    def _compile(
+        self, config: Config, version: int, sockets: Mapping[SocketKey, int], directory: bytes, renewal: Renewal | None
+    ) -> Prepared:
         tables = decode_tables(directory)
         clusters = compile_clusters(config.cluster_manager.clusters, self.clusters)
-        routers = {}
-        for i, router_config in enumerate(config.server.routers):
-            router = compile_router(router_config, f"servers[0].routers[{i}]")
-            router.link(clusters, protocol_named)
-            routers[router.name] = router
-        runtimes = {
-            listener.name: self._compile_listener(listener, version, routers, f"servers[0].listeners[{i}]")
-            for i, listener in enumerate(config.server.listeners)
+        routers = {
+            router.router_config_name: self._compile_router(router, clusters, f"servers[0].routers[{i}]", renewal is None)
+            for i, router in enumerate(config.server.routers)
         }
+        runtimes = {}
+        for i, listener in enumerate(config.server.listeners):
+            router = routers.get(listener.proxy.router_config_name)
+            same = self._same_runtime(listener, router) if renewal is None else None
+            runtimes[listener.name] = same or self._compile_listener(
+                listener, version, routers, f"servers[0].listeners[{i}]", renewal is None
+            )
         records = state_directory(self.shared.state.records)
         return Prepared(
             config,
             clusters,
+            routers,
             runtimes,
             sockets,
             Directory.unpack(tables.metrics),
             Directory.unpack(tables.state, records.sizes),
+            renewal,
         )
 
+    def _compile_router(
+        self, config: RouterConfig, clusters: Mapping[str, Cluster], path: str, is_same_code: bool
+    ) -> Router:
+        """The Router of *config*: the one that serves already if neither it nor a cluster of its routes changed."""
+        before = self.routers.get(config.router_config_name)
+        if is_same_code and before is not None and before.config == config:
+            named = [route for route in before.routes() if route.cluster_name]
+            if all(route.cluster is clusters.get(route.cluster_name) for route in named):
+                return before
+        router = compile_router(config, path)
+        router.link(clusters, protocol_named)
+        return router
+
+    def _same_runtime(self, config: ListenerConfig, router: Router | None) -> ListenerRuntime | None:
+        """The runtime that serves already, if nothing of it changed."""
+        service = self.services.get(config.name)
+        if service is None or self.listeners[config.name] != config or service.listener.runtime.router is not router:
+            return None
+        return service.listener.runtime
+
     def _compile_listener(
-        self, config: ListenerConfig, version: int, routers: Mapping[str, Router], path: str
+        self, config: ListenerConfig, version: int, routers: Mapping[str, Router], path: str, is_same_code: bool
     ) -> ListenerRuntime:
         proxy = config.proxy
+        before = self.listeners.get(config.name) if is_same_code else None
         if proxy.router_config_name not in routers:
             raise ConfigError(path, f"router_config_name {proxy.router_config_name!r} is not there")
         logs = tuple(
             self.logs.open(log.log_path, log.log_format, f"{path}.access_logs[{i}]", log.python_path)
             for i, log in enumerate(config.access_logs)
         )
+        has_same_filters = before is not None and before.stream_filters == config.stream_filters
         return ListenerRuntime(
             config,
             version,
             spoken_protocols(proxy),
             routers[proxy.router_config_name],
-            compile_filters(config.stream_filters),
+            self.services[config.name].listener.runtime.filters if has_same_filters else compile_filters(config.stream_filters),
             logs,
         )
 
     def commit(self, prepared: Prepared) -> None:
         """Serve *prepared*."""
         self._take_clusters(prepared)
+        self.routers = prepared.routers
         server = prepared.config.server
+        self.listeners = {listener.name: listener for listener in server.listeners}
         for listener in server.listeners:
             service = self.services.get(listener.name)
             if service is None:
                 service = self._make_service(listener.name, prepared)
-            service.change(prepared.runtimes[listener.name])
+            if service.listener.runtime is not prepared.runtimes[listener.name]:
+                service.change(prepared.runtimes[listener.name])
             service.limit((self.max_fds - RESERVED_FDS) // 2, server.max_connections)
-            if listener.name not in self.listeners:
-                self._listen(listener.name, prepared.sockets)
-        for name in [name for name in self.listeners if name not in prepared.runtimes]:
-            self._retire_listener(name)
+        self.owners = {str(parse_address(listener.address)): listener.name for listener in server.listeners}
+        for key, fd in prepared.sockets.items():
+            self.lend(key, fd)
+        for name in [name for name in self.services if name not in self.listeners]:
+            self._retire(self.services.pop(name))
 
     def abort(self, prepared: Prepared) -> None:
-        """Forget *prepared*; nothing of it was touched."""
+        """Forget *prepared*; nothing of it was touched but users' modules, which are as they were."""
+        if prepared.renewal is not None:
+            CATALOGUE.restore(prepared.renewal)
 
     def _take_clusters(self, prepared: Prepared) -> None:
         hosts = {id(host): host for cluster in prepared.clusters.values() for host in cluster.hosts.hosts}
@@ -160,41 +222,39 @@ class DataPlane:
         self.services[name] = service
         return service
 
-    def _listen(self, name: str, sockets: Mapping[tuple[str, int], int]) -> None:
-        self.listeners[name] = []
-        for (listener, _), fd in sockets.items():
-            if listener == name:
-                self.lend(name, fd)
-
-    def lend(self, listener_name: str, fd: int) -> None:
-        """Accept from *fd* too, a socket of the same listener; works on a duplicate, so the caller may close its own."""
-        if self.is_draining or listener_name not in self.listeners:
+    def lend(self, key: SocketKey, fd: int) -> None:
+        """Accept from *fd* for the listener of its address; works on a duplicate, so the caller may close its own."""
+        name = self.owners.get(key[0])
+        found = self.open.get(key)
+        if self.is_draining or name is None or (found is not None and found.name == name):
             return
+        if found is not None:
+            found.listener.close()  # the listener was renamed; the queue stays in the socket
         listener = Listener()
-        listener.open(os.dup(fd), self.reactor, self.services[listener_name])
-        self.listeners[listener_name].append(listener)
+        listener.open(os.dup(fd), self.reactor, self.services[name])
+        self.open[key] = Open(name, listener)
 
-    def _retire_listener(self, name: str) -> None:
-        for listener in self.listeners.pop(name):
-            listener.accept_queued()
-            listener.close()
-        service = self.services.pop(name)
-        service.listener.drain()
-        service.close_parked()
+    def withdraw(self, key: SocketKey) -> None:
+        """Take what is queued in this socket, then accept from it no more."""
+        found = self.open.pop(key, None)
+        if found is not None:
+            found.listener.accept_queued()
+            found.listener.close()
+
+    def _retire(self, service: Service) -> None:
+        """Its listener is gone: part from every client. What still comes through its sockets is answered, once."""
+        service.part(PART_WITHIN_MS)
+        self.leaving.append(service)
 
     # -- the end -------------------------------------------------------------------------------------------------------------
 
     def drain(self, deadline_s: float) -> None:
-        """Accept what is queued, stop listening, part from every client at its next response; idle ones are closed now."""
+        """Accept what is queued, stop listening, part from every client at its next response; idle ones are closed soon."""
         self.is_draining = True
-        for listeners in self.listeners.values():
-            for listener in listeners:
-                listener.accept_queued()
-                listener.close()
-        self.listeners.clear()
+        for key in list(self.open):
+            self.withdraw(key)
         for service in self.services.values():
-            service.listener.drain()
-            service.close_parked()
+            service.part(min(PART_WITHIN_MS, int(deadline_s * 500)))
 
     def is_drained(self) -> bool:
         """No connection is left."""
@@ -202,7 +262,8 @@ class DataPlane:
 
     def active(self) -> int:
         """Connections of clients."""
-        return sum(service.open_count for service in self.services.values())
+        self.leaving = [service for service in self.leaving if service.open_count]
+        return sum(service.open_count for service in (*self.services.values(), *self.leaving))
 
     def close_all(self) -> None:
         """End every connection, write every log."""

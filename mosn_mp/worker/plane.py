@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 from mosn_mp.config.model import Config
 
-SocketKey = tuple[str, int]  # (listener name, slot)
+SocketKey = tuple[str, int]  # (address, slot)
 
 
 class Plane(Protocol):
@@ -14,12 +14,12 @@ class Plane(Protocol):
     def prepare(self, config: Config, version: int, sockets: Mapping[SocketKey, int], tables: bytes, /) -> Any:
         """Compile *config*; the result goes to commit() or abort(). Any exception is a refusal, its text the reason.
 
-        *sockets* are all that this worker has, of other slots too (lent ones). *tables* (ipc.tables) say where in shared memory
-        the things of *config* have their cells.
+        *sockets* are all that this worker has, of other slots too (lent ones); more may come before commit(). *tables*
+        (ipc.tables) say where in shared memory the things of *config* have their cells.
         """
 
     def commit(self, prepared: Any) -> None:
-        """Serve *prepared*: accept on the sockets it was prepared with, new requests take it."""
+        """Serve *prepared*: accept on the sockets of its listeners, new requests take it. Listeners that are gone drain."""
 
     def abort(self, prepared: Any) -> None:
         """Forget *prepared*."""
@@ -42,5 +42,8 @@ class Plane(Protocol):
     def set_log_enabled(self, log_path: str, enabled: bool) -> bool:
         """Write the access log *log_path*, or do not; False = there is none."""
 
-    def lend(self, listener_name: str, fd: int) -> None:
-        """Accept what is queued in another slot's socket of the same listener too, until the socket is withdrawn."""
+    def lend(self, key: SocketKey, fd: int) -> None:
+        """Accept from *fd* at once, another slot's socket of an address that is listened on, until it is withdrawn."""
+
+    def withdraw(self, key: SocketKey) -> None:
+        """Take what is queued in this socket, then accept from it no more."""

@@ -27,6 +27,8 @@ from mosn_mp.ipc.frames import (
     Committed,
     Drain,
     Frame,
+    Lend,
+    OpenLog,
     Prepare,
     Pulse,
     Quit,
@@ -44,6 +46,7 @@ from mosn_mp.worker.plane import Plane, SocketKey
 from mosn_mp.worker.vitals import Vitals
 
 PULSE_EVERY_S = 1.0
+BEAT_EVERY_S = 0.25  # the master takes a worker that misses several of these for stuck
 DRAIN_POLL_S = 0.02
 MAX_REASON = 8192  # characters; what a plug-in puts into an exception has no limit, a frame has
 
@@ -62,10 +65,12 @@ class WorkerProcess:
         self._prepared: tuple[int, Any] | None = None
         self._version = 0
         self._is_draining = False
+        self._drain_until = 0.0
         self._ended = Event()
         self._failure = 0
         self._actions: dict[type[Frame], Callable[[Delivery], object]] = {
             Sockets: self._take_sockets,
+            Lend: self._take_lent,
             Withdraw: self._withdraw,
             Prepare: self._prepare,
             Commit: self._commit,
@@ -73,6 +78,7 @@ class WorkerProcess:
             Drain: self._take_drain,
             Quit: lambda _: self._ended.set(),
             ReopenLogs: self._reopen_logs,
+            OpenLog: self._open_log,
             SetLogLevel: self._set_log_level,
             SetLogEnabled: self._set_log_enabled,
         }
@@ -115,21 +121,36 @@ class WorkerProcess:
             return  # end-of-file tells the reader; a master that does not read finds out by itself
 
     def _pulse(self) -> None:
+        self.every(BEAT_EVERY_S, self._vitals.beat)
         while True:
-            self._vitals.beat()
             self._send(Pulse(active=self._plane.active(), version=self._version))
             if self._channel.has_waiting():
                 self._channel.flush()
             gevent.sleep(PULSE_EVERY_S)
 
     def _take_sockets(self, delivery: Delivery) -> None:
-        assert isinstance(delivery.frame, Sockets)
+        assert isinstance(delivery.frame, Sockets | Lend)
         for name, fd in zip(delivery.frame.names, delivery.fds, strict=True):
-            self._sockets[(name.listener, name.slot)] = fd
+            if self._is_draining or (name.address, name.slot) in self._sockets:
+                close_fds([fd])
+            else:
+                self._sockets[(name.address, name.slot)] = fd
+
+    def _take_lent(self, delivery: Delivery) -> None:
+        assert isinstance(delivery.frame, Lend)
+        self._take_sockets(delivery)
+        for name in delivery.frame.names:
+            key = (name.address, name.slot)
+            if key in self._sockets:
+                self._plane.lend(key, self._sockets[key])
 
     def _withdraw(self, delivery: Delivery) -> None:
         assert isinstance(delivery.frame, Withdraw)
-        close_fds([self._sockets.pop((name.listener, name.slot)) for name in delivery.frame.names])
+        for name in delivery.frame.names:
+            self._plane.withdraw((name.address, name.slot))
+            fd = self._sockets.pop((name.address, name.slot), None)
+            if fd is not None:
+                close_fds([fd])
 
     def _prepare(self, delivery: Delivery) -> None:
         assert isinstance(delivery.frame, Prepare)
@@ -167,6 +188,10 @@ class WorkerProcess:
         self._logs.reopen()
         self._plane.reopen_logs()
 
+    def _open_log(self, delivery: Delivery) -> None:
+        assert isinstance(delivery.frame, OpenLog)
+        self._logs.move(delivery.frame.path, delivery.frame.level)
+
     def _set_log_level(self, delivery: Delivery) -> None:
         assert isinstance(delivery.frame, SetLogLevel)
         self._logs.set_level(delivery.frame.path, delivery.frame.level)
@@ -181,15 +206,20 @@ class WorkerProcess:
         self._drain(delivery.frame.deadline_s)
 
     def _drain(self, deadline_s: float) -> None:
-        if not self._is_draining:
-            self._is_draining = True
-            self._plane.drain(deadline_s)
-            close_fds(list(self._sockets.values()))
-            self._sockets.clear()
-            gevent.spawn(self._finish, time.monotonic() + deadline_s)
+        """Begin to leave, or, told again, leave sooner."""
+        until = time.monotonic() + deadline_s
+        if self._is_draining:
+            self._drain_until = min(self._drain_until, until)
+            return
+        self._is_draining = True
+        self._drain_until = until
+        self._plane.drain(deadline_s)
+        close_fds(list(self._sockets.values()))
+        self._sockets.clear()
+        gevent.spawn(self._finish)
 
-    def _finish(self, until: float) -> None:
-        while not self._plane.is_drained() and time.monotonic() < until:
+    def _finish(self) -> None:
+        while not self._plane.is_drained() and time.monotonic() < self._drain_until:
             gevent.sleep(DRAIN_POLL_S)
         left = self._plane.active()
         if left:

@@ -28,6 +28,11 @@ def wait_until(condition: Callable[[], Any], what: str, deadline_s: float = DEAD
         time.sleep(0.01)
 
 
+def say(text: str) -> None:
+    """Print *text*, for whoever runs pytest with -s or reads why a test failed."""
+    sys.stdout.write(f"{text}\n")
+
+
 def free_port() -> int:
     """A port that nobody listens on just now."""
     with socket.socket() as sock:
@@ -102,8 +107,10 @@ class Program:
         return server
 
     def write(self) -> None:
-        """Write the configuration to its file."""
-        self.path.write_text(json.dumps(self.config))
+        """Write the configuration to its file, in one step."""
+        fresh = self.path.with_suffix(".new")
+        fresh.write_text(json.dumps(self.config))
+        fresh.rename(self.path)
 
     def spawn(self) -> subprocess.Popen[str]:
         """Start a master without waiting for anything."""

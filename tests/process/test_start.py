@@ -6,7 +6,7 @@ import socket
 import time
 from pathlib import Path
 
-from tests.process.program import DEADLINE_S, Program, wait_until
+from tests.process.program import Program, wait_until
 
 
 def ended(program: Program) -> tuple[int, str]:
@@ -125,11 +125,3 @@ def test_sigusr1_opens_the_log_anew(running: Program) -> None:
         log_fds = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
         assert str(running.log) in log_fds
         assert str(rotated) not in log_fds
-
-
-def test_sighup_changes_nothing(running: Program) -> None:
-    import signal
-
-    running.signal(signal.SIGHUP)
-    wait_until(lambda: "SIGHUP: not in this version" in running.log_text(), "the log line", DEADLINE_S)
-    assert running.get() > 0

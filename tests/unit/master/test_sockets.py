@@ -33,9 +33,11 @@ def test_every_slot_gets_a_socket_of_the_same_address(port: int) -> None:
 
 def test_accepted_connections_inherit_nodelay_and_keepalive(port: int) -> None:
     sockets = ListeningSockets()
-    sockets.open([ListenerPlan("front", "127.0.0.1", port)], 1)
+    plan = ListenerPlan("front", "127.0.0.1", port)
+    sockets.open([plan], 1)
+    sockets.listen([plan], 1)
     with socket.create_connection(("127.0.0.1", port)):
-        listening = socket.socket(fileno=sockets.of_slot(0)[SocketName("front", 0)])
+        listening = socket.socket(fileno=sockets.of_slot(0)[SocketName(plan.address, 0)])
         accepted, _ = listening.accept()
         assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
         assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
@@ -99,6 +101,8 @@ def test_all_addresses_of_ipv6_are_those_of_ipv4_too(port: int) -> None:
     if not socket.has_dualstack_ipv6():
         pytest.skip("no IPv6 here")
     sockets = ListeningSockets()
-    sockets.open([ListenerPlan("front", "::", port)], 1)
+    plan = ListenerPlan("front", "::", port)
+    sockets.open([plan], 1)
+    sockets.listen([plan], 1)
     socket.create_connection(("127.0.0.1", port)).close()
     sockets.close()
