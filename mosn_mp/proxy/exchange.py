@@ -36,6 +36,7 @@ from cython.cimports.mosn_mp.proxy.flow import (
     ENDED,
     READ_FAILED,
     REPLIED,
+    TERMINATED,
     WRITE_FAILED,
     YIELD,
 )
@@ -249,7 +250,7 @@ class Exchange(LocalReply):
         self.tunnel = self.up_codec.tunnel
         self.download.clear()
         self.download.start(self.up, self.up_codec, self.down, self.down_codec)
-        if filters.has_response_data or filters.has_response_trailers:
+        if not self.up_codec.body_done and (filters.has_response_data or filters.has_response_trailers):
             self.download.filters = filters
         self.download.raw = (self.response.framing == F_LENGTH or self.tunnel) and self.download.filters is None
         if self.tunnel:
@@ -333,6 +334,9 @@ class Exchange(LocalReply):
         if stop == REPLIED:
             self.send_reply()
             return 1
+        if stop == TERMINATED:
+            self.drop = True
+            return 1
         if stop == WRITE_FAILED:
             # the upstream closed while we were sending; it may have answered first (413, 401): read on
             self.upload.broken_off = True
@@ -349,7 +353,9 @@ class Exchange(LocalReply):
     @cython.exceptval(-1, check=False)
     def on_download_stop(self, stop: cython.int) -> cython.int:
         """The response body cannot go on: the client must not take what it has for the whole."""
-        if stop == WRITE_FAILED:
+        if stop == TERMINATED:
+            pass
+        elif stop == WRITE_FAILED:
             account_failure(self, DOWNSTREAM_GONE)
         elif self.download.reason:
             account_failure(self, UPSTREAM_PROTOCOL)

@@ -13,6 +13,7 @@ cdef enum Stop:
     READ_FAILED = 4     # the source broke off or broke the rules; reason tells
     WRITE_FAILED = 5    # the target is gone
     REPLIED = 6         # a filter answered by itself
+    TERMINATED = 7      # a filter ended the stream
 
 # Where the current piece stands.
 cdef enum Stage:

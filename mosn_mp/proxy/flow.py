@@ -12,7 +12,7 @@ from cython.cimports.libc.errno import EAGAIN, errno
 from cython.cimports.libc.stdint import int64_t, uint32_t, uint64_t
 from cython.cimports.libc.string import memcpy
 from cython.cimports.mosn_mp.codec.codec import DATA, END, ERROR, NEED_MORE, TRAILERS, Codec
-from cython.cimports.mosn_mp.filter.chain import FilteredStream
+from cython.cimports.mosn_mp.filter.chain import TERMINATE, FilteredStream
 from cython.cimports.mosn_mp.net.connection import BLOCK_LARGE, EOF, RESET, Connection
 from cython.cimports.mosn_mp.net.reactor import READ, WRITE
 from cython.cimports.mosn_mp.net.splice import PipePool, move
@@ -157,11 +157,14 @@ class Flow:
     @cython.cfunc
     @cython.exceptval(-1, check=False)
     def _filter_trailers(self) -> cython.int:
+        verdict: cython.int = 0
         if self.is_response:
             if self.filters.has_response_trailers:
-                self.filters.run_response_trailers(self.stream)
+                verdict = self.filters.run_response_trailers(self.stream)
         elif self.filters.has_request_trailers:
-            self.filters.run_request_trailers(self.stream)
+            verdict = self.filters.run_request_trailers(self.stream)
+        if verdict == TERMINATE:
+            return TERMINATED
         return REPLIED if self.stream.replied else 0
 
     @cython.cfunc

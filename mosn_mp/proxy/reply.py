@@ -25,6 +25,7 @@ MAX_DISCARD = cython.declare(int64_t, 1 << 18)
 
 TEXTS = cython.declare(list, [REASONS[reason].text for reason in Reason])
 STATUSES = cython.declare(list, [REASONS[reason].status for reason in Reason])
+FILTER_ERROR = cython.declare(cython.int, int(Reason.FILTER_ERROR))
 BODY_TIMEOUT = cython.declare(cython.int, int(Reason.BODY_TIMEOUT))
 WRITE_TIMEOUT = cython.declare(cython.int, int(Reason.WRITE_TIMEOUT))
 
@@ -55,6 +56,21 @@ class LocalReply(StreamView):
             return 0
         if self.route is not None and self.route.has_response_edits:
             self.route.finish_response(self.response)
+        text: cython.p_char = self.reply_body
+        return self.deliver(text, len(self.reply_body))
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def crash(self) -> cython.int:
+        """End the stream for an exception: the 500 is not shown to filters, which may raise at it again."""
+        self.record.reason = 0  # whatever was under way, this is what it came to
+        account_failure(self, FILTER_ERROR)
+        if self.response_begun:
+            self.drop = True
+            return 0
+        self.answering = True
+        self.compose_reply(STATUSES[FILTER_ERROR], TEXTS[FILTER_ERROR])
+        self.response.add_field(b"content-type", 12, b"text/plain", 10)
         text: cython.p_char = self.reply_body
         return self.deliver(text, len(self.reply_body))
 

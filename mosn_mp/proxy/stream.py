@@ -47,7 +47,6 @@ NO_HOST = cython.declare(cython.int, int(Reason.NO_HEALTHY_UPSTREAM))
 CONNECT_FAILED = cython.declare(cython.int, int(Reason.CONNECT_FAILED))
 HEAD_TIMEOUT = cython.declare(cython.int, int(Reason.HEAD_TIMEOUT))
 WRITE_TIMEOUT = cython.declare(cython.int, int(Reason.WRITE_TIMEOUT))
-FILTER_ERROR = cython.declare(cython.int, int(Reason.FILTER_ERROR))
 
 
 @cython.cclass
@@ -67,7 +66,7 @@ class Stream(UnaryExchange):
                 self.run()
             except Exception as error:  # a filter's, or ours: this stream fails, loudly, and nothing else
                 self.listener.log.error("stream failed: %s", error, exc_info=error)
-                self.fail(FILTER_ERROR)
+                self.crash()
             goes_on: cython.bint = self.finish()
             self.clear_request()
             if not goes_on:
@@ -92,7 +91,7 @@ class Stream(UnaryExchange):
             self.run()
         except Exception as error:  # as in serve()
             self.listener.log.error("stream failed: %s", error, exc_info=error)
-            self.fail(FILTER_ERROR)
+            self.crash()
         self.release_upstream()
         account_end(self)
         session.finished(self.message_id)
@@ -145,7 +144,11 @@ class Stream(UnaryExchange):
         """Answer a head that is none, or came too late; always False: the connection ends with it."""
         self.begin()
         account_refusal(self, reason)
-        self.fail(reason)
+        try:
+            self.fail(reason)
+        except Exception as error:  # as in serve()
+            self.listener.log.error("stream failed: %s", error, exc_info=error)
+            self.crash()
         self.finish()
         self.clear_request()
         return False
