@@ -163,7 +163,10 @@ def test_bodies_of_methods_that_seldom_have_one_are_bodies(setting: Setting, ups
 
 def test_a_body_that_looks_like_a_request_stays_a_body(setting: Setting, upstream: Upstream) -> None:
     with setting.connect() as client:
-        for head in (b"Content-Length: %d\r\n\r\n" % len(INNER) + INNER, CHUNKED + b"\r\n%x\r\n%s\r\n0\r\n\r\n" % (len(INNER), INNER)):
+        for head in (
+            b"Content-Length: %d\r\n\r\n" % len(INNER) + INNER,
+            CHUNKED + b"\r\n%x\r\n%s\r\n0\r\n\r\n" % (len(INNER), INNER),
+        ):
             client.send(POST + head)
             assert client.response().body == INNER
     assert len(upstream.messages) == 2
