@@ -1,6 +1,7 @@
 """A bolt client for tests: one connection, a thread that sorts what comes by id; every wait has a deadline."""
 
 import socket
+import struct
 import threading
 from collections.abc import Callable
 from types import TracebackType
@@ -80,6 +81,13 @@ class Client:
             pass
         if self._thread.is_alive():
             self._thread.join(DEADLINE_S)
+        self.sock.close()
+
+    def reset(self) -> None:
+        """End the connection as a process does that dies with unread bytes: by a reset."""
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.sock.shutdown(socket.SHUT_RD)  # wakes the reading thread, which else keeps the socket open
+        self._thread.join(DEADLINE_S)
         self.sock.close()
 
     def _read(self) -> None:
