@@ -21,6 +21,8 @@ cdef class PythonLimits:
     cdef readonly uint32_t max_head
     cdef readonly uint64_t max_frame
     cdef readonly int max_fields
+    cdef object log                 # logging.Logger
+    cdef uint64_t mistakes          # of the user's code
 
 cdef class PythonCodec(Codec):
     cdef PythonLimits limits
@@ -38,6 +40,7 @@ cdef class PythonCodec(Codec):
     cdef int _fill_head(self, Frame frame, Buf* input) except -1
     cdef int _read_body(self, Buf* input) noexcept
     cdef bint _skip(self, Buf* input) noexcept
+    cdef int _blame(self, int reason, str problem) except -1
     cdef int _lose(self, int reason, str problem) except -1
     cdef int _write_message(self, Head head, bint end_stream, Buf* out) except -1
     cdef bint _is_untouched(self, Head head, uint64_t length) noexcept

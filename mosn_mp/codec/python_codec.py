@@ -8,6 +8,7 @@ SKIP       nothing, the body of what is no message goes by       BETWEEN
 any        ERROR, for what decode() did or what it says          LOST
 """
 
+import logging
 import traceback
 import zlib
 from typing import Any
@@ -85,6 +86,13 @@ class PythonLimits:
         self.max_head = max_head
         self.max_frame = max_frame
         self.max_fields = max_fields
+        self.log = logging.getLogger("mosn_mp.codec")
+
+    def tell(self, problem: str) -> None:
+        """Log what the user's code did wrong: the 1st, 2nd, 4th, 8th ... time, because clients may be able to bring it about."""
+        self.mistakes += 1
+        if self.mistakes & (self.mistakes - 1) == 0:
+            self.log.warning("protocol %s: %s (%d so far)", self.protocol.name, problem, self.mistakes)
 
 
 @cython.cclass
@@ -120,7 +128,7 @@ class PythonCodec(Codec):
         if self.state == LOST:
             return ERROR
         if input.end - input.start >= self.limits.max_head:
-            return self._lose(HEAD_TOO_LARGE, f"decode: no frame in {input.end - input.start} bytes")
+            return self._blame(HEAD_TOO_LARGE, f"decode: no frame in {input.end - input.start} bytes")
         return NEED_MORE
 
     @cython.cfunc
@@ -135,10 +143,10 @@ class PythonCodec(Codec):
                 window = min(window, available)
                 frame = self.limits.protocol.decode(PyBytes_FromStringAndSize(input.base + input.start, window))
         except Exception as e:  # noqa: BLE001 - the user's code may raise anything, and only this connection shall suffer
-            self._lose(BAD_REQUEST, f"decode: {_line(e)}")
+            self._blame(BAD_REQUEST, f"decode: {_line(e)}")
             return None
         if frame is not None and not 0 < frame.head_size <= window:
-            self._lose(INTERNAL, f"decode: a head of {frame.head_size} bytes in {window}")
+            self._blame(INTERNAL, f"decode: a head of {frame.head_size} bytes in {window}")
             return None
         return frame
 
@@ -164,17 +172,17 @@ class PythonCodec(Codec):
     def _check(self, frame: Frame) -> cython.int:
         """HEAD, or ERROR if *frame* cannot be."""
         if not REQUEST <= frame.kind <= GOAWAY:
-            return self._lose(INTERNAL, f"decode: there is no kind {frame.kind}")
+            return self._blame(INTERNAL, f"decode: there is no kind {frame.kind}")
         if (frame.kind == RESPONSE and self.role == SERVER) or (frame.kind < RESPONSE and self.role == CLIENT):
             return self._lose(BAD_REQUEST, "a request where a response belongs, or the other way round")
         if frame.body_size < 0:
-            return self._lose(INTERNAL, f"decode: a body of {frame.body_size} bytes")
+            return self._blame(INTERNAL, f"decode: a body of {frame.body_size} bytes")
         if frame.head_size + cython.cast(uint64_t, frame.body_size) > self.limits.max_frame:
             return self._lose(BODY_TOO_LARGE, f"a frame of {frame.head_size + frame.body_size} bytes is above the limit")
         if self.limits.id_bytes < 8 and frame.id >> (8 * self.limits.id_bytes):
-            return self._lose(INTERNAL, f"decode: the id {frame.id} has more than {8 * self.limits.id_bytes} bits")
+            return self._blame(INTERNAL, f"decode: the id {frame.id} has more than {8 * self.limits.id_bytes} bits")
         if frame.kind == RESPONSE and not 200 <= frame.status <= 599:
-            return self._lose(INTERNAL, f"decode: {frame.status} is no status of a response")
+            return self._blame(INTERNAL, f"decode: {frame.status} is no status of a response")
         return HEAD
 
     @cython.cfunc
@@ -183,7 +191,7 @@ class PythonCodec(Codec):
         try:
             self._fill_head(frame, input)
         except Exception as e:  # noqa: BLE001 - headers are whatever the user's decode() made of them
-            return self._lose(BAD_REQUEST, f"decode: {_line(e)}")
+            return self._blame(BAD_REQUEST, f"decode: {_line(e)}")
         input.start += frame.head_size
         self.timeout_ms = frame.timeout_ms
         self.one_way = frame.kind == ONE_WAY
@@ -283,6 +291,13 @@ class PythonCodec(Codec):
 
     @cython.cfunc
     @cython.exceptval(-1, check=False)
+    def _blame(self, reason: cython.int, problem: str) -> cython.int:
+        """The connection is lost by what the user's code said or did."""
+        self.limits.tell(problem)
+        return self._lose(reason, problem)
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
     def _lose(self, reason: cython.int, problem: str) -> cython.int:
         """The connection is lost; whatever a server does wrong is UPSTREAM_PROTOCOL, unless it just closed."""
         self.state = LOST
@@ -361,12 +376,14 @@ class PythonCodec(Codec):
         try:
             encoded = self.limits.protocol.encode(frame)
         except Exception as e:  # noqa: BLE001 - the user's code may raise anything, and only this stream shall suffer
+            self.limits.tell(f"encode: {_line(e)}")
             return self._refuse(f"encode: {_line(e)}")
         if encoded is None:
             return self._refuse(f"encode: there is no {frame!r}")
         size = PyBytes_GET_SIZE(encoded)
         if cython.cast(cython.Py_ssize_t, out.cap - out.end) < size:
             if out.cap - out.end >= bound:
+                self.limits.tell(f"encode: a head of {size} bytes where {bound} are allowed")
                 return self._refuse(f"encode: a head of {size} bytes where {bound} are allowed")
             return NO_ROOM
         memcpy(out.base + out.end, PyBytes_AS_STRING(encoded), size)

@@ -205,6 +205,17 @@ def test_a_mistake_of_decode_costs_its_connection(
     assert found is reason and re.search(problem, text), text
 
 
+def test_mistakes_are_logged_but_not_each_of_many(caplog: pytest.LogCaptureFixture) -> None:
+    protocol = made(lambda data: 1 // 0)
+    limits = protocol.make_limits()
+    for _ in range(10):
+        reader = CodecDriver(protocol.make_codec(SERVER, limits))
+        reader.feed(b"!")
+        assert reader.next_event()[0] == ERROR
+    assert [record.getMessage().rpartition("(")[2] for record in caplog.records] == [f"{n} so far)" for n in (1, 2, 4, 8)]
+    assert caplog.records[0].getMessage().startswith("protocol lines: decode: ZeroDivisionError: ")
+
+
 def test_whatever_a_server_does_wrong_is_the_upstreams() -> None:
     assert error_of(made(lambda data: 1 // 0), b"!", CLIENT)[0] is Reason.UPSTREAM_PROTOCOL
     assert error_of(made(), b"!req 1 0\n", CLIENT)[0] is Reason.UPSTREAM_PROTOCOL
@@ -220,6 +231,14 @@ def test_what_encode_cannot_write_is_unsupported_and_the_connection_goes_on(enco
     with pytest.raises(NotImplementedError):
         writer.write_message(200, [], b"body")
     assert writer.take_output() == b"" and writer.keep_alive
+
+
+def test_a_mistake_of_encode_is_logged_and_a_frame_that_there_is_not_is_none(caplog: pytest.LogCaptureFixture) -> None:
+    for encode in (lambda self, frame: None, lambda self, frame: 1 // 0):
+        with pytest.raises(NotImplementedError):
+            side(made(encode=encode)).write_heartbeat()
+    (record,) = caplog.records
+    assert "protocol lines: encode: ZeroDivisionError" in record.getMessage()
 
 
 def test_encode_may_not_write_more_than_there_will_ever_be_room_for() -> None:
