@@ -4,6 +4,7 @@
 loading:  STATUS
 serving:  FDSTORE and FDSTOREREMOVE until its store holds what is listened on, then READY, MAINPID, STATUS
           WATCHDOG at half of WATCHDOG_USEC while some worker's heart beats
+reload:   RELOADING with MONOTONIC_USEC, then all of serving again, be it the new version or still the old one
 stopping: STOPPING, STATUS, and EXTEND_TIMEOUT_USEC again and again while the drain lasts
 ```
 Source: sd_notify(3), and systemd.service(5) on FileDescriptorStoreMax: what is in the store is passed to the next start, whatever
@@ -12,6 +13,7 @@ service manager knows whether a start follows, and it empties the store if none 
 """
 
 import os
+import time
 from collections.abc import Callable, Mapping
 
 from mosn_mp.master.activation import Passed, inode_of
@@ -53,6 +55,12 @@ class ServiceManager:
         if not self._is_ready and self._watchdog_s:
             self._feed()
         self._is_ready = True
+
+    def reloading(self) -> None:
+        """A change has begun; serving() ends it, whatever came of it."""
+        if not self._is_stopping:
+            # Type=notify-reload takes it for the answer to its SIGHUP only if it is not older than that.
+            self._notifier.send("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}", "STATUS=Reloading.")
 
     def stopping(self, status: str) -> None:
         """The end has begun, and may take as long as it does; *status* "": the last one tells more."""

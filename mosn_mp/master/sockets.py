@@ -147,6 +147,8 @@ class ListeningSockets:
         """Let new connections to *address* go to its first *slots* sockets; False: the kernel does not do that."""
         if all(name.slot < slots for name in self._listening if name.address == address) and slots == 1:
             return True
+        if not self._sockets[SocketName(address, 0)].getsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT):
+            return True  # one socket of a socket unit, which all accept from
         try:
             choose_first(self._sockets[SocketName(address, 0)], slots)
         except OSError as e:

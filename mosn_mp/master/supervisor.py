@@ -125,6 +125,8 @@ class Master:
         self._deployments: list[Deployment] = []
         self.lending = Lending(self.crew, self.sockets)
         self.desk = ReloadDesk(self)
+        self.desk.on_begin = self.manager.reloading
+        self.desk.on_end = self._tell_manager
         self._status = 0
 
     # --- start ---------------------------------------------------------------------------------------------------------
@@ -213,11 +215,13 @@ class Master:
         log.info("serving version %d on %s", snapshot.version, ", ".join(f"{p.host}:{p.port}" for p in snapshot.plan.listeners))
         self._tell_manager()
 
-    def _tell_manager(self) -> None:
-        """The service manager hears what is served now."""
+    def _tell_manager(self, report: ReloadReport | None = None) -> None:
+        """The service manager hears what is served now, and why it is still the old version if *report* tells of a refusal."""
         assert self.accepted is not None
         version, plan = self.accepted.version, self.accepted.plan
         status = f"Serving version {version} of {self.config_path} with {plan.workers} workers."
+        if report is not None and report.problems:
+            status += f" The last reload was refused: {report.problems[0]}"
         self.manager.serving(status, self.sockets.to_store())
 
     def _is_serving(self) -> bool:
@@ -347,7 +351,6 @@ class Master:
             if worker.slot >= plan.workers and worker.state is not WorkerState.DRAINING:
                 self._let_go(worker)
         self._tell_served()
-        self._tell_manager()
 
     def _let_go(self, worker: Worker) -> None:
         """Let *worker* finish what is in flight in it and leave; others serve the queues of its sockets meanwhile."""

@@ -221,3 +221,50 @@ def test_a_manager_that_is_gone_harms_nobody(managed: Managed) -> None:
     managed.wait_serving()
     managed.signal(signal.SIGTERM)
     assert managed.wait_exit() == 0
+
+
+def test_a_reload_is_announced_and_ends_with_ready(managed: Managed) -> None:
+    managed.start()
+    second = free_port()
+    managed.server["listeners"].append(Program.listener("second", second))
+    managed.server["processor"] = 3
+    managed.write()
+    managed.messages.clear()
+    begun_us = time.monotonic_ns() // 1000
+    managed.signal(signal.SIGHUP)
+    ready = managed.wait_message(lambda m: "READY" in m, "READY=1")
+    reloading = managed.messages[0]
+    assert reloading["RELOADING"] == "1"
+    assert begun_us <= int(reloading["MONOTONIC_USEC"]) <= time.monotonic_ns() // 1000
+    assert ready["STATUS"] == f"Serving version 2 of {managed.path} with 3 workers."
+    assert sorted(managed.store) == sorted(f"127.0.0.1_{port}_slot{n}" for port in (managed.port, second) for n in range(3))
+    managed.kill_all()
+    clients = clients_of(managed, 50)
+    managed.start()
+    assert servers_of(clients) <= set(managed.pids("worker"))
+
+
+def test_what_a_reload_takes_away_leaves_the_store(managed: Managed) -> None:
+    managed.server["listeners"].append(Program.listener("second", free_port()))
+    managed.write()
+    managed.start()
+    assert len(managed.store) == 4
+    managed.server["listeners"].pop()
+    managed.server["processor"] = 1
+    managed.write()
+    managed.messages.clear()
+    managed.signal(signal.SIGHUP)
+    managed.wait_message(lambda m: "READY" in m, "READY=1")
+    assert list(managed.store) == [f"127.0.0.1_{managed.port}_slot0"]
+
+
+def test_a_refused_reload_ends_with_ready_and_the_reason(managed: Managed) -> None:
+    managed.start()
+    managed.server["nonsense"] = True
+    managed.write()
+    managed.messages.clear()
+    managed.signal(signal.SIGHUP)
+    ready = managed.wait_message(lambda m: "READY" in m, "READY=1")
+    assert "RELOADING" in managed.messages[0]
+    assert ready["STATUS"].startswith(f"Serving version 1 of {managed.path} with 2 workers. The last reload was refused: ")
+    assert "nonsense" in ready["STATUS"]

@@ -130,6 +130,39 @@ def test_no_queued_connection_is_lost_when_the_master_is_killed(service: Service
     assert service.show("NFileDescriptorStore") == "2"
 
 
+def test_a_restart_loses_no_connection(service: Service) -> None:
+    service.control("start", UNIT)
+    for _ in range(3):
+        restart = subprocess.Popen(["nsenter", f"--target={service.systemd.pid}", "--all", "--", "systemctl", "restart", UNIT])
+        served = 0
+        while restart.poll() is None:
+            servers_of(clients_of(service, 5))
+            served += 5
+        assert restart.returncode == 0
+        sys.stdout.write(f"served during a restart: {served}, failed: 0\n")
+
+
+def test_a_reload_is_a_job_that_waits_and_may_fail(service: Service) -> None:
+    service.control("start", UNIT)
+    workers = set(service.pids("worker"))
+    second = free_privileged_port()
+    service.server["listeners"].append(service.listener("second", second))
+    service.write()
+    service.control("reload", UNIT)
+    assert service.show("StatusText") == "Serving version 2 of /srv/mosn.json with 2 workers."
+    assert service.show("NFileDescriptorStore") == "4"
+    socket.create_connection(("127.0.0.1", second)).close()
+    service.server["nonsense"] = True
+    service.write()
+    if service.show("Type") == "notify":  # with notify-reload systemd asks for no result
+        assert service.systemd.control("reload", UNIT).returncode != 0
+    else:
+        service.control("reload", UNIT)
+    assert "The last reload was refused: " in service.show("StatusText")
+    assert (service.show("ActiveState"), service.show("NRestarts")) == ("active", "0")
+    assert set(service.pids("worker")) == workers
+
+
 def test_a_drain_that_takes_longer_than_the_units_patience_is_waited_for(service: Service) -> None:
     (service.directory / "root/etc/systemd/system/mosn_mp.service.d/20-patience.conf").write_text("[Service]\nTimeoutStopSec=1\n")
     service.control("daemon-reload")

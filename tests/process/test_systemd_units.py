@@ -45,6 +45,16 @@ def test_what_the_user_may_have_edited_is_not_installed_again(units: Path) -> No
     assert (units / "mosn_mp.service").read_text() != "old"
 
 
+def test_a_systemd_that_knows_no_notify_reload_reloads_by_the_command(tmp_path: Path) -> None:
+    unit = tmp_path / "etc/systemd/system/mosn_mp.service"
+    assert install(tmp_path, "--systemd", "252", "--config", "/etc/my/proxy.json").returncode == 0
+    assert re.findall(r"^(?:Type|ExecReload)=.*", unit.read_text(), re.M) == [
+        "Type=notify", f"ExecReload={Path(sys.executable).parent}/mosn_mp reload -c /etc/my/proxy.json"
+    ]  # fmt: skip
+    assert install(tmp_path, "--systemd", "253").returncode == 0
+    assert re.findall(r"^(?:Type|ExecReload)=.*", unit.read_text(), re.M) == ["Type=notify-reload"]
+
+
 def test_without_the_option_no_socket_unit_is_installed(tmp_path: Path) -> None:
     assert install(tmp_path).returncode == 0
     assert not (tmp_path / "etc/systemd/system/mosn_mp.socket").exists()
