@@ -31,7 +31,7 @@ class SharedMemory:
         self.rows = rows
         self.most_workers = rows - SPARE_ROWS
         cells = WORKER.size + sum(BLOCKS[need.kind].size for need in plan.metrics)
-        self.arena_segment = Segment.create("arena", plan.arena_bytes, at_least=LEAST_ARENA_BYTES)
+        self.arena_segment = Segment.create("arena", plan.arena_bytes, at_least=min(LEAST_ARENA_BYTES, plan.arena_bytes))
         self._arena = Arena(self.arena_segment, MASTER_SLOT)
         self.metrics = Metrics.create(rows, max(LEAST_CELLS, 2 * cells))
         self.directory = Directory(self.metrics.row_cells)

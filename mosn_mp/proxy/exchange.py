@@ -358,9 +358,9 @@ class Exchange(LocalReply):
         elif stop == WRITE_FAILED:
             account_failure(self, DOWNSTREAM_GONE)
         elif self.download.reason:
-            account_failure(self, UPSTREAM_PROTOCOL)
+            account_failure(self, self.download.reason)
         else:
-            account_failure(self, UPSTREAM_CLOSED)
+            account_failure(self, UPSTREAM_RESET if self.up.broken else UPSTREAM_CLOSED)
         self.drop = True
         return DONE
 

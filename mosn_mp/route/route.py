@@ -37,6 +37,7 @@ class Route:
         """Forward to the cluster *name*, in its protocol or the listener's; 0 = no deadline."""
         self.action = A_CLUSTER
         self.cluster_name = name
+        self.cluster_text = name.encode()
         self.timeout_ms = timeout_ms
         self.per_try_timeout_ms = per_try_timeout_ms
         self.upstream_protocol_name = upstream_protocol
