@@ -26,6 +26,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
     "stream_filter": {
         "header_edit": "mosn_mp.filter.header_edit:HeaderEdit",
         "ip_access": "mosn_mp.filter.ip_access:IpAccess",
+        "transcoder": "mosn_mp.filter.transcoder:Transcoder",
     },
     "balancer": {
         "LB_RANDOM": "mosn_mp.cluster.lb.random:Random",

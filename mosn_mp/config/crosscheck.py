@@ -7,10 +7,10 @@ from collections.abc import Iterable
 
 from mosn_mp.config.address import parse_address
 from mosn_mp.config.model import Cluster, Config, Listener, Proxy, Router, StreamFilter
-from mosn_mp.config.problems import Findings, Path, nearest, path_text, show
+from mosn_mp.config.problems import Findings, Path, nearest, parse_path, path_text, show
 from mosn_mp.config.protocols import ProtocolCheck
 from mosn_mp.config.questions import ask
-from mosn_mp.config.routes import check_router, each_regex
+from mosn_mp.config.routes import check_router, each_regex, each_upstream_protocol
 from mosn_mp.config.stream_filters import KIND, decode_entry
 from mosn_mp.config.unserved import (
     UNSERVED_BALANCERS,
@@ -35,6 +35,8 @@ def cross_check(config: Config, catalogue: Catalogue, findings: Findings) -> Non
         _check_unique(((one.name, (*path, "listeners", i)) for i, one in enumerate(server.listeners)), "listener", findings)
         for i, router in enumerate(server.routers):
             check_router(router, (*path, "routers", i), [cluster.name for cluster in clusters], findings)
+            for name, at in each_upstream_protocol(router, (*path, "routers", i)):
+                protocols.check_name(name, at)
             _compile_router(router, (*path, "routers", i), catalogue, findings)
         routers = [router.router_config_name for router in server.routers]
         for i, listener in enumerate(server.listeners):
@@ -114,7 +116,7 @@ def _check_listener(
             ask(catalogue, "access_log", (), findings, log.log_path, log.log_format, path_text(at), log.python_path)
     for index, stream_filter in enumerate(listener.stream_filters):
         if stream_filter.type:
-            _check_stream_filter(stream_filter, (*path, "stream_filters", index), catalogue, findings)
+            _check_stream_filter(stream_filter, (*path, "stream_filters", index), protocols, catalogue, findings)
     if listener.stream_filters and not findings.has_error_within((*path, "stream_filters")):
         ask(catalogue, "stream_filters", path, findings, listener.stream_filters)
 
@@ -131,11 +133,16 @@ def _check_proxy(proxy: Proxy, path: Path, routers: list[str], findings: Finding
         findings.error((*path, "router_config_name"), problem, value=name, suggestion=nearest(name, routers))
 
 
-def _check_stream_filter(entry: StreamFilter, path: Path, catalogue: Catalogue, findings: Findings) -> None:
+def _check_stream_filter(
+    entry: StreamFilter, path: Path, protocols: ProtocolCheck, catalogue: Catalogue, findings: Findings
+) -> None:
     if ":" not in entry.type and entry.type not in catalogue.names(KIND):
         _check_name(entry.type, KIND, (*path, "type"), catalogue, UNSERVED_STREAM_FILTERS, findings)
         return
-    decode_entry(entry, path, catalogue, findings)
+    _, config = decode_entry(entry, path, catalogue, findings)
+    if not findings.has_error_within(path):
+        for at, name in getattr(config, "upstream_protocols", {}).items():
+            protocols.check_name(name, (*path, "config", *parse_path(at)))
 
 
 def _check_listening_addresses(config: Config, findings: Findings) -> None:

@@ -84,6 +84,7 @@ class RouteAction(HeaderEdits, frozen=True, kw_only=True):
     cluster_name: Name
     timeout: SignedSeconds = DEFAULT_ROUTE_TIMEOUT_S  # of the whole request; negative = none, 0 in the file = the default
     retry_policy: RetryPolicy = RetryPolicy()
+    upstream_protocol: str = ""  # "" = the proxy's
 
 
 class Redirect(Frozen, frozen=True, kw_only=True):

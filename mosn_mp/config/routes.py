@@ -112,6 +112,15 @@ def each_regex(router: Router, path: Path) -> Iterator[tuple[str, Path]]:
                     yield header.value, (*at, "headers", index, "value")
 
 
+def each_upstream_protocol(router: Router, path: Path) -> Iterator[tuple[str, Path]]:
+    """Every protocol that a route of *router* names, with its path."""
+    for h, host in enumerate(router.virtual_hosts):
+        for r, route in enumerate(host.routers):
+            if route.route is not None and route.route.upstream_protocol:
+                at: Path = (*path, "virtual_hosts", h, "routers", r, "route", "upstream_protocol")
+                yield route.route.upstream_protocol, at
+
+
 def _check_action(action: RouteAction, path: Path, clusters: list[str], findings: Findings) -> None:
     name = action.cluster_name
     if name and name not in clusters and "" not in clusters:

@@ -101,7 +101,6 @@ UNSERVED_KEYS: dict[type[Struct], dict[str, Unserved]] = {
         "cluster_variable": Unserved("a cluster named by a variable"),
         "cluster_header": Unserved("a cluster named by a header"),
         "weighted_clusters": Unserved("splitting traffic between clusters"),
-        "upstream_protocol": Unserved("a protocol per route"),
         "hash_policy": Unserved("consistent hashing"),
         "metadata_match": _METADATA,
         "prefix_rewrite": _REWRITE,
@@ -179,7 +178,6 @@ UNSERVED_STREAM_FILTERS = (
     "proxywasm",
     "rbac",
     "seata",
-    "transcoder",
 )
 
 

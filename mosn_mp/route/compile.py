@@ -45,7 +45,7 @@ def _route(config: model.Route, host: model.VirtualHost, router: model.Router, h
     if config.route is not None:
         action = config.route
         timeout_ms, try_ms = deadlines_ms(action.timeout, action.retry_policy.retry_timeout)
-        route.to_cluster(action.cluster_name, timeout_ms, try_ms)
+        route.to_cluster(action.cluster_name, timeout_ms, try_ms, action.upstream_protocol)
         levels.insert(0, action)
     elif config.redirect is not None:
         route.to_redirect(config.redirect.response_code, _redirect(config.redirect, f"{where}.redirect"))
