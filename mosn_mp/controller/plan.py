@@ -21,6 +21,8 @@ def make_plan(config: Config, config_path: str, log_level: str = "") -> Plan:
         metrics=_listener_needs(config, "downstream") + _host_needs(config, "upstream"),
         state=_state_needs(config),
         server_name=server.mosn_server_name,
+        stall_timeout_s=server.worker_stall_timeout,
+        memory_limit=server.worker_memory_limit,
     )
 
 

@@ -39,6 +39,8 @@ class Plan(msgspec.Struct, frozen=True):
     metrics: list[Need] = []  # counters: kinds of observe.cells.BLOCKS (MOSN's types, mosn-reference 10.1)
     state: list[Need] = []  # kinds of cluster.state.RECORD_TYPES
     server_name: str = ""
+    stall_timeout_s: float = 2.0
+    memory_limit: int = 0
 
 
 _encoder = msgspec.msgpack.Encoder()

@@ -14,6 +14,7 @@ class ProcessReport(msgspec.Struct, frozen=True):
     slot: int = -1
     version: int = 0
     deaths: int = 0  # predecessors that ended before they were told to
+    last_end: str = ""  # how the last of them ended
     active: int = 0  # connections with work in flight
     connections: int = 0
     requests: int = 0

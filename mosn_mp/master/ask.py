@@ -63,6 +63,7 @@ def status_text(report: StatusReport) -> str:
                 for p in report.processes
             ],
         ),
+        *(f"worker {p.slot}: {p.deaths} ended before, the last one: {p.last_end}" for p in report.processes if p.last_end),
         "",
         *_table(
             ("listener", "address", "connections", "in all", "requests"),

@@ -136,8 +136,12 @@ class Crew:
 
     def kill(self, worker: Worker) -> None:
         """SIGKILL; reap() hears of it."""
+        self.signal(worker, signal.SIGKILL)
+
+    def signal(self, worker: Worker, number: int) -> None:
+        """Send *worker* the signal *number*."""
         if worker.pid in self._workers:  # not reaped yet, so the pid is still its own
-            os.kill(worker.pid, signal.SIGKILL)
+            os.kill(worker.pid, number)
 
     def dismiss(self, worker: Worker) -> None:
         """End *worker*, which serves nothing yet; its end is none to be answered by a replacement."""

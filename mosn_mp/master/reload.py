@@ -30,6 +30,7 @@ from mosn_mp.master.keeper import Keeper
 from mosn_mp.master.loop import Loop, Timer
 from mosn_mp.master.shared import SharedMemory
 from mosn_mp.master.sockets import BindError, ListeningSockets
+from mosn_mp.master.watchdog import Watchdog
 
 log = logging.getLogger("mosn_mp.master")
 
@@ -87,6 +88,7 @@ class Owner(Protocol):
     sockets: ListeningSockets
     shared: SharedMemory | None
     accepted: Snapshot | None
+    watchdog: Watchdog
 
     def is_replacing(self) -> bool:
         """Whether some worker is being prepared just now."""
@@ -244,6 +246,7 @@ class ReloadDesk:
             return
         self._rollout = Rollout(Snapshot(self._versions, snapshot_fd, tables_fd, plan), fresh, workers)
         self.phase = Phase.ROLLING_OUT
+        owner.watchdog.is_patient = True
         owner.deploy(self._rollout.snapshot, [*serving, *workers], self._on_commit, self._on_abort, self._on_done)
 
     def _on_commit(self) -> None:
@@ -287,6 +290,7 @@ class ReloadDesk:
     def _end(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
+        self._owner.watchdog.is_patient = False
         self.phase, self._job, self._rollout, self._timer = Phase.IDLE, None, None, None
 
     def _answer(self, job: Job, problems: list[str], workers: int = 0) -> ReloadReport:

@@ -71,7 +71,10 @@ def _processes(master: MasterView) -> list[ProcessReport]:
     found += [_worker(worker, master, now) for worker in workers]
     slots = range(master.accepted.plan.workers) if master.accepted is not None else ()
     empty = sorted(set(slots) - {worker.slot for worker in workers})
-    return found + [ProcessReport("worker", 0, "down", 0.0, 0, slot, deaths=master.crew.deaths(slot)) for slot in empty]
+    crew = master.crew
+    return found + [
+        ProcessReport("worker", 0, "down", 0.0, 0, slot, deaths=crew.deaths(slot), last_end=crew.last_end(slot)) for slot in empty
+    ]
 
 
 def _worker(worker: Worker, master: MasterView, now: float) -> ProcessReport:
@@ -85,6 +88,7 @@ def _worker(worker: Worker, master: MasterView, now: float) -> ProcessReport:
         slot=worker.slot,
         version=worker.version,
         deaths=master.crew.deaths(worker.slot),
+        last_end=master.crew.last_end(worker.slot),
         active=worker.active,
         connections=counts.open,
         requests=counts.requests,

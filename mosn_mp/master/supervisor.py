@@ -59,6 +59,7 @@ from mosn_mp.master.service_manager import ServiceManager
 from mosn_mp.master.shared import SharedMemory
 from mosn_mp.master.sockets import BindError, ListeningSockets
 from mosn_mp.master.status import MasterView, make_report
+from mosn_mp.master.watchdog import Watchdog
 from mosn_mp.observe.log_files import STREAMS, LogFiles
 from mosn_mp.worker.boot import PlaneFactory, WorkerOrder
 
@@ -125,6 +126,7 @@ class Master:
         self._deployments: list[Deployment] = []
         self.lending = Lending(self.crew, self.sockets)
         self.desk = ReloadDesk(self)
+        self.watchdog = Watchdog(self.loop, self.crew, lambda _: self.lending.settle(), self._supersede)
         self.desk.on_begin = self.manager.reloading
         self.desk.on_end = self._tell_manager
         self._status = 0
@@ -207,8 +209,11 @@ class Master:
         except BindError as e:
             self._fail_start([str(e)])
             return
+        assert self.shared is not None
         self.accepted = snapshot
         self.stage = Stage.RUNNING
+        self._set_watch(snapshot.plan)
+        self.watchdog.start(self.shared.metrics)
         if self.sockets.retire(snapshot.plan.listeners, snapshot.plan.workers):
             self.loop.call_later(SETTLE_S, self._close_leaving)
         self._tell_served()
@@ -339,6 +344,7 @@ class Master:
         close_fds([before.snapshot_fd, before.tables_fd])
         plan = snapshot.plan
         self.config_path = plan.config_path
+        self._set_watch(plan)
         try:
             self.sockets.listen(plan.listeners, plan.workers)
         except BindError as e:
@@ -351,6 +357,30 @@ class Master:
             if worker.slot >= plan.workers and worker.state is not WorkerState.DRAINING:
                 self._let_go(worker)
         self._tell_served()
+
+    def _set_watch(self, plan: Plan) -> None:
+        self.watchdog.stall_s, self.watchdog.memory_limit = plan.stall_timeout_s, plan.memory_limit
+
+    def _supersede(self, worker: Worker) -> None:
+        """Start another worker for the slot of *worker*, which works but shall leave when the other one serves."""
+        if self._is_stopping() or self.accepted is None or worker.slot >= self.plan.workers:
+            return
+        if self.desk.is_rolling_out():
+            self.loop.call_later(ROLLOUT_POLL_S, lambda: self._supersede(worker))
+            return
+
+        def part() -> None:
+            if successor.state is WorkerState.SERVING and worker.state is WorkerState.SERVING:
+                self._let_go(worker)
+                self.lending.settle()
+
+        try:
+            successor = self.crew.spawn(worker.slot)
+        except OSError as e:
+            log.error("slot %d: cannot start a worker: %s", worker.slot, e)
+            return
+        log.info("%s started, to replace %s", successor, worker)
+        self.deploy(self.accepted, [successor], lambda: None, lambda reason: self._give_up(successor, reason), part)
 
     def _let_go(self, worker: Worker) -> None:
         """Let *worker* finish what is in flight in it and leave; others serve the queues of its sockets meanwhile."""

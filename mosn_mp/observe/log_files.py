@@ -180,6 +180,10 @@ class LogFiles:
             logger.removeHandler(before[1])
             before[1].close()
 
+    def default_path(self) -> str:
+        """The path of the default log."""
+        return self._default
+
     def set_process(self, process: str) -> None:
         """Name this process in its lines: a child goes on with its parent's open logs after fork."""
         self._process = process

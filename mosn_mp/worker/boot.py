@@ -20,6 +20,7 @@ from mosn_mp.observe.log_files import LogFiles
 from mosn_mp.observe.metrics import Metrics
 from mosn_mp.worker.plane import Plane
 from mosn_mp.worker.process import WorkerProcess, ignore_signal
+from mosn_mp.worker.stack_dump import StackDump
 from mosn_mp.worker.vitals import Vitals
 
 # The master alone decides what these mean. Not SIG_IGN: exec would pass that on to programs that a filter starts.
@@ -74,10 +75,13 @@ def run_worker(order: WorkerOrder) -> NoReturn:
 def _serve(order: WorkerOrder) -> int:
     logs = LogFiles(f"worker {order.slot}")
     logs.open(order.log_path, order.log_level)
+    stacks = StackDump()
+    stacks.follow(order.log_path)
     arena = Arena(order.shared.arena_segment, order.row)
     plane = order.make_plane(order.row, arena, order.shared)
     vitals = Vitals(order.shared.metrics, order.row)
     process = WorkerProcess(order.channel, plane, logs, vitals, order.graceful_timeout_s)
+    process.on_log_change = stacks.follow
     process.every(TRIM_EVERY_S, arena.trim)
     status = process.wait_end()
     arena.flush_magazines()

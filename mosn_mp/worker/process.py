@@ -68,6 +68,7 @@ class WorkerProcess:
         self._drain_until = 0.0
         self._ended = Event()
         self._failure = 0
+        self.on_log_change: Callable[[str], None] = _ignore_path
         self._actions: dict[type[Frame], Callable[[Delivery], object]] = {
             Sockets: self._take_sockets,
             Lend: self._take_lent,
@@ -187,10 +188,12 @@ class WorkerProcess:
     def _reopen_logs(self, _: Delivery) -> None:
         self._logs.reopen()
         self._plane.reopen_logs()
+        self.on_log_change(self._logs.default_path())
 
     def _open_log(self, delivery: Delivery) -> None:
         assert isinstance(delivery.frame, OpenLog)
         self._logs.move(delivery.frame.path, delivery.frame.level)
+        self.on_log_change(self._logs.default_path())
 
     def _set_log_level(self, delivery: Delivery) -> None:
         assert isinstance(delivery.frame, SetLogLevel)
@@ -225,6 +228,10 @@ class WorkerProcess:
         if left:
             self._log.warning("drain deadline reached with %d connections active: closing them", left)
         self._ended.set()
+
+
+def _ignore_path(_: str) -> None:
+    """Nobody else writes to the log."""
 
 
 def ignore_signal(_: int, __: FrameType | None) -> None:

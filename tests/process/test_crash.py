@@ -84,8 +84,11 @@ def test_a_worker_that_keeps_dying_is_restarted_ever_more_slowly(program: Progra
     os.kill(program.pids("worker")[0], signal.SIGKILL)
     wait_until(lambda: "a new worker in 0.4 s" in program.log_text(), "a longer wait")
     assert program.log_text().count("a new worker in 0.1 s") == 1
-    deaths = [p["deaths"] for p in program.status()["processes"] if p["role"] == "worker"]
-    assert len(deaths) in (1, 2)
+    workers = [p for p in program.status()["processes"] if p["role"] == "worker"]
+    assert sorted(p["slot"] for p in workers) == [0, 1]
+    assert max(p["deaths"] for p in workers) >= 3
+    assert "killed by SIGKILL" in [p["last_end"] for p in workers]
+    assert re.search(r"worker \d: \d+ ended before, the last one: killed by SIGKILL", program.run("status").stdout)
     bad.unlink()
     wait_workers(program, 2)
 

@@ -19,7 +19,7 @@ class Trouble(Struct, frozen=True):
 
 
 class Witness(StreamFilter):
-    """`/slow` answers after a second, `/slower` after three, `/die` never."""
+    """`/slow` answers after a second, `/slower` after three, `/die` and `/loop` never; after `/fat` the worker has 64 MB more."""
 
     Config = Trouble
 
@@ -49,6 +49,11 @@ class Witness(StreamFilter):
         path = stream.request.path
         if path == b"/die":
             os._exit(7)
+        if path == b"/loop":
+            while True:
+                pass
+        if path == b"/fat":
+            self.ballast = bytearray(os.urandom(64 << 20))
         if path in (b"/slow", b"/slower"):
             gevent.sleep(1 if path == b"/slow" else 3)
         stream.reply(200, b"%d" % os.getpid())
