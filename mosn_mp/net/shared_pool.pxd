@@ -1,7 +1,7 @@
 from libc.stdint cimport uint32_t, uint64_t
 from mosn_mp.net.pool cimport HostPool
 from mosn_mp.net.reactor cimport Task
-from mosn_mp.net.session cimport ClientSession
+from mosn_mp.net.client_session cimport ClientSession
 
 cdef class SharedPool:
     cdef HostPool pool

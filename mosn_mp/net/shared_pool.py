@@ -7,10 +7,10 @@ turn, replaced when they end or say GOAWAY.
 import cython
 from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.mosn_mp.codec.codec import CLIENT, Codec
+from cython.cimports.mosn_mp.net.client_session import ClientSession
 from cython.cimports.mosn_mp.net.connection import Connection
 from cython.cimports.mosn_mp.net.pool import HostPool
 from cython.cimports.mosn_mp.net.reactor import Task
-from cython.cimports.mosn_mp.net.session import ClientSession
 
 from mosn_mp.errors import Reason
 

@@ -1,7 +1,7 @@
 from libc.stdint cimport uint32_t, uint64_t
 from mosn_mp.net.connection cimport Connection
 from mosn_mp.net.listener cimport Acceptor
-from mosn_mp.net.session cimport Inbox, ServerSession
+from mosn_mp.net.server_session cimport Inbox, ServerSession
 from mosn_mp.net.reactor cimport Reactor
 from mosn_mp.net.splice cimport PipePool
 from mosn_mp.observe.metrics cimport Metrics

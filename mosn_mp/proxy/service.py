@@ -5,11 +5,12 @@ from cython.cimports.libc.stdint import uint32_t
 from cython.cimports.mosn_mp.buffer.body import Body
 from cython.cimports.mosn_mp.buffer.head import Head
 from cython.cimports.mosn_mp.codec.codec import SERVER, WRITTEN, Codec
+from cython.cimports.mosn_mp.net.client_session import Call
 from cython.cimports.mosn_mp.net.connection import BLOCK_SMALL, EOF, RESET, S_PARKED, S_SERVING, S_SHARED, Connection
 from cython.cimports.mosn_mp.net.libc import MSG_DONTWAIT, MSG_PEEK, recv
 from cython.cimports.mosn_mp.net.listener import Acceptor
 from cython.cimports.mosn_mp.net.reactor import HANGUP, READ, Reactor, Task
-from cython.cimports.mosn_mp.net.session import Call, Inbox, ServerSession
+from cython.cimports.mosn_mp.net.server_session import Inbox, ServerSession
 from cython.cimports.mosn_mp.net.splice import PipePool
 from cython.cimports.mosn_mp.observe.metrics import (
     D_ARENA_EXHAUSTED,

@@ -14,7 +14,7 @@ from cython.cimports.mosn_mp.filter.chain import CONTINUE, RE_CHOOSE, RE_MATCH, 
 from cython.cimports.mosn_mp.net.connection import BLOCK_SMALL, EOF, RESET, S_PARKED, Connection
 from cython.cimports.mosn_mp.net.pool import HostPool
 from cython.cimports.mosn_mp.net.reactor import READ, Pollable
-from cython.cimports.mosn_mp.net.session import ServerSession
+from cython.cimports.mosn_mp.net.server_session import ServerSession
 from cython.cimports.mosn_mp.observe.metrics import (
     D_CONNECTION_PARKED,
     D_LIMIT_REQUESTS_PER_CONNECTION,

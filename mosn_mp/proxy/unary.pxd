@@ -1,7 +1,8 @@
 from libc.stdint cimport int32_t, uint64_t
 from mosn_mp.buffer.body cimport Body
 from mosn_mp.buffer.head cimport Head
-from mosn_mp.net.session cimport Call, ClientSession, ServerSession
+from mosn_mp.net.client_session cimport Call, ClientSession
+from mosn_mp.net.server_session cimport ServerSession
 from mosn_mp.net.shared_pool cimport SharedPool
 from mosn_mp.net.connection cimport Connection
 from mosn_mp.proxy.exchange cimport Exchange
