@@ -10,6 +10,8 @@ cdef class Cluster:
     cdef readonly Balancer balancer
     cdef readonly int64_t connect_timeout_ms
     cdef readonly int64_t idle_timeout_ms   # of pooled connections; 0 = never
+    cdef readonly int64_t keepalive_ms      # without a byte from a host, before it is asked for a heartbeat
+    cdef readonly int64_t keepalive_timeout_ms
     cdef readonly uint32_t max_connections  # to all hosts together, from all workers; 0 = unlimited
     cdef readonly uint32_t max_requests_per_connection  # 0 = unlimited
     cdef readonly uint32_t state_record     # in cluster.state; 0 = none

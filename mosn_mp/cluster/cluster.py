@@ -21,6 +21,8 @@ class Cluster:
         self.balancer = balancer
         self.connect_timeout_ms = max(1, round(config.connect_timeout * 1000)) if config.connect_timeout > 0 else 0
         self.idle_timeout_ms = max(1, round(config.idle_timeout * 1000)) if config.idle_timeout > 0 else 0
+        self.keepalive_ms = max(1, round(config.keepalive.interval * 1000))
+        self.keepalive_timeout_ms = max(1, round(config.keepalive.timeout * 1000))
         self.max_connections = config.max_connections
         self.max_requests_per_connection = config.max_request_per_conn
 

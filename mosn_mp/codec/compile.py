@@ -4,13 +4,14 @@
 configuration, or an extension module compiled from it, and the class or function in it that makes the protocol.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 from typing import Protocol as Interface
 
 from mosn_mp.codec.bridge import bridge
 from mosn_mp.codec.protocol import Protocol
+from mosn_mp.config import model
 from mosn_mp.errors import ConfigError
 from mosn_mp.plugin import CATALOGUE, Catalogue
 
@@ -19,6 +20,10 @@ KIND = "codec"
 
 class CodecFile(Interface):
     """An entry of third_part_codec; *path* is absolute."""
+
+    @property
+    def enable(self) -> bool:
+        """False: the entry is passed over."""
 
     @property
     def path(self) -> str:
@@ -49,6 +54,10 @@ class Protocols:
         self._own = own
         self._catalogue = catalogue
 
+    def is_like(self, other: "Protocols") -> bool:
+        """True if every name means the same object in both."""
+        return self._own == other._own
+
     def names(self) -> tuple[str, ...]:
         """All names, sorted."""
         return tuple(sorted({*self._catalogue.names(KIND), *self._own}))
@@ -78,6 +87,8 @@ def compile_protocols(
     loaded = dict(before.loaded) if before is not None else {}
     own: dict[str, Protocol] = {}
     for index, entry in enumerate(files):
+        if not entry.enable:
+            continue
         key = f"{entry.path}:{entry.loader_func_name}:{sorted(entry.config.items())!r}"
         try:
             protocol = loaded.get(key) or load_protocol(entry, catalogue)
@@ -120,3 +131,12 @@ def _made(loader: object, place: str, config: Mapping[str, Any]) -> Protocol:
         raise ConfigError("", f"'{place}': {e}") from e
     except ConfigError as e:
         raise ConfigError(f"config.{e.path}" if e.path else "config", e.problem) from e
+
+
+def rpc_limits(protocol: Protocol, options: model.ExtendConfig) -> object:
+    """What make_codec() takes for clients of *protocol*, by the *options* of their listener; Http1 has limits of its own."""
+    own = getattr(options, protocol.name, None)
+    make_limits: Callable[..., object] = protocol.make_limits
+    if isinstance(own, model.BoltOptions):
+        return make_limits(max_frame=own.max_frame_size, goaway=own.enable_bolt_goaway)
+    return make_limits()

@@ -24,7 +24,7 @@ def cross_check(config: Config, catalogue: Catalogue, findings: Findings) -> Non
     """Add to *findings* what is wrong with *config* as a whole."""
     manager: Path = ("cluster_manager", "clusters")
     clusters = config.cluster_manager.clusters
-    protocols = ProtocolCheck(catalogue, findings)
+    protocols = ProtocolCheck(config, catalogue, findings)
     _check_unique(((cluster.name, (*manager, i, "name")) for i, cluster in enumerate(clusters)), "cluster", findings)
     for index, cluster in enumerate(clusters):
         _check_cluster(cluster, (*manager, index), catalogue, findings)

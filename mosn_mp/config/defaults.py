@@ -2,7 +2,7 @@
 
 Relative paths start at the base directory: the parent of the configuration file's directory where that is called `conf`, `config`
 or `configs` (MOSN's layout, pkg/types/config.go), else that directory itself. So `stop -c FILE` finds the pid file from anywhere.
-Only python_path starts at the configuration file's own directory: it points at code that lies beside it.
+Only python_path and the files of third_part_codec start at the configuration file's own directory: code that lies beside it.
 """
 
 import os.path
@@ -22,6 +22,7 @@ from mosn_mp.config.model import (
     Router,
     Server,
     StreamFilter,
+    ThirdPartCodec,
 )
 
 NO_FILE = ("stdout", "stderr", "/dev/stdout", "/dev/stderr")  # log paths that are not files of ours
@@ -36,10 +37,13 @@ def base_directory(file: str) -> str:
 def fill_defaults(config: Config, file: str) -> Config:
     """*config* with everything filled in that its *file* leaves out or says relative to itself."""
     base = base_directory(file)
+    directory = os.path.dirname(os.path.abspath(file))
     manager = config.cluster_manager
+    codecs = config.third_part_codec
     return replace(
         config,
-        servers=tuple(_fill_server(server, base, os.path.dirname(os.path.abspath(file))) for server in config.servers),
+        servers=tuple(_fill_server(server, base, directory) for server in config.servers),
+        third_part_codec=replace(codecs, codecs=tuple(_fill_codec(codec, directory) for codec in codecs.codecs)),
         cluster_manager=replace(manager, clusters=tuple(map(_fill_cluster, manager.clusters))),
         pid=os.path.join(base, config.pid or "logs/mosn.pid"),
     )
@@ -84,6 +88,10 @@ def _fill_proxy(entry: NetworkFilter) -> NetworkFilter:
     if proxy.upstream_protocol or len(proxy.downstream_protocols) != 1:
         return entry
     return replace(entry, config=replace(proxy, upstream_protocol=proxy.downstream_protocol))
+
+
+def _fill_codec(codec: ThirdPartCodec, config_directory: str) -> ThirdPartCodec:
+    return replace(codec, path=os.path.normpath(os.path.join(config_directory, codec.path)) if codec.path else "")
 
 
 def _fill_stream_filter(entry: StreamFilter, config_directory: str) -> StreamFilter:

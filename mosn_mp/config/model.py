@@ -141,10 +141,19 @@ class Http1Options(Frozen, frozen=True, kw_only=True):
     reject_underscores: bool = False  # header names with an underscore: 400
 
 
+class BoltOptions(Frozen, frozen=True, kw_only=True):
+    """Options of bolt connections from clients."""
+
+    enable_bolt_goaway: bool = False  # SOFABolt clients close the connection on it
+    max_frame_size: Annotated[int, Meta(ge=64, le=0x7FFFFFFF, extra={"unit": "size"})] = 8 << 20  # beyond: closed unread
+
+
 class ExtendConfig(Frozen, frozen=True, kw_only=True):
     """Options of a proxy filter, keyed by protocol."""
 
     Http1: Http1Options = Http1Options()
+    bolt: BoltOptions = BoltOptions()
+    boltv2: BoltOptions = BoltOptions()
 
 
 class Proxy(Frozen, frozen=True, kw_only=True):
@@ -256,6 +265,13 @@ class Thresholds(Frozen, frozen=True, kw_only=True):
     max_connections: Count = 0  # 0 = unlimited
 
 
+class Keepalive(Frozen, frozen=True, kw_only=True):
+    """Heartbeats on idle connections to hosts, in protocols that have them."""
+
+    interval: Deadline = 15.0  # MOSN's read timeout
+    timeout: Deadline = 1.0
+
+
 class Cluster(Frozen, frozen=True, kw_only=True):
     """Hosts that do the same work, and how one of them is picked and connected to."""
 
@@ -277,6 +293,7 @@ class Cluster(Frozen, frozen=True, kw_only=True):
     hosts: tuple[Host, ...] = ()
     connect_timeout: Deadline = 10.0
     idle_timeout: Seconds = 0.0  # 0 = never
+    keepalive: Keepalive = Keepalive()
 
     @property
     def max_connections(self) -> int:
@@ -313,6 +330,22 @@ class Metrics(Frozen, frozen=True, kw_only=True):
     """MOSN's metrics options, none of which is served yet: the admin address serves /metrics and /api/v1/stats."""
 
 
+class ThirdPartCodec(Frozen, frozen=True, kw_only=True):
+    """A file that adds a protocol."""
+
+    enable: bool = False
+    type: Name
+    path: Name  # absolute after load()
+    loader_func_name: Name = "LoadCodec"  # MOSN's
+    config: dict[str, Any] = {}
+
+
+class ThirdPartCodecs(Frozen, frozen=True, kw_only=True):
+    """Protocols of the user's own."""
+
+    codecs: tuple[ThirdPartCodec, ...] = ()
+
+
 class Config(Frozen, frozen=True, kw_only=True):
     """A whole configuration, as one file or snapshot holds it."""
 
@@ -323,6 +356,7 @@ class Config(Frozen, frozen=True, kw_only=True):
     pid: str = ""  # filled in by load(): <base>/logs/mosn.pid
     admin: Admin | None = None  # None = no admin server
     metrics: Metrics = Metrics()
+    third_part_codec: ThirdPartCodecs = ThirdPartCodecs()
 
     @property
     def server(self) -> Server:

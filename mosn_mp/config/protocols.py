@@ -1,17 +1,20 @@
-"""Checks of protocols: names and lists of names."""
+"""Checks of protocols: names, lists of names, and files of the user's that add a protocol."""
 
 from typing import Protocol, cast
 
-from mosn_mp.config.model import AUTO, Proxy
+from mosn_mp.config.model import AUTO, Config, Proxy
 from mosn_mp.config.problems import Findings, Path, nearest, show
 from mosn_mp.config.questions import ask
 from mosn_mp.config.unserved import UNSERVED_PROTOCOLS, not_in_this_version
 from mosn_mp.errors import ConfigError
 from mosn_mp.plugin import Catalogue
 
+PYTHON = "python"
+UNSERVED_TYPES = ("go-plugin", "wasm")
+
 
 class Protocols(Protocol):
-    """What mosn_mp.codec.compile knows."""
+    """What mosn_mp.codec.compile makes of third_part_codec."""
 
     def names(self) -> tuple[str, ...]:
         """The protocols that can be named."""
@@ -21,11 +24,26 @@ class Protocols(Protocol):
 
 
 class ProtocolCheck:
-    """Checks names of protocols."""
+    """Checks names of protocols against what *config* can name."""
 
-    def __init__(self, catalogue: Catalogue, findings: Findings) -> None:
+    def __init__(self, config: Config, catalogue: Catalogue, findings: Findings) -> None:
         self._findings = findings
-        self._protocols = cast(Protocols | None, ask(catalogue, "protocols", (), findings))
+        path: Path = ("third_part_codec", "codecs")
+        for index, codec in enumerate(config.third_part_codec.codecs):
+            if codec.enable and codec.type != PYTHON:
+                self._check_type(codec.type, (*path, index, "type"))
+        # what is wrong with a file is reported there; the names that it would have added are not missed too
+        is_sound = not findings.has_error_within(path)
+        files = config.third_part_codec.codecs if is_sound else ()
+        self._protocols = cast(Protocols | None, ask(catalogue, "protocols", path, findings, files))
+        self._is_complete = is_sound and self._protocols is not None
+
+    def _check_type(self, kind: str, path: Path) -> None:
+        if kind in UNSERVED_TYPES:
+            self._findings.error(path, not_in_this_version(f"codec type {show(kind)}"), value=kind)
+        elif kind:
+            near = nearest(kind, (PYTHON,))
+            self._findings.error(path, f"unknown codec type {show(kind)}; expected {show(PYTHON)}", value=kind, suggestion=near)
 
     def check_name(self, name: str, path: Path) -> None:
         """Check that *name*, if it is one, is a protocol's and that it can be loaded."""
@@ -39,7 +57,7 @@ class ProtocolCheck:
                 self._findings.error(path, e.problem, value=name)
         elif name in UNSERVED_PROTOCOLS:
             self._findings.error(path, not_in_this_version(f"the protocol {show(name)}"), value=name)
-        else:
+        elif self._is_complete:
             near = nearest(name, (*served, *UNSERVED_PROTOCOLS))
             problem = f"unknown protocol {show(name)}" + ("" if near else f"; there are {', '.join(served)}")
             self._findings.error(path, problem, value=name, suggestion=near)

@@ -49,10 +49,6 @@ from cython.cimports.mosn_mp.observe.metrics import (
 
 from mosn_mp.errors import Reason
 
-# MOSN asks after a read timeout of 15 s and waits 1 s for the answer.
-KEEPALIVE_MS = cython.declare(uint64_t, 15000)
-KEEPALIVE_TIMEOUT_MS = cython.declare(uint64_t, 1000)
-
 CONNECT_FAILED = cython.declare(cython.int, int(Reason.CONNECT_FAILED))
 CONNECT_TIMEOUT = cython.declare(cython.int, int(Reason.CONNECT_TIMEOUT))
 OVERFLOW = cython.declare(cython.int, int(Reason.UPSTREAM_OVERFLOW))
@@ -87,8 +83,8 @@ class HostPool(Keeper):
         """Take over the limits of *cluster*, also after a reload."""
         self.cluster_record = cluster.state_record
         self.max_connections = cluster.max_connections
-        self.keepalive_ms = KEEPALIVE_MS
-        self.keepalive_timeout_ms = KEEPALIVE_TIMEOUT_MS
+        self.keepalive_ms = cluster.keepalive_ms
+        self.keepalive_timeout_ms = cluster.keepalive_timeout_ms
         self.max_requests = cluster.max_requests_per_connection
         self.idle_timeout_ms = cluster.idle_timeout_ms
         self.connect_timeout_ms = cluster.connect_timeout_ms

@@ -17,6 +17,7 @@ from mosn_mp.buffer.arena import Arena
 from mosn_mp.cluster.cluster import Cluster
 from mosn_mp.cluster.compile import compile_clusters
 from mosn_mp.cluster.state import state_directory
+from mosn_mp.codec.compile import Protocols, compile_protocols
 from mosn_mp.config.address import parse_address
 from mosn_mp.config.model import Config
 from mosn_mp.config.model import Listener as ListenerConfig
@@ -39,7 +40,7 @@ from mosn_mp.route.compile import compile_router
 from mosn_mp.route.router import Router
 from mosn_mp.worker.boot import Shared
 from mosn_mp.worker.plane import SocketKey
-from mosn_mp.worker.protocols import protocol_named, spoken_protocols
+from mosn_mp.worker.protocols import spoken_protocols
 
 # Descriptors that are not for connections: logs, channel, epoll, pipes, what filters open.
 RESERVED_FDS = 256
@@ -52,6 +53,7 @@ class Prepared(NamedTuple):
     """A compiled snapshot, ready to be served."""
 
     config: Config
+    protocols: Protocols
     clusters: dict[str, Cluster]
     routers: dict[str, Router]
     runtimes: dict[str, ListenerRuntime]
@@ -80,6 +82,7 @@ class DataPlane:
         self.reactor = Reactor(gevent.get_hub(), arena, self.max_fds, self._on_stream_error)
         self.pipes = PipePool()
         self.logs = AccessLogs()
+        self.protocols = compile_protocols()
         self.clusters: dict[str, Cluster] = {}
         self.routers: dict[str, Router] = {}
         self.listeners: dict[str, ListenerConfig] = {}
@@ -108,20 +111,23 @@ class DataPlane:
     ) -> Prepared:
         tables = decode_tables(directory)
         clusters = compile_clusters(config.cluster_manager.clusters, self.clusters)
+        protocols = compile_protocols(config.third_part_codec.codecs, self.protocols if renewal is None else None)
+        is_same_code = renewal is None and protocols.is_like(self.protocols)
         routers = {
-            router.router_config_name: self._compile_router(router, clusters, f"servers[0].routers[{i}]", renewal is None)
+            router.router_config_name: self._compile_router(router, clusters, protocols, f"servers[0].routers[{i}]", is_same_code)
             for i, router in enumerate(config.server.routers)
         }
         runtimes = {}
         for i, listener in enumerate(config.server.listeners):
             router = routers.get(listener.proxy.router_config_name)
-            same = self._same_runtime(listener, router) if renewal is None else None
+            same = self._same_runtime(listener, router) if is_same_code else None
             runtimes[listener.name] = same or self._compile_listener(
-                listener, version, routers, f"servers[0].listeners[{i}]", renewal is None
+                listener, version, routers, protocols, f"servers[0].listeners[{i}]", is_same_code
             )
         records = state_directory(self.shared.state.records)
         return Prepared(
             config,
+            protocols,
             clusters,
             routers,
             runtimes,
@@ -132,7 +138,7 @@ class DataPlane:
         )
 
     def _compile_router(
-        self, config: RouterConfig, clusters: Mapping[str, Cluster], path: str, is_same_code: bool
+        self, config: RouterConfig, clusters: Mapping[str, Cluster], protocols: Protocols, path: str, is_same_code: bool
     ) -> Router:
         """The Router of *config*: the one that serves already if neither it nor a cluster of its routes changed."""
         before = self.routers.get(config.router_config_name)
@@ -141,7 +147,7 @@ class DataPlane:
             if all(route.cluster is clusters.get(route.cluster_name) for route in named):
                 return before
         router = compile_router(config, path)
-        router.link(clusters, protocol_named)
+        router.link(clusters, protocols.named)
         return router
 
     def _same_runtime(self, config: ListenerConfig, router: Router | None) -> ListenerRuntime | None:
@@ -152,7 +158,13 @@ class DataPlane:
         return service.listener.runtime
 
     def _compile_listener(
-        self, config: ListenerConfig, version: int, routers: Mapping[str, Router], path: str, is_same_code: bool
+        self,
+        config: ListenerConfig,
+        version: int,
+        routers: Mapping[str, Router],
+        protocols: Protocols,
+        path: str,
+        is_same_code: bool,
     ) -> ListenerRuntime:
         proxy = config.proxy
         before = self.listeners.get(config.name) if is_same_code else None
@@ -166,7 +178,7 @@ class DataPlane:
         return ListenerRuntime(
             config,
             version,
-            spoken_protocols(proxy),
+            spoken_protocols(proxy, protocols),
             routers[proxy.router_config_name],
             self.services[config.name].listener.runtime.filters if has_same_filters else compile_filters(config.stream_filters),
             logs,
@@ -175,6 +187,7 @@ class DataPlane:
     def commit(self, prepared: Prepared) -> None:
         """Serve *prepared*."""
         self._take_clusters(prepared)
+        self.protocols = prepared.protocols
         self.routers = prepared.routers
         server = prepared.config.server
         self.listeners = {listener.name: listener for listener in server.listeners}

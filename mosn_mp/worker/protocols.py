@@ -1,26 +1,23 @@
-"""What the clients of a listener may speak, and what goes upstream for each: the protocols of a proxy's configuration, compiled."""
+"""What the clients of a listener may speak, and what goes upstream for each: a proxy's protocols, compiled."""
 
+from mosn_mp.codec.compile import Protocols, rpc_limits
 from mosn_mp.codec.http1.limits import Http1Limits
 from mosn_mp.codec.protocol import Protocol
 from mosn_mp.config.model import HTTP1, Http1Options, Proxy
-from mosn_mp.plugin import CATALOGUE
 from mosn_mp.proxy.runtime import SpokenProtocol
 
 # What hosts may send: heads as clients may, bodies without limit.
 RESPONSE_LIMITS = Http1Limits()
 
 
-def spoken_protocols(proxy: Proxy) -> tuple[SpokenProtocol, ...]:
-    """In the order in which they are tried; each knows its variants, for routes and filters that want another upstream protocol."""
-    names = proxy.downstream_protocols or tuple(CATALOGUE.names("codec"))
-    follows = proxy.upstream_protocol in ("", "Auto", proxy.downstream_protocol)
+def spoken_protocols(proxy: Proxy, protocols: Protocols) -> tuple[SpokenProtocol, ...]:
+    """In the order of trying; each knows its variants, for routes and filters that want another protocol upstream."""
+    spoken = protocols.spoken(proxy.downstream_protocols, proxy.upstream_protocol)
     made = []
-    for name in names:
-        protocol = protocol_named(name)
-        upstream = protocol if follows else protocol_named(proxy.upstream_protocol)
-        spoken = _spoken(protocol, upstream, proxy)
-        spoken.variants = {other: _spoken(protocol, protocol_named(other), proxy) for other in CATALOGUE.names("codec")}
-        made.append(spoken)
+    for protocol in spoken.downstream:
+        one = _spoken(protocol, spoken.upstream or protocol, proxy)
+        one.variants = {name: _spoken(protocol, other, proxy) for name, other in spoken.by_name.items()}
+        made.append(one)
     return tuple(made)
 
 
@@ -31,17 +28,8 @@ def _spoken(protocol: Protocol, upstream: Protocol, proxy: Proxy) -> SpokenProto
 
 def limits_of(protocol: Protocol, proxy: Proxy) -> object:
     """What the configuration allows one side of a connection of *protocol*."""
-    if protocol.name == HTTP1:
-        return http1_limits(proxy.extend_config.Http1)
-    options = proxy.extend_config.Http1
-    return protocol.make_limits(options.max_header_size, options.max_header_count, -1)
-
-
-def protocol_named(name: str) -> Protocol:
-    """The protocol of that name in the catalogue; ConfigError if there is none."""
-    found = CATALOGUE.resolve("codec", name)
-    assert isinstance(found, Protocol)
-    return found
+    options = proxy.extend_config
+    return http1_limits(options.Http1) if protocol.name == HTTP1 else rpc_limits(protocol, options)
 
 
 def http1_limits(options: Http1Options) -> Http1Limits:

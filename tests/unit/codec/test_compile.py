@@ -7,8 +7,10 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from mosn_mp.codec.compile import Protocols, compile_protocols
+from mosn_mp.codec.bolt.protocol import BOLT, BOLTV2
+from mosn_mp.codec.compile import Protocols, compile_protocols, rpc_limits
 from mosn_mp.codec.http1.protocol import HTTP1
+from mosn_mp.config.model import BoltOptions, ExtendConfig
 from mosn_mp.errors import ConfigError
 from mosn_mp.plugin import Catalogue
 
@@ -43,6 +45,7 @@ class Entry(NamedTuple):
     path: str
     loader_func_name: str = "LoadCodec"
     config: dict[str, Any] = {}
+    enable: bool = True
 
 
 Make = Callable[..., Protocols]
@@ -93,6 +96,7 @@ def test_what_did_not_change_is_the_same_object(compiled: Make, file: str) -> No
     first = compiled(Entry(file), Entry(file, "Named", {"name": "a"}))
     second = compiled(Entry(file), Entry(file, "Named", {"name": "b"}), before=first)
     assert second.named("mine") is first.named("mine")
+    assert not second.is_like(first) and second.is_like(compiled(Entry(file), Entry(file, "Named", {"name": "b"}), before=second))
     assert second.names() == ("Http1", "b", "mine")
     with pytest.raises(ConfigError, match="unknown codec 'a'"):
         second.named("a")
@@ -158,3 +162,13 @@ def test_a_file_behind_another_module_of_its_name_is_refused(
     (tmp_path / "colorsys.py").write_text(SOURCE)
     with pytest.raises(ConfigError, match="is imported by the name 'colorsys' before this file; give the file another name"):
         compiled(Entry(str(tmp_path / "colorsys.py")))
+
+
+def test_limits_follow_the_options_of_the_protocol() -> None:
+    options = ExtendConfig(boltv2=BoltOptions(enable_bolt_goaway=True, max_frame_size=1000))
+    limits = rpc_limits(BOLT, options), rpc_limits(BOLTV2, options)
+    assert [(one.max_frame, one.goaway) for one in limits] == [(8 << 20, False), (1000, True)]
+
+
+def test_limits_of_a_file_are_its_own(compiled: Make, file: str) -> None:
+    assert rpc_limits(compiled(Entry(file)).named("mine"), ExtendConfig()).max_frame == 16 << 20

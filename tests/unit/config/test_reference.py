@@ -24,6 +24,7 @@ SECTIONS: dict[str, type[Struct]] = {
     "proxy": model.Proxy,
     "extend_config": model.ExtendConfig,
     "Http1": model.Http1Options,
+    "bolt": model.BoltOptions,
     "stream_filter": model.StreamFilter,
     "router": model.Router,
     "virtual_host": model.VirtualHost,
@@ -39,10 +40,13 @@ SECTIONS: dict[str, type[Struct]] = {
     "cluster_manager": model.ClusterManager,
     "cluster": model.Cluster,
     "circuit_breaker": model.Thresholds,
+    "keepalive": model.Keepalive,
     "host": model.Host,
     "admin": model.Admin,
     "admin_address": model.AdminAddress,
     "socket_address": model.SocketAddress,
+    "third_part_codec": model.ThirdPartCodecs,
+    "codec": model.ThirdPartCodec,
 }
 ROW = re.compile(r"\| `(\w+)` \| (.+?) \| (.+) \|")
 
