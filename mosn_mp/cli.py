@@ -1,4 +1,4 @@
-"""The command `mosn_mp`: start, stop, reload, status, check, version (MOSN's cmd/mosn/main/control.go, mosn-reference section 2).
+"""The command `mosn_mp`: start, stop, reload, host, status, check, version (MOSN's cmd/mosn/main/control.go, mosn-reference 2).
 
 Each command imports what it needs when it runs: `start` must not wait for what only `status` prints with.
 """
@@ -81,6 +81,34 @@ def reload(config_path: str, as_json: bool, dry_run: bool, timeout_s: float) -> 
     else:
         click.echo(report_json(report) if as_json else reload_text(report), err=not as_json and not report.ok)
         sys.exit(0 if report.ok else 1)
+
+
+@cli.command()
+@click.argument("action", type=click.Choice(("show", "disable", "drain", "enable")))
+@click.argument("cluster")
+@click.argument("address")
+@config_option
+@json_option
+@click.option(
+    "--timeout", "timeout_s", type=click.FloatRange(0), default=60.0, show_default=True, help="Seconds that `drain` waits."
+)
+def host(action: str, cluster: str, address: str, config_path: str, as_json: bool, timeout_s: float) -> None:
+    """Take a host out of rotation (disable), wait until it has no request (drain), put it back (enable), or look (show).
+
+    It lasts until `enable`, the host's removal from the configuration, or a restart of the program.
+    """
+    from mosn_mp.config.problems import ConfigErrors
+    from mosn_mp.master.ask import AskError, ask_host, host_text, report_json, wait_drained
+
+    try:
+        report = ask_host(config_path, "disable" if action == "drain" else action, cluster, address)
+        if action == "drain":
+            report = wait_drained(config_path, cluster, address, timeout_s)
+    except (AskError, ConfigErrors) as e:
+        _fail(str(e))
+    else:
+        click.echo(report_json(report) if as_json else host_text(report))
+        sys.exit(1 if action == "drain" and report.active else 0)
 
 
 @cli.command()

@@ -185,11 +185,13 @@ class AdminUp(Frame, frozen=True):
 
 
 class Ask(Frame, frozen=True):
-    """command line -> master, over the control socket: what is wanted ("status", "reload"), and of which file."""
+    """command line -> master, over the control socket: what is wanted ("status", "reload"), and of which file or host."""
 
     what: str
     path: str = ""
     is_dry_run: bool = False
+    cluster: str = ""
+    address: str = ""
 
 
 class Answer(Frame, frozen=True):

@@ -39,6 +39,16 @@ class ArenaReport(msgspec.Struct, frozen=True):
     touched: int
 
 
+class HostReport(msgspec.Struct, frozen=True, kw_only=True):
+    """One host of a cluster: is it picked, how many requests are under way at it, how many other hosts are picked."""
+
+    cluster: str
+    address: str
+    in_rotation: bool
+    active: int
+    others: int
+
+
 class StatusReport(msgspec.Struct, frozen=True):
     """The whole program."""
 
@@ -52,6 +62,7 @@ class StatusReport(msgspec.Struct, frozen=True):
     listeners: list[ListenerReport]
     arena: list[ArenaReport]
     pss_bytes: int  # of all processes
+    disabled_hosts: list[str] = []  # `cluster/address`, out of rotation by `mosn_mp host`
 
 
 class Delta(msgspec.Struct, frozen=True):

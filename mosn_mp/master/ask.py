@@ -1,12 +1,13 @@
-"""`mosn_mp status` and `reload`: ask the running master, and print what it answers."""
+"""`mosn_mp status`, `reload` and `host`: ask the running master, and print what it answers."""
 
 import os.path
+import time
 
 import msgspec
 
 from mosn_mp.ipc.channel import ChannelClosedError
 from mosn_mp.ipc.frames import Ask
-from mosn_mp.ipc.report import Changes, Delta, ReloadReport, StatusReport
+from mosn_mp.ipc.report import Changes, Delta, HostReport, ReloadReport, StatusReport
 from mosn_mp.master.control import ask_master
 from mosn_mp.master.pidfile import running_pid
 from mosn_mp.master.whereabouts import pid_path_of
@@ -27,6 +28,29 @@ def ask_reload(config_path: str, is_dry_run: bool, timeout_s: float) -> ReloadRe
     return msgspec.msgpack.decode(_ask(config_path, ask, timeout_s), type=ReloadReport)
 
 
+def ask_host(config_path: str, what: str, cluster: str, address: str) -> HostReport:
+    """The host after *what*: `enable`, `disable` or `show`; raises AskError, ConfigErrors."""
+    body = _ask(config_path, Ask(f"host {what}", cluster=cluster, address=address), 5.0)
+    return msgspec.msgpack.decode(body, type=HostReport)
+
+
+def wait_drained(config_path: str, cluster: str, address: str, timeout_s: float) -> HostReport:
+    """The host once no request is under way at it, or as it is after *timeout_s*; raises as ask_host()."""
+    until = time.monotonic() + timeout_s
+    while True:
+        report = ask_host(config_path, "show", cluster, address)
+        if report.active == 0 or time.monotonic() >= until:
+            return report
+        time.sleep(0.05)
+
+
+def host_text(report: HostReport) -> str:
+    """*report* for people."""
+    where = "in rotation" if report.in_rotation else "out of rotation"
+    others = f"{report.others} other hosts of the cluster are in rotation"
+    return f"{report.cluster}/{report.address} is {where}, {report.active} requests under way; {others}"
+
+
 def _ask(config_path: str, ask: Ask, timeout_s: float) -> bytes:
     pid_path = pid_path_of(config_path)
     pid = running_pid(pid_path)
@@ -41,7 +65,7 @@ def _ask(config_path: str, ask: Ask, timeout_s: float) -> bytes:
     return answer.body
 
 
-def report_json(report: StatusReport | ReloadReport) -> str:
+def report_json(report: StatusReport | ReloadReport | HostReport) -> str:
     """*report* as JSON."""
     return msgspec.json.format(msgspec.json.encode(report), indent=2).decode()
 
@@ -63,6 +87,7 @@ def status_text(report: StatusReport) -> str:
                 for p in report.processes
             ],
         ),
+        *(f"out of rotation: {host}" for host in report.disabled_hosts),
         *(f"worker {p.slot}: {p.deaths} ended before, the last one: {p.last_end}" for p in report.processes if p.last_end),
         "",
         *_table(

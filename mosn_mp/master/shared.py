@@ -5,7 +5,7 @@ from mosn_mp.buffer.segment import Segment
 from mosn_mp.cluster.state import State, state_directory
 from mosn_mp.ipc.plan import Need, Plan
 from mosn_mp.ipc.tables import Tables, encode_tables
-from mosn_mp.observe.cells import BLOCKS, WORKER
+from mosn_mp.observe.cells import BLOCKS, UPSTREAM, WORKER
 from mosn_mp.observe.directory import Directory, Placed, canonical
 from mosn_mp.observe.metrics import Metrics
 
@@ -19,6 +19,11 @@ LEAST_CELLS = 10_240
 # For workers that drain while their successors serve already.
 SPARE_ROWS = 2
 STATE_GROUPS = 4  # cluster/state.pxd, GROUPS
+DISABLED = 0x80  # a health flag of ours beside MOSN's (cluster/state.pxd): an operator took the host out of rotation
+
+_ACTIVE_AT = UPSTREAM.cell("request_active").at
+
+Labels = list[tuple[str, str]]
 LEAST_RECORDS = 512
 
 
@@ -48,6 +53,21 @@ class SharedMemory:
             self.state.clear(reused.base)
         return encode_tables(Tables(metrics=self.directory.pack(), state=self._records.pack()))
 
+    def set_disabled(self, labels: Labels, disabled: bool) -> None:
+        """Let no worker pick the host of *labels*, or let them again."""
+        record = self._records.find("host", labels) or 0
+        flags = self.state.health_of(record)
+        self.state.set_health(record, flags | DISABLED if disabled else flags & ~DISABLED)
+
+    def is_disabled(self, labels: Labels) -> bool:
+        """Whether set_disabled() took the host out."""
+        return bool(self.state.health_of(self._records.find("host", labels) or 0) & DISABLED)
+
+    def active_requests(self, labels: Labels) -> int:
+        """Requests under way at the host."""
+        base = self.directory.find("upstream", labels)
+        return int(self.metrics.sums(base, UPSTREAM.size)[_ACTIVE_AT]) if base is not None else 0
+
     def retire_unused(self, plan: Plan) -> int:
         """Give up the cells of what *plan* does not name and nothing counts in any more; returns how many are kept for now.
 
@@ -62,6 +82,9 @@ class SharedMemory:
         self.directory.retire_others([*((n.kind, n.labels) for n in plan.metrics), *((p.type, p.labels) for p in busy)])
         state = {(need.kind, canonical(need.labels)) for need in plan.state}
         held = [placed for placed in self._records if (placed.type, placed.labels) not in state and self._is_held(placed.base)]
+        for gone in self._records:
+            if gone not in held and (gone.type, gone.labels) not in state:
+                self.state.set_health(gone.base, 0)  # whoever comes back under this name begins anew
         self._records.retire_others([*((n.kind, n.labels) for n in plan.state), *((p.type, p.labels) for p in held)])
         return len(busy) + len(held)
 

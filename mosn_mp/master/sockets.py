@@ -39,7 +39,7 @@ class ListeningSockets:
         """*claims*: what the service manager passed, which is preferred to binding."""
         self._sockets: dict[SocketName, socket.socket] = {}
         self._listening: set[SocketName] = set()
-        self._leaving: set[SocketName] = set()
+        self._leaving: dict[SocketName, float] = {}  # since when
         self._claims = claims or Claims()
         self._passed: set[SocketName] = set()
 
@@ -82,7 +82,7 @@ class ListeningSockets:
                     raise BindError(_explain(plan, e)) from e
                 self._listening.add(name)
                 if name in self._leaving:
-                    self._leaving.discard(name)
+                    del self._leaving[name]
                     allow_handshakes(sock)
             if names:
                 self._choose(plan.address, slots)
@@ -95,29 +95,34 @@ class ListeningSockets:
         for name in surplus:
             if name.address not in kept:
                 if name in self._passed:
-                    self._leaving.add(name)
+                    self._leaving.setdefault(name, time.monotonic())
                     continue  # it may be the service manager's own, for whoever comes after us
                 with contextlib.suppress(OSError):  # it may reset who connects at the moment when it is closed, no more
                     refuse_handshakes(self._sockets[name])
             elif not self._choose(name.address, slots):
                 continue  # goes on taking its share of the connections, for a worker that it is lent to
-            self._leaving.add(name)
+            self._leaving.setdefault(name, time.monotonic())
         return bool(surplus)
 
     def leaving(self) -> list[SocketName]:
         """Those that are retired and open, the highest slots first."""
         return sorted(self._leaving, key=lambda name: -name.slot)
 
-    def close_leaving(self) -> None:
-        """Close what is leaving. Workers that serve it have descriptors of their own: no queue is lost until they close them."""
-        self.discard(self.leaving())
+    def close_leaving(self, settle_s: float) -> list[SocketName]:
+        """Close what has been leaving for *settle_s*, and return its names.
+
+        Workers that serve it have descriptors of their own: no queue is lost until they close them.
+        """
+        settled = [name for name in self.leaving() if time.monotonic() - self._leaving[name] >= settle_s]
+        self.discard(settled)
+        return settled
 
     def discard(self, names: Iterable[SocketName]) -> None:
         """Close these."""
         for name in names:
             self._sockets.pop(name).close()
             self._listening.discard(name)
-            self._leaving.discard(name)
+            self._leaving.pop(name, None)
             self._passed.discard(name)
 
     def of_slot(self, slot: int) -> dict[SocketName, int]:
@@ -132,7 +137,7 @@ class ListeningSockets:
 
     def to_store(self) -> dict[str, int]:
         """The descriptors that the service manager is to keep if we die, by their names in its store."""
-        kept = self._listening - self._leaving
+        kept = self._listening - self._leaving.keys()
         return self._claims.to_store({sock.fileno(): name.slot for name, sock in self._sockets.items() if name in kept})
 
     def names(self) -> list[SocketName]:

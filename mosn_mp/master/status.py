@@ -7,6 +7,7 @@ from mosn_mp.ipc.plan import ListenerPlan
 from mosn_mp.ipc.report import ArenaReport, ListenerReport, ProcessReport, StatusReport
 from mosn_mp.master.crew import Crew, Worker
 from mosn_mp.master.deployment import Snapshot
+from mosn_mp.master.hosts import disabled_hosts
 from mosn_mp.master.keeper import Keeper
 from mosn_mp.master.shared import SharedMemory
 from mosn_mp.observe.cells import DOWNSTREAM
@@ -57,6 +58,7 @@ def make_report(master: MasterView) -> StatusReport:
         listeners=[_listener(p, counts.get(p.name, NOTHING)) for p in plan.listeners] if plan else [],
         arena=_arena(master.shared),
         pss_bytes=sum(process.pss_bytes for process in processes),
+        disabled_hosts=disabled_hosts(master.shared, plan) if plan is not None and master.shared is not None else [],
     )
 
 

@@ -48,6 +48,7 @@ from mosn_mp.master.activation import Claims, Passed
 from mosn_mp.master.control import ControlSocket, control_path
 from mosn_mp.master.crew import Crew, Worker, WorkerState
 from mosn_mp.master.deployment import Deployment, Snapshot
+from mosn_mp.master.hosts import UnknownHostError, switch_host
 from mosn_mp.master.keeper import Keeper
 from mosn_mp.master.launch import Launched, launch_controller
 from mosn_mp.master.lending import Lending
@@ -76,6 +77,7 @@ SETTLE_S = 1.5  # handshakes that began before a socket was told to begin no mor
 ROLLOUT_POLL_S = 0.02
 HEART_STOPPED_S = PREPARE_TIMEOUT_S  # a worker whose last beat is longer ago does not work
 RETRY_S = 1.0  # after the system had no room for a new process
+HOST_VERBS = {"host enable": True, "host disable": False, "host show": None}
 # More than any proxy needs, and what a kernel without a limit of its own (2^30 in containers) is cut to.
 MAX_FDS = 1 << 20
 
@@ -215,7 +217,7 @@ class Master:
         self._set_watch(snapshot.plan)
         self.watchdog.start(self.shared.metrics)
         if self.sockets.retire(snapshot.plan.listeners, snapshot.plan.workers):
-            self.loop.call_later(SETTLE_S, self._close_leaving)
+            self.loop.call_later(SETTLE_S + 0.1, self._close_leaving)
         self._tell_served()
         log.info("serving version %d on %s", snapshot.version, ", ".join(f"{p.host}:{p.port}" for p in snapshot.plan.listeners))
         self._tell_manager()
@@ -352,7 +354,7 @@ class Master:
         if (plan.log_path, plan.log_level) != (before.plan.log_path, before.plan.log_level):
             self._move_log(plan)
         if self.sockets.retire(plan.listeners, plan.workers):
-            self.loop.call_later(SETTLE_S, self._close_leaving)
+            self.loop.call_later(SETTLE_S + 0.1, self._close_leaving)
         for worker in self.crew.workers():
             if worker.slot >= plan.workers and worker.state is not WorkerState.DRAINING:
                 self._let_go(worker)
@@ -391,10 +393,12 @@ class Master:
 
     def _close_leaving(self) -> None:
         """Nothing new has come to the leaving sockets for a while: let their servers take the rest."""
-        leaving = self.sockets.leaving()
-        self.sockets.close_leaving()
+        if self.desk.is_rolling_out():  # which may want them again
+            self.loop.call_later(ROLLOUT_POLL_S, self._close_leaving)
+            return
+        closed = self.sockets.close_leaving(SETTLE_S)
         for worker in self.crew.workers():
-            self.crew.withdraw(worker, leaving)
+            self.crew.withdraw(worker, closed)
         self.lending.settle()
 
     def _move_log(self, plan: Plan) -> None:
@@ -471,8 +475,11 @@ class Master:
                 self.shared, self.crew, self.keeper,
             )  # fmt: skip
             reply(Answer(True, body=msgspec.msgpack.encode(make_report(view))))
+        elif ask.what in HOST_VERBS:
+            reply(self._answer_host(ask))
         elif ask.what != "reload":
-            reply(Answer(False, f"unknown question {ask.what!r}; this master answers: status, reload"))
+            known = ", ".join(("status", "reload", *HOST_VERBS))
+            reply(Answer(False, f"unknown question {ask.what!r}; this master answers: {known}"))
         elif self.stage is not Stage.RUNNING:
             reply(Answer(False, f"the program is {self.stage.name.lower().replace('_', ' ')}: nothing was reloaded"))
         else:
@@ -483,6 +490,17 @@ class Master:
                 reply(Answer(True, body=msgspec.msgpack.encode(report)))
 
             self.desk.ask(Wish(ask.path or self.config_path, ask.is_dry_run), tell)
+
+    def _answer_host(self, ask: Ask) -> Answer:
+        if self.shared is None or self.accepted is None:
+            return Answer(False, "the program is starting")
+        try:
+            report = switch_host(self.shared, self.plan, ask.cluster, ask.address, HOST_VERBS[ask.what])
+        except UnknownHostError as e:
+            return Answer(False, str(e))
+        if HOST_VERBS[ask.what] is not None:
+            log.warning("%s: %s/%s", ask.what, ask.cluster, ask.address)
+        return Answer(True, body=msgspec.msgpack.encode(report))
 
     # --- signals and the end -------------------------------------------------------------------------------------------
 

@@ -1,5 +1,6 @@
 """A program under steady load, from the verifying client and from wrk, and what they counted."""
 
+import http.client
 import json
 import re
 import shutil
@@ -64,6 +65,22 @@ class Loaded(Program):
         assert servers.stdout is not None
         assert servers.stdout.readline() == "ready\n"
         super().start()
+
+    def get_text(self, path: str) -> str:
+        """The body of an answer on a new connection."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        connection.request("GET", path)
+        text = connection.getresponse().read().decode()
+        connection.close()
+        return text
+
+    def hits(self, port: int) -> int:
+        """How many requests the server at *port* has answered."""
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        connection.request("GET", "/hits/0/0")
+        count = int(connection.getresponse().getheader("X-Hits", ""))
+        connection.close()
+        return count
 
     def begin_load(self, wrk_s: int = 0) -> None:
         """Let the clients begin; *wrk_s* 0: without wrk."""

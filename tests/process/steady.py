@@ -141,8 +141,8 @@ def run_client(port: int) -> None:
     sys.stdout.write(json.dumps({**tally.counts, "failures": tally.failures}))
 
 
-def serve(sock: socket.socket, _: object) -> None:
-    """One connection of the server behind the proxy."""
+def serve(hits: Counter[int], sock: socket.socket) -> None:
+    """One connection of the server behind the proxy; *hits* counts by port."""
     data = b""
     while True:
         while b"\r\n\r\n" not in data:
@@ -160,16 +160,19 @@ def serve(sock: socket.socket, _: object) -> None:
             data += piece
         body, data = data[:length], data[length:]
         words = lines[0].split(b" ")[1].split(b"/")
+        port = sock.getsockname()[1]
+        hits[port] += words[1] != b"hits"
         answer = pattern(int(words[-2]), int(words[-1])) if length == 0 else hashlib.sha256(body).hexdigest().encode()
-        sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(answer) + answer)
+        sock.sendall(b"HTTP/1.1 200 OK\r\nX-Hits: %d\r\nContent-Length: %d\r\n\r\n" % (hits[port], len(answer)) + answer)
 
 
 def run_servers(ports: list[int]) -> None:
     """Answer until SIGTERM."""
     ended = Event()
     gevent.signal_handler(signal.SIGTERM, ended.set)
+    hits: Counter[int] = Counter()
     for port in ports:
-        StreamServer(("127.0.0.1", port), serve, backlog=1024).start()
+        StreamServer(("127.0.0.1", port), lambda sock, _: serve(hits, sock), backlog=1024).start()
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     ended.wait()

@@ -106,3 +106,53 @@ def test_all_addresses_of_ipv6_are_those_of_ipv4_too(port: int) -> None:
     sockets.listen([plan], 1)
     socket.create_connection(("127.0.0.1", port)).close()
     sockets.close()
+
+
+def test_what_is_retired_gets_nothing_new_and_loses_nothing_of_its_queue(port: int) -> None:
+    plan = ListenerPlan("front", "127.0.0.1", port)
+    sockets = ListeningSockets()
+    sockets.open([plan], 3)
+    sockets.listen([plan], 3)
+    queued = [socket.create_connection(("127.0.0.1", port)) for _ in range(60)]
+    assert sockets.retire([plan], 1)
+    assert [name.slot for name in sockets.leaving()] == [2, 1]
+    later = [socket.create_connection(("127.0.0.1", port)) for _ in range(60)]
+    found = {name.slot: accepted(fd) for name, fd in sockets.listening().items()}
+    assert found[0] > 60
+    assert sum(found.values()) == 120
+    assert sockets.close_leaving(60) == []
+    assert len(sockets.close_leaving(0)) == 2
+    for client in (*queued, *later):
+        client.close()
+    sockets.close()
+
+
+def test_a_leaving_socket_that_is_wanted_again_stays(port: int) -> None:
+    plan = ListenerPlan("front", "127.0.0.1", port)
+    sockets = ListeningSockets()
+    sockets.open([plan], 1)
+    sockets.listen([plan], 1)
+    before = sockets.of_slot(0)
+    assert sockets.retire([], 1)
+    with socket.socket() as late:
+        late.settimeout(0.1)
+        with pytest.raises(TimeoutError):
+            late.connect(("127.0.0.1", port))
+    assert sockets.open([plan], 1) == []
+    sockets.listen([plan], 1)
+    assert sockets.leaving() == []
+    socket.create_connection(("127.0.0.1", port), timeout=2).close()
+    assert sockets.of_slot(0) == before
+    sockets.close()
+
+
+def accepted(fd: int) -> int:
+    """How many connections wait at listening socket *fd*."""
+    count = 0
+    with socket.socket(fileno=os.dup(fd)) as sock:
+        while True:
+            try:
+                sock.accept()[0].close()
+            except BlockingIOError:
+                return count
+            count += 1
