@@ -64,7 +64,15 @@ class Managed(Program):
 
     def wait_message(self, wanted: Callable[[Message], bool], what: str) -> Message:
         """The first message heard that is *wanted*."""
-        found: Message = wait_until(lambda: next(filter(wanted, self.hear()), None), what)
+        found: Message = wait_until(lambda: self._find(wanted), what)
+        return found
+
+    def _find(self, wanted: Callable[[Message], bool]) -> Message | None:
+        assert self.master is not None
+        has_ended = self.master.poll() is not None  # looked at first: what it said last has arrived then
+        found = next(filter(wanted, self.hear()), None)
+        if found is None and has_ended:
+            raise AssertionError(f"the master ended: {self.master.communicate()[1]}")
         return found
 
     def hear(self) -> list[Message]:

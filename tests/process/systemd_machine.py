@@ -17,7 +17,7 @@ TARGETS = ("boot", "sysinit", "basic", "shutdown", "sockets", "network-online", 
 SCRIPT = """
 set -e
 echo $$ > "$2/cgroup.procs"
-exec unshare --fork --kill-child --pid --mount --uts --ipc --cgroup --propagation private bash -ec '
+exec setpriv --pdeathsig KILL unshare --fork --kill-child --pid --mount --uts --ipc --cgroup --propagation private bash -ec '
 folder=$1; shift 2
 mount --bind "$folder" /srv
 mount -t proc proc /proc
@@ -43,7 +43,7 @@ def why_not() -> str:
         return "only root can start a systemd of its own"
     if not BINARY:
         return "systemd is not installed here"
-    missing = [name for name in ("unshare", "nsenter", "systemctl", "bash") if shutil.which(name) is None]
+    missing = [name for name in ("setpriv", "unshare", "nsenter", "systemctl", "bash") if shutil.which(name) is None]
     if missing:
         return f"{', '.join(missing)} not installed here"
     if subprocess.run(["unshare", "--fork", "--pid", "--mount", "--uts", "--ipc", "--cgroup", "true"], check=False).returncode:
