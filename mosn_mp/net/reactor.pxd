@@ -46,6 +46,8 @@ cdef class Reactor:
     cdef object hub
     cdef PyObject* hub_greenlet
     cdef list idle_greenlets
+    cdef int idle_low           # the fewest idle ones since the last trim
+    cdef uint32_t ticks
     cdef Pollable job           # handed to the serving greenlet that is switched to
     cdef PyObject** dirty       # Pollables to flush at the end of the batch (one reference each)
     cdef int dirty_count
@@ -85,5 +87,6 @@ cdef class Reactor:
     cdef int _flush_dirty(self) except -1
     cdef int _dispatch(self, int count) except -1
     cdef int _run_again(self) except -1
+    cdef int _trim(self) except -1
     cdef int _begin(self) except -1
     cdef int _end(self) except -1

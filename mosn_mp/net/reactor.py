@@ -52,6 +52,7 @@ EVENTS = cython.declare(cython.int, 512)  # events drained in one epoll_wait
 ROUNDS = cython.declare(cython.int, 8)  # batches in one callback: then gevent's timers and callbacks have their turn
 IDLE_GREENLETS = cython.declare(cython.int, 512)  # serving greenlets kept for the next burst; about 2 KB each
 TICK_S = 0.016
+TRIM_TICKS = cython.declare(cython.int, 32)  # about half a second
 
 
 @cython.cclass
@@ -308,6 +309,8 @@ class Reactor:
         greenlet: object
         if self.idle_greenlets:
             greenlet = self.idle_greenlets.pop()
+            if len(self.idle_greenlets) < self.idle_low:
+                self.idle_low = len(self.idle_greenlets)
         else:
             greenlet = NEW_GREENLET(self.run_greenlet, self.hub)
             self.greenlets += 1
@@ -323,6 +326,9 @@ class Reactor:
         while True:
             job = self.job
             self.job = None
+            if job is None:
+                self.greenlets -= 1
+                return  # trim(): it was not needed
             try:
                 job.serve()
             except BaseException as error:  # noqa: BLE001 - the greenlet wrapper: nothing that one stream raises may reach the hub
@@ -383,11 +389,26 @@ class Reactor:
             cython.cast(uint64_t, wall.tv_sec) * 1000000 + cython.cast(uint64_t, wall.tv_nsec) // 1000 - self.now_us
         )
         self.wheel.advance(self.now_ms)
+        self.ticks += 1
+        if self.ticks % TRIM_TICKS == 0:
+            self._trim()
         if self.starved_list:
             self.again_list.extend(self.starved_list)
             self.starved_list.clear()
             self._run_again()
         self._end()
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def _trim(self) -> cython.int:
+        """End the serving greenlets that were idle all the time since the last trim: memory follows the load down."""
+        surplus: cython.int = self.idle_low
+        while surplus > 0 and self.idle_greenlets:
+            surplus -= 1
+            greenlet: object = self.idle_greenlets.pop(0)
+            self.switch_to(cython.cast(cython.pointer(PyObject), greenlet))
+        self.idle_low = len(self.idle_greenlets)
+        return 0
 
     def run_scheduled(self) -> None:
         """A loop callback: flush what was written outside of a batch, serve again who asked for it."""

@@ -33,6 +33,7 @@ cdef class Service(Acceptor):
 cdef class Kind:
     cdef SpokenProtocol spoken
     cdef list streams
+    cdef int low                    # the fewest idle streams since the last trim
     cdef list sessions
 
 # The requests that come on shared connections.

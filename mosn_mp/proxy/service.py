@@ -246,7 +246,10 @@ class Service(Acceptor):
         stream: Stream
         spoken: SpokenProtocol = kind.spoken
         if kind.streams:
-            return kind.streams.pop()
+            stream = kind.streams.pop()
+            if len(kind.streams) < kind.low:
+                kind.low = len(kind.streams)
+            return stream
         stream = Stream.__new__(Stream)
         stream.home = kind.streams
         stream.job = StreamJob()
@@ -272,6 +275,14 @@ class Service(Acceptor):
         stream.upload = Flow(self.pipes, stream, False)
         stream.download = Flow(self.pipes, stream, True)
         return stream
+
+    def trim(self) -> None:
+        """Drop the streams that were idle all the time since the last trim."""
+        kind: Kind
+        for item in self.spoken:
+            kind = item
+            del kind.streams[: kind.low]
+            kind.low = len(kind.streams)
 
     @cython.cfunc
     @cython.exceptval(check=False)

@@ -295,9 +295,11 @@ class DataPlane:
         return bool(self.logs.set_enabled(log_path, enabled))
 
     def _publish(self) -> None:
-        """Copy what this process knows of itself into its counter row, once a second."""
+        """Once a second: copy what this process knows of itself into its counter row, let go of what the load does not need."""
         cells = {key: WORKER.cell(key).at for key in self._vitals()}
         while True:
+            for service in self.services.values():
+                service.trim()
             for key, value in self._vitals().items():
                 self.shared.metrics.put(self.slot, cells[key], value)
             gevent.sleep(PUBLISH_EVERY_S)
