@@ -58,6 +58,8 @@ def test_100_reloads_of_routes_and_hosts_go_unnoticed(loaded: Loaded) -> None:
     before = footprint(loaded)
     loaded.end()
     change_routes_and_hosts(loaded, 100)
+    loaded.set_hosts([])  # and with them the pools of connections to them go
+    reload(loaded)
     wait_until(lambda: is_like(before, footprint(loaded)), f"the footprint of before, {before}, not {footprint(loaded)}", 15)
 
 
@@ -68,8 +70,8 @@ def footprint(loaded: Loaded) -> tuple[int, int]:
 
 
 def is_like(before: tuple[int, int], after: tuple[int, int]) -> bool:
-    """A few pooled connections more or less do not count."""
-    return after[1] == before[1] and after[0] <= before[0] + 8
+    """The pipes that bodies were spliced through stay pooled, a few in each worker; one descriptor a reload would be 100."""
+    return after[1] == before[1] and after[0] <= before[0] + 16
 
 
 def change_workers(loaded: Loaded, times: int) -> None:
