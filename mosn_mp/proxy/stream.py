@@ -235,8 +235,8 @@ class Stream(UnaryExchange):
         """Route, then the request's own x-mosn-*-timeout (milliseconds); a try as long as the whole is no limit (MOSN 5.2)."""
         self.global_timeout_ms = self.route.timeout_ms
         self.try_timeout_ms = self.route.per_try_timeout_ms
-        if self.frame_timeout_ms > 0:
-            self.global_timeout_ms = self.frame_timeout_ms
+        if self.frame_timeout_ms:
+            self.global_timeout_ms = self.frame_timeout_ms if self.frame_timeout_ms > 0 else 0  # negative: no timer, as MOSN
         if self.request.known_at[K_GLOBAL_TIMEOUT] >= 0:
             self.global_timeout_ms = header_number(self, self.request.known_at[K_GLOBAL_TIMEOUT], self.global_timeout_ms)
         if self.request.known_at[K_TRY_TIMEOUT] >= 0:
