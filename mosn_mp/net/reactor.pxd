@@ -65,6 +65,8 @@ cdef class Reactor:
     cdef public uint64_t now_us
     cdef public uint64_t now_ms
     cdef public uint64_t wall_offset_us
+    cdef uint64_t date_at_s     # the second that date is of
+    cdef bytes date             # the time as HTTP writes it (RFC 9110 section 5.6.7)
     cdef public uint64_t batches
     cdef public uint64_t events_seen
     cdef public int greenlets

@@ -12,6 +12,8 @@ A descriptor is registered once (IN | OUT | RDHUP | ET) and never re-armed. Whoe
 code in a serving greenlet may also block in gevent (sleep, locks, sockets): what it wrote is then flushed by a loop callback.
 """
 
+from email.utils import formatdate
+
 import cython
 import greenlet as greenlet_module
 from cython.cimports.cpython.ref import Py_DECREF, Py_INCREF, PyObject
@@ -388,6 +390,9 @@ class Reactor:
         self.wall_offset_us = (
             cython.cast(uint64_t, wall.tv_sec) * 1000000 + cython.cast(uint64_t, wall.tv_nsec) // 1000 - self.now_us
         )
+        if cython.cast(uint64_t, wall.tv_sec) != self.date_at_s:
+            self.date_at_s = wall.tv_sec
+            self.date = formatdate(wall.tv_sec, usegmt=True).encode()
         self.wheel.advance(self.now_ms)
         self.ticks += 1
         if self.ticks % TRIM_TICKS == 0:

@@ -239,6 +239,7 @@ class Exchange(LocalReply):
             self.route.finish_response(self.response)
         if filters.has_response_data and filters.changes_response_body and not self.up_codec.body_done:
             unsize(self.response)
+        self.date_response()
         if not self.make_room(self.down, self.response.wire_bound()):
             account_failure(self, WRITE_TIMEOUT)
             self.drop = self.awaiting_head = True

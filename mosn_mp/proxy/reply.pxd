@@ -11,6 +11,7 @@ cdef class LocalReply(StreamView):
     cdef int send_reply(self) except -1
     cdef int crash(self) except -1
     cdef int deliver(self, const char* body, uint64_t length) except -1
+    cdef int date_response(self) except -1
     cdef int give_up_writing(self) except -1
     cdef bint write_body(self, Connection target, Codec codec, const char* body, uint64_t length) except -1
     cdef bint make_room(self, Connection connection, uint32_t room) except -1

@@ -79,6 +79,7 @@ class LocalReply(StreamView):
     def deliver(self, body: cython.p_const_char, length: uint64_t) -> cython.int:
         """Write the response with its whole body downstream."""
         has_body: cython.bint = length > 0 and self.request.method_id != M_HEAD and self.response.status not in (204, 304)
+        self.date_response()
         if not self.make_room(self.down, self.response.wire_bound()):
             return self.give_up_writing()
         self.down_codec.close_after = self.must_close()
@@ -90,6 +91,15 @@ class LocalReply(StreamView):
         self.down_codec.write_end(None, cython.address(self.down.output))
         self.down.written()
         self.record.bytes_sent += length
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def date_response(self) -> cython.int:
+        """A response that passes on HTTP says when it was made; one that came without a Date gets ours (RFC 9110 section 6.6.1)."""
+        if self.spoken.is_dated and self.response.find(b"date", 4, -1) < 0:
+            date: bytes = self.reactor.date
+            self.response.add_field(b"date", 4, date, len(date))
         return 0
 
     @cython.cfunc

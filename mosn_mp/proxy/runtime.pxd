@@ -13,6 +13,7 @@ cdef class SpokenProtocol:
     cdef readonly bytes name
     cdef readonly bytes upstream_name
     cdef readonly bint is_shared        # many streams on a connection
+    cdef readonly bint is_dated         # responses carry a Date
     cdef readonly bint upstream_shared
     cdef public dict variants           # name of another upstream protocol -> the SpokenProtocol with that one
 

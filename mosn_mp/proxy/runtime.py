@@ -11,6 +11,7 @@ from cython.cimports.mosn_mp.net.libc import AF_INET, AF_INET6
 from cython.cimports.mosn_mp.observe.metrics import Metrics
 from cython.cimports.mosn_mp.route.router import Router
 
+from mosn_mp.config.model import HTTP1
 from mosn_mp.config.model import Listener as ListenerConfig
 
 LISTENER_TYPES = {"": 0, "ingress": 1, "egress": 2}
@@ -28,6 +29,7 @@ class SpokenProtocol:
         self.name = protocol.name.encode()
         self.upstream_name = upstream.name.encode()
         self.is_shared = protocol.multiplexed
+        self.is_dated = protocol.name == HTTP1
         self.upstream_shared = upstream.multiplexed
         self.variants = {}
 

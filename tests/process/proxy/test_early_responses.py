@@ -26,7 +26,8 @@ def reads_on(visit: Visit) -> None:
 
 
 def closes(visit: Visit) -> None:
-    visit.send(REFUSED)
+    # announced: else the next request may meet the connection in the moment of its closing, and a POST is not sent twice
+    visit.send(REFUSED.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", 1))
     visit.shut()
 
 

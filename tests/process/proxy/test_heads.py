@@ -1,5 +1,8 @@
 """What the next hop sees of a head: bytes, order and case as they came, but for what concerns one connection."""
 
+import time
+from email.utils import parsedate_to_datetime
+
 import pytest
 
 from tests.process.proxy.setting import Setting
@@ -61,11 +64,18 @@ def test_a_plain_request_head_is_forwarded_byte_for_byte(setting: Setting, upstr
 
 
 def test_response_lines_arrive_as_they_were_sent(setting: Setting, upstream: Upstream) -> None:
-    head = b"HTTP/1.1 299 Very \xe4 odd\r\nServer: x\r\n" + b"\r\n".join(ODD_LINES) + b"\r\nContent-Length: 0\r\n\r\n"
+    head = b"HTTP/1.1 299 Very \xe4 odd\r\nServer: x\r\nDate: x\r\n" + b"\r\n".join(ODD_LINES) + b"\r\nContent-Length: 0\r\n\r\n"
     upstream.script = answer(head)
     response = ask(setting, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
     assert response.first_line == b"HTTP/1.1 299 Very \xe4 odd"
-    assert normal(response.lines) == normal([b"Server: x", *ODD_LINES, b"Content-Length: 0"])
+    assert normal(response.lines) == normal([b"Server: x", b"Date: x", *ODD_LINES, b"Content-Length: 0"])
+
+
+def test_a_response_without_a_date_gets_one(setting: Setting, upstream: Upstream) -> None:
+    upstream.script = answer(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+    date = ask(setting, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").get(b"date")
+    assert date is not None
+    assert abs(parsedate_to_datetime(date.decode()).timestamp() - time.time()) < 5
 
 
 def test_a_plain_response_head_is_forwarded_byte_for_byte(setting: Setting, upstream: Upstream) -> None:
@@ -81,7 +91,7 @@ def test_an_empty_reason_phrase_stays_empty(setting: Setting, upstream: Upstream
 
 def test_what_concerns_one_connection_is_not_forwarded(setting: Setting, upstream: Upstream) -> None:
     upstream.script = answer(
-        b"HTTP/1.1 200 OK\r\nConnection: X-Down, keep-alive\r\nX-Down: 1\r\nKeep-Alive: timeout=5\r\nProxy-Connection: x\r\n"
+        b"HTTP/1.1 200 OK\r\nDate: x\r\nConnection: X-Down, keep-alive\r\nX-Down: 1\r\nKeep-Alive: timeout=5\r\nProxy-Connection: x\r\n"
         b"X-Stays: 1\r\nUpgrade: h2c\r\nContent-Length: 0\r\n\r\n"
     )
     response = ask(
@@ -90,7 +100,7 @@ def test_what_concerns_one_connection_is_not_forwarded(setting: Setting, upstrea
         b"Proxy-Connection: keep-alive\r\nTE: trailers\r\nX-Hop: 3\r\nUpgrade: h2c\r\n\r\n",
     )
     assert upstream.last.lines == [b"Host: a", b"X-Stays: 1"]
-    assert response.lines == [b"X-Stays: 1", b"Content-Length: 0"]
+    assert response.lines == [b"Date: x", b"X-Stays: 1", b"Content-Length: 0"]
 
 
 @pytest.mark.parametrize("names", ["Authorization", "Cookie, X-Forwarded-For", "Host", "Content-Length"])
@@ -115,10 +125,10 @@ def test_twenty_fields_of_every_length_arrive(setting: Setting, upstream: Upstre
 
 def test_a_head_just_below_the_limit_arrives_both_ways(setting: Setting, upstream: Upstream) -> None:
     lines = [b"X-%02d: %s" % (i, b"v" * 990) for i in range(60)]
-    upstream.script = answer(b"HTTP/1.1 200 OK\r\n" + b"\r\n".join(lines) + b"\r\nContent-Length: 2\r\n\r\nok")
+    upstream.script = answer(b"HTTP/1.1 200 OK\r\nDate: x\r\n" + b"\r\n".join(lines) + b"\r\nContent-Length: 2\r\n\r\nok")
     for _ in range(2):
         response = ask(setting, b"GET / HTTP/1.1\r\nHost: a\r\n" + b"\r\n".join(lines) + b"\r\n\r\n")
-        assert response.lines == [*lines, b"Content-Length: 2"]
+        assert response.lines == [b"Date: x", *lines, b"Content-Length: 2"]
         assert upstream.last.lines == [b"Host: a", *lines]
 
 

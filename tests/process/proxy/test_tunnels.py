@@ -10,9 +10,11 @@ from tests.process.proxy.upstream import Upstream, Visit, answer, ok
 from tests.process.proxy.wire import Wire, request
 
 UPGRADE = request("/ws", "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Key: x")
-SWITCHED = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: y\r\n\r\n"
+SWITCHED = (
+    b"HTTP/1.1 101 Switching Protocols\r\nDate: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: y\r\n\r\n"
+)
 CONNECT = b"CONNECT db.example:5432 HTTP/1.1\r\nHost: db.example:5432\r\n\r\n"
-CONNECTED = b"HTTP/1.1 200 Connected\r\n\r\n"
+CONNECTED = b"HTTP/1.1 200 Connected\r\nDate: x\r\n\r\n"
 KINDS = [(UPGRADE, SWITCHED), (CONNECT, CONNECTED)]
 both_kinds = pytest.mark.parametrize(("asks", "agrees"), KINDS, ids=["upgrade", "connect"])
 

@@ -275,7 +275,10 @@ def test_bytes_behind_a_response_are_never_an_answer(setting: Setting, upstream:
             assert other.get("/").body == b"right"
 
 
-@pytest.mark.parametrize("response", [b"HTTP/1.1 304 Not Modified\r\nContent-Length: 6\r\n\r\npoison", ok(b"poison")])
+DATED_OK = b"HTTP/1.1 200 OK\r\nDate: x\r\nContent-Length: 6\r\n\r\npoison"
+
+
+@pytest.mark.parametrize("response", [b"HTTP/1.1 304 Not Modified\r\nDate: x\r\nContent-Length: 6\r\n\r\npoison", DATED_OK])
 def test_a_body_that_must_not_be_is_never_an_answer(setting: Setting, upstream: Upstream, response: bytes) -> None:
     method = "HEAD" if b"200" in response else "GET"
     upstream.script = answer(response)
