@@ -96,7 +96,7 @@ class LocalReply(StreamView):
     @cython.cfunc
     @cython.exceptval(-1, check=False)
     def date_response(self) -> cython.int:
-        """A response that passes on HTTP says when it was made; one that came without a Date gets ours (RFC 9110 section 6.6.1)."""
+        """An HTTP response says when it was made; one that came without a Date gets ours (RFC 9110 section 6.6.1)."""
         if self.spoken.is_dated and self.response.find(b"date", 4, -1) < 0:
             date: bytes = self.reactor.date
             self.response.add_field(b"date", 4, date, len(date))

@@ -11,6 +11,7 @@ from tests.process.proxy.upstream import Upstream, Visit, answer, ok
 from tests.process.proxy.wire import Message, Wire, chunked, request
 
 REFUSED = b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\n\r\nbig"
+LAST = b"HTTP/1.1 413 Content Too Large\r\nConnection: close\r\nContent-Length: 3\r\n\r\nbig"
 LONG_TEXT = "a long text " * 1_000_000
 LENGTHS = [10_000, 200_000, 3_000_000, 100_000_000]
 
@@ -26,13 +27,13 @@ def reads_on(visit: Visit) -> None:
 
 
 def closes(visit: Visit) -> None:
-    # announced: else the next request may meet the connection in the moment of its closing, and a POST is not sent twice
+    # announced: else the next request may meet the closing connection, and a POST is not sent twice
     visit.send(REFUSED.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", 1))
     visit.shut()
 
 
 def half_closes(visit: Visit) -> None:
-    visit.send(REFUSED)
+    visit.send(LAST)
     visit.finish()
     visit.body(visit.message)
 
