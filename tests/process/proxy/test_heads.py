@@ -91,8 +91,8 @@ def test_an_empty_reason_phrase_stays_empty(setting: Setting, upstream: Upstream
 
 def test_what_concerns_one_connection_is_not_forwarded(setting: Setting, upstream: Upstream) -> None:
     upstream.script = answer(
-        b"HTTP/1.1 200 OK\r\nDate: x\r\nConnection: X-Down, keep-alive\r\nX-Down: 1\r\nKeep-Alive: timeout=5\r\nProxy-Connection: x\r\n"
-        b"X-Stays: 1\r\nUpgrade: h2c\r\nContent-Length: 0\r\n\r\n"
+        b"HTTP/1.1 200 OK\r\nDate: x\r\nConnection: X-Down, keep-alive\r\nX-Down: 1\r\nKeep-Alive: timeout=5\r\n"
+        b"Proxy-Connection: x\r\nX-Stays: 1\r\nUpgrade: h2c\r\nContent-Length: 0\r\n\r\n"
     )
     response = ask(
         setting,
