@@ -60,6 +60,8 @@ cdef class Connection(Pollable):
     cdef Address* local_address(self) noexcept
     cdef int _drain_lingering(self) noexcept
     cdef bint _take_input(self, uint32_t block_size) noexcept
+    cdef bint _compact(self) noexcept
+    cdef void _drop_empty(self) noexcept
     cdef bint _make_room(self, uint32_t block_size) noexcept
     cdef void _count_written(self, Py_ssize_t count) noexcept
     cdef void _break(self) noexcept
@@ -68,6 +70,7 @@ cdef class Connection(Pollable):
     cdef void _drop_output(self) noexcept
 
 cdef class Keeper:
+    cdef bint begins            # what its connections send begins something: it waits while buffers are short
     cdef uint64_t* read_cell    # metric cells that count the bytes of its connections
     cdef uint64_t* write_cell
     cdef uint64_t* starved_cell # counts the times that the arena was empty; may be NULL

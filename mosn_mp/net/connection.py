@@ -45,6 +45,7 @@ from cython.cimports.mosn_mp.net.libc import (
     socklen_t,
 )
 from cython.cimports.mosn_mp.net.reactor import HANGUP, READ, WRITE, Pollable, Reactor
+from cython.cimports.mosn_mp.net.stock import OUTPUT, REQUEST_HEAD, RESPONSE_HEAD
 from cython.cimports.mosn_mp.observe.record import Address
 
 # A read into less room than this is not worth a system call: take a fresh block.
@@ -157,11 +158,14 @@ class Connection(Pollable):
         room: uint32_t
         count: cython.Py_ssize_t
         if not self.ready & READ:
+            self._drop_empty()
             return WOULD_BLOCK
         if self.input.base == cython.NULL:
             if not self._take_input(block_size):
+                self._starve()
                 return STARVED
         elif self.input.cap - self.input.end < LEAST_ROOM and not self._make_room(block_size):
+            self._starve()
             return STARVED
         room = self.input.cap - self.input.end
         while True:
@@ -178,6 +182,7 @@ class Connection(Pollable):
                 return EOF
             if errno == EAGAIN:
                 self.ready &= ~READ
+                self._drop_empty()
                 return WOULD_BLOCK
             if errno != EINTR:
                 self.broken = True
@@ -200,9 +205,11 @@ class Connection(Pollable):
     @cython.cfunc
     @cython.exceptval(check=False)
     def _take_input(self, block_size: uint32_t) -> cython.bint:
-        block: cython.p_char = self.reactor.arena.take(block_size)
+        rank: uint32_t = REQUEST_HEAD if self.keeper.begins else RESPONSE_HEAD
+        if block_size != BLOCK_SMALL:
+            rank -= 1  # that of the body
+        block: cython.p_char = self.reactor.stock.take(block_size, rank)
         if block == cython.NULL:
-            self._starve()
             return False
         self.input.base = block
         self.input.cap = self.reactor.arena.size_of(block)
@@ -215,22 +222,36 @@ class Connection(Pollable):
         """Compact the block, or go on in a new one that is larger when the unread bytes need it."""
         old: Buf = self.input
         unread: uint32_t = old.end - old.start
-        shared: cython.bint = self.reactor.arena.refs(old.base) > 1
-        if not shared and old.cap - unread >= LEAST_ROOM and old.cap >= block_size and old.start:
-            memmove(old.base, old.base + old.start, unread)
-            self.input.start = 0
-            self.input.end = unread
+        if unread == 0:
+            self.drop_input()
+            return self._take_input(block_size)
+        if old.cap >= block_size and self._compact():
             return True
         if unread + LEAST_ROOM > block_size:
             block_size = BLOCK_LARGE
         if unread + LEAST_ROOM > block_size:
             return True  # as large as blocks get; the codec's limits end this
         if not self._take_input(block_size):
+            return self._compact()
+        if self.input.cap < unread + LEAST_ROOM:
+            self.reactor.arena.drop(self.input.base)  # smaller than asked for, and too small
             self.input = old
-            return False
+            return self._compact()
         memcpy(self.input.base, old.base + old.start, unread)
         self.input.end = unread
         self.reactor.arena.drop(old.base)
+        return True
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def _compact(self) -> cython.bint:
+        """Move the unread bytes to the front of their block, if no head is bound to it and that makes room."""
+        unread: uint32_t = self.input.end - self.input.start
+        if self.input.start == 0 or self.input.cap - unread < LEAST_ROOM or self.reactor.arena.refs(self.input.base) > 1:
+            return False
+        memmove(self.input.base, self.input.base + self.input.start, unread)
+        self.input.start = 0
+        self.input.end = unread
         return True
 
     @cython.cfunc
@@ -239,6 +260,13 @@ class Connection(Pollable):
         self.reactor.starve(self)
         if self.keeper.starved_cell != cython.NULL:
             self.keeper.starved_cell[0] += 1
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def _drop_empty(self) -> cython.void:
+        """Who waits for input holds no block for it."""
+        if self.input.start == self.input.end:
+            self.drop_input()
 
     @cython.cfunc
     @cython.exceptval(check=False)
@@ -272,7 +300,7 @@ class Connection(Pollable):
                 return False
         if room > size:
             size = room
-        block = self.reactor.arena.take(size)
+        block = self.reactor.stock.take(size, OUTPUT)
         if block == cython.NULL:
             self._starve()
             return False

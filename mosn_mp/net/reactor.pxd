@@ -2,6 +2,7 @@ from cpython.ref cimport PyObject
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from mosn_mp.buffer.arena cimport Arena
 from mosn_mp.net.libc cimport epoll_event
+from mosn_mp.net.stock cimport Stock
 from mosn_mp.net.wheel cimport Timed, TimerWheel
 
 # What a socket is ready for, and what a task waits for.
@@ -62,6 +63,7 @@ cdef class Reactor:
     cdef object on_error        # called with (pollable, exception) for what a serving greenlet did not catch
     cdef TimerWheel wheel
     cdef Arena arena
+    cdef Stock stock            # where connections take their blocks
     cdef public uint64_t now_us
     cdef public uint64_t now_ms
     cdef public uint64_t wall_offset_us

@@ -45,6 +45,7 @@ from cython.cimports.mosn_mp.net.libc import (
     epoll_wait,
     timespec,
 )
+from cython.cimports.mosn_mp.net.stock import Stock
 from cython.cimports.mosn_mp.net.wheel import Timed, TimerWheel
 
 PyGreenlet_Import()
@@ -110,6 +111,7 @@ class Reactor:
         self.hub = hub
         self.hub_greenlet = cython.cast(cython.pointer(PyObject), hub)
         self.arena = arena
+        self.stock = Stock(arena)
         self.on_error = on_error
         self.wheel = TimerWheel()
         self.idle_greenlets = []

@@ -62,6 +62,7 @@ class Service(Acceptor):
         self.read_cell = listener.counters + D_BYTES_READ_TOTAL
         self.write_cell = listener.counters + D_BYTES_WRITE_TOTAL
         self.starved_cell = listener.counters + D_ARENA_EXHAUSTED
+        self.begins = True
         self.active_cell = bases[0] + D_CONNECTION_ACTIVE
         self.worker_cell = bases[1] + W_CONNECTIONS
 
