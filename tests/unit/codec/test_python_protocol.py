@@ -283,7 +283,7 @@ def test_a_match_that_fails_does_not_match(caplog: pytest.LogCaptureFixture) -> 
 def test_a_ping_pong_protocol_has_no_ids() -> None:
     protocol = made(lambda data: Frame(REQUEST, 0, 1), pool_mode=PoolMode.PING_PONG)
     assert (protocol.id_bits, protocol.id_step, protocol.multiplexed) == (0, 0, False)
-    assert "has more than 0 bits" in error_of(made(lambda data: Frame(REQUEST, 1, 1), pool_mode=PoolMode.BIND), b"!")[1]
+    assert "has more than 0 bits" in error_of(made(lambda data: Frame(REQUEST, 1, 1), pool_mode=PoolMode.PING_PONG), b"!")[1]
 
 
 @pytest.mark.parametrize(
