@@ -28,7 +28,7 @@ def reads_on(visit: Visit) -> None:
 
 def closes(visit: Visit) -> None:
     # announced: else the next request may meet the closing connection, and a POST is not sent twice
-    visit.send(REFUSED.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", 1))
+    visit.send(LAST)
     visit.shut()
 
 
