@@ -114,6 +114,25 @@ def host(action: str, cluster: str, address: str, config_path: str, as_json: boo
 @cli.command()
 @config_option
 @json_option
+@click.option(
+    "--timeout", "timeout_s", type=click.FloatRange(0.1), default=30.0, show_default=True, help="Seconds to wait for the answer."
+)
+def rebalance(config_path: str, as_json: bool, timeout_s: float) -> None:
+    """Move live connections between workers until all have the same number."""
+    from mosn_mp.config.problems import ConfigErrors
+    from mosn_mp.master.ask import AskError, ask_rebalance, rebalance_text, report_json
+
+    try:
+        report = ask_rebalance(config_path, timeout_s)
+    except (AskError, ConfigErrors) as e:
+        _fail(str(e))
+    else:
+        click.echo(report_json(report) if as_json else rebalance_text(report))
+
+
+@cli.command()
+@config_option
+@json_option
 def status(config_path: str, as_json: bool) -> None:
     """Show processes, listeners, connections, requests and memory of the running program."""
     from mosn_mp.config.problems import ConfigErrors

@@ -59,6 +59,7 @@ cdef class Codec:
     cdef void begin_message(self) noexcept
     cdef uint64_t splice_length(self) noexcept
     cdef void spliced(self, uint64_t length) noexcept
+    cdef bint resume_tunnel(self) noexcept
     cdef int fail(self, int reason, const char* detail) noexcept
     cdef void checksum(self, const char* payload, size_t length) noexcept
     cdef uint32_t pool_word(self, Head head) noexcept

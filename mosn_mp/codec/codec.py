@@ -160,6 +160,12 @@ class Codec:
 
     @cython.cfunc
     @cython.exceptval(check=False)
+    def resume_tunnel(self) -> cython.bint:
+        """Go on with a connection that became a tunnel elsewhere; False: the protocol has no tunnels."""
+        return False
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
     def fail(self, reason: cython.int, detail: cython.p_const_char) -> cython.int:
         """Note why the connection is lost; returns ERROR."""
         self.reason = reason

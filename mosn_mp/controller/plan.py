@@ -23,6 +23,7 @@ def make_plan(config: Config, config_path: str, log_level: str = "") -> Plan:
         server_name=server.mosn_server_name,
         stall_timeout_s=server.worker_stall_timeout,
         memory_limit=server.worker_memory_limit,
+        rebalance_interval_s=server.rebalance_interval,
     )
 
 

@@ -6,6 +6,7 @@ when there is nothing, and `wait_receive` is the one blocking call, with a deadl
 """
 
 import array
+import contextlib
 import errno
 import os
 import select
@@ -121,6 +122,11 @@ class Channel:
             left_s = until - time.monotonic()
             if left_s <= 0 or not poller.poll(left_s * 1000):
                 raise TimeoutError(f"no answer within {timeout_s:g} s")
+
+    def shut_receiving(self) -> None:
+        """What the other end sends from now on fails there; what it has sent can still be received."""
+        with contextlib.suppress(OSError):  # it is gone
+            self._sock.shutdown(socket.SHUT_RD)
 
     def close(self) -> None:
         """Close this end and what waited to be sent; the other end sees end-of-file. May be called twice."""

@@ -1,8 +1,10 @@
 """The messages between master, controller, workers and the command line: one tagged msgpack map each.
 
 ```
-worker      <- Sockets, Lend, Withdraw, Prepare, Commit, Abort, Drain, Quit, ReopenLogs, OpenLog, SetLogLevel, SetLogEnabled
-worker      -> Ready | Refused, Committed, Pulse
+worker      <- Sockets, Lend, Withdraw, Prepare, Commit, Abort, Give, Receive, Drain, Quit, ReopenLogs, OpenLog, SetLogLevel,
+               SetLogEnabled
+worker      -> Ready | Refused, Committed, Given, Pulse
+worker      -> Transfer -> worker -> Taken | Kept -> worker
 controller  <- Load, Adopt, Served, Failed, Quit, ReopenLogs, OpenLog, State
 controller  -> Loaded, Unchanged, Rejected, AdminUp, SetLogLevel, SetLogEnabled
 command     -> Ask          command <- Answer
@@ -83,6 +85,90 @@ class Committed(Frame, frozen=True):
     """worker -> master: new requests are served by this version."""
 
     version: int
+
+
+class Give(Frame, frozen=True):
+    """master -> worker: let another worker have live connections. Descriptor: the giver's end of the channel between both.
+
+    *count* of them, or (-1) all that can move, as they come to rest, until none is left or the other worker is gone.
+    """
+
+    number: int
+    count: int = -1
+
+
+class Receive(Frame, frozen=True):
+    """master -> worker: serve on what another worker gives. Descriptor: the receiver's end of the channel between both."""
+
+
+class Given(Frame, frozen=True):
+    """worker -> master: Give *number* is over; that many connections went."""
+
+    number: int
+    count: int
+
+
+class HeadState(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """A message head, for the access log of who goes on with its tunnel."""
+
+    method: bytes
+    path: bytes
+    authority: bytes
+    scheme: bytes
+    status: int
+    version: int
+    fields: list[tuple[bytes, bytes]]
+
+
+class TunnelState(msgspec.Struct, frozen=True, kw_only=True):
+    """What the receiver needs of a tunnel beside its connections; `to_down`, `to_up` are the bytes written and not sent.
+
+    *pipes*: bytes in the pipe of each direction (up, down); a pipe that has some comes as two descriptors, up before down.
+    *times*, *counts*: of the access log's record, as proxy.tunnel writes them.
+    """
+
+    cluster: str
+    host: str
+    request: HeadState
+    response: HeadState
+    times: list[int]
+    counts: list[int]
+    variables: bytes
+    to_up: bytes
+    to_down: bytes
+    unread_up: bytes  # of the host's connection; that of the client's is Transfer.unread
+    pipes: tuple[int, int]
+    ended: tuple[bool, bool]  # the source of this direction (up, down) has sent its end
+    shut: tuple[bool, bool]  # FIN was sent to the host, to the client
+
+
+class Transfer(Frame, frozen=True, kw_only=True):
+    """worker -> worker: a client's connection to go on with, once Taken is said. Descriptors: the connection; then those of a
+    tunnel (the host's, pipes), or the end of the relay by which the answers to *waiting* come.
+    """
+
+    serial: int
+    listener: str
+    protocol: str  # "": it has not said anything yet
+    word: int  # Codec.state_word()
+    requests: int  # begun on it so far
+    idle_ms: int  # what is left of its idle time
+    unread: bytes = b""
+    unsent: bytes = b""
+    waiting: list[int] = []
+    tunnel: TunnelState | None = None
+
+
+class Taken(Frame, frozen=True):
+    """worker -> worker: the connection of Transfer *serial* is the receiver's from now on."""
+
+    serial: int
+
+
+class Kept(Frame, frozen=True):
+    """worker -> worker: the connection of Transfer *serial* cannot go on here; it stays the giver's."""
+
+    serial: int
 
 
 class Drain(Frame, frozen=True):
@@ -203,7 +289,8 @@ class Answer(Frame, frozen=True):
 
 
 AnyFrame = (
-    Sockets | Lend | Withdraw | Prepare | Ready | Refused | Commit | Abort | Committed | Drain | Quit | ReopenLogs | OpenLog
+    Sockets | Lend | Withdraw | Prepare | Ready | Refused | Commit | Abort | Committed | Give | Receive | Given | Transfer | Taken
+    | Kept | Drain | Quit | ReopenLogs | OpenLog
     | SetLogLevel | SetLogEnabled | Pulse | Load | Loaded | Unchanged | Rejected | Adopt | Served | Failed | State | AdminUp
     | Ask | Answer
 )  # fmt: skip

@@ -41,6 +41,7 @@ class Plan(msgspec.Struct, frozen=True):
     server_name: str = ""
     stall_timeout_s: float = 2.0
     memory_limit: int = 0
+    rebalance_interval_s: float = 0.0
 
 
 _encoder = msgspec.msgpack.Encoder()

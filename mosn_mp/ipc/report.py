@@ -89,6 +89,15 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...] = ()
 
 
+class RebalanceReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of a rebalance: how many connections went to another worker; connections by slot before and after."""
+
+    moved: int
+    took_s: float
+    before: dict[int, int]
+    after: dict[int, int]
+
+
 class ReloadReport(msgspec.Struct, frozen=True, kw_only=True):
     """What came of a reload. *version* is served now, whether it is a new one or (refused, unchanged, dry run) the old one."""
 

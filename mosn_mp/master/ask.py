@@ -7,7 +7,7 @@ import msgspec
 
 from mosn_mp.ipc.channel import ChannelClosedError
 from mosn_mp.ipc.frames import Ask
-from mosn_mp.ipc.report import Changes, Delta, HostReport, ReloadReport, StatusReport
+from mosn_mp.ipc.report import Changes, Delta, HostReport, RebalanceReport, ReloadReport, StatusReport
 from mosn_mp.master.control import ask_master
 from mosn_mp.master.pidfile import running_pid
 from mosn_mp.master.whereabouts import pid_path_of
@@ -32,6 +32,18 @@ def ask_host(config_path: str, what: str, cluster: str, address: str) -> HostRep
     """The host after *what*: `enable`, `disable` or `show`; raises AskError, ConfigErrors."""
     body = _ask(config_path, Ask(f"host {what}", cluster=cluster, address=address), 5.0)
     return msgspec.msgpack.decode(body, type=HostReport)
+
+
+def ask_rebalance(config_path: str, timeout_s: float) -> RebalanceReport:
+    """What came of it when the master of *config_path* evened out connections; raises AskError, ConfigErrors."""
+    return msgspec.msgpack.decode(_ask(config_path, Ask("rebalance"), timeout_s), type=RebalanceReport)
+
+
+def rebalance_text(report: RebalanceReport) -> str:
+    """*report* for people."""
+    slots = sorted(report.before.keys() | report.after.keys())
+    lines = [f"worker {slot}: {report.before.get(slot, 0)} -> {report.after.get(slot, 0)} connections" for slot in slots]
+    return "\n".join([*lines, f"{report.moved} connections moved in {report.took_s * 1000:.0f} ms"])
 
 
 def wait_drained(config_path: str, cluster: str, address: str, timeout_s: float) -> HostReport:
@@ -65,7 +77,7 @@ def _ask(config_path: str, ask: Ask, timeout_s: float) -> bytes:
     return answer.body
 
 
-def report_json(report: StatusReport | ReloadReport | HostReport) -> str:
+def report_json(report: StatusReport | ReloadReport | HostReport | RebalanceReport) -> str:
     """*report* as JSON."""
     return msgspec.json.format(msgspec.json.encode(report), indent=2).decode()
 

@@ -21,6 +21,7 @@ SPARE_ROWS = 2
 STATE_GROUPS = 4  # cluster/state.pxd, GROUPS
 DISABLED = 0x80  # a health flag of ours beside MOSN's (cluster/state.pxd): an operator took the host out of rotation
 
+_CONNECTIONS_AT = WORKER.cell("connections").at
 _ACTIVE_AT = UPSTREAM.cell("request_active").at
 
 Labels = list[tuple[str, str]]
@@ -67,6 +68,10 @@ class SharedMemory:
         """Requests under way at the host."""
         base = self.directory.find("upstream", labels)
         return int(self.metrics.sums(base, UPSTREAM.size)[_ACTIVE_AT]) if base is not None else 0
+
+    def connections_of(self, row: int) -> int:
+        """How many connections of clients the worker of *row* has."""
+        return int(self.metrics.row(row, _CONNECTIONS_AT, 1)[0])
 
     def retire_unused(self, plan: Plan) -> int:
         """Give up the cells of what *plan* does not name and nothing counts in any more; returns how many are kept for now.

@@ -28,6 +28,7 @@ from mosn_mp.ipc.frames import (
     Ask,
     Committed,
     Drain,
+    Given,
     Loaded,
     OpenLog,
     Quit,
@@ -54,12 +55,14 @@ from mosn_mp.master.launch import Launched, launch_controller
 from mosn_mp.master.lending import Lending
 from mosn_mp.master.loop import Loop
 from mosn_mp.master.pidfile import AlreadyRunningError, PidFile
+from mosn_mp.master.rebalance import Rebalancer
 from mosn_mp.master.reload import ReloadDesk, Wish
 from mosn_mp.master.rollout import PREPARE_TIMEOUT_S
 from mosn_mp.master.service_manager import ServiceManager
 from mosn_mp.master.shared import SharedMemory
 from mosn_mp.master.sockets import BindError, ListeningSockets
 from mosn_mp.master.status import MasterView, make_report
+from mosn_mp.master.transfers import Transfers
 from mosn_mp.master.watchdog import Watchdog
 from mosn_mp.observe.log_files import STREAMS, LogFiles
 from mosn_mp.worker.boot import PlaneFactory, WorkerOrder
@@ -72,6 +75,7 @@ SIGNALS = (
 LOAD_TIMEOUT_S = 60.0  # reading and checking a config takes milliseconds; a plug-in's import may take seconds
 QUIT_TIMEOUT_S = 2.0  # children that were told to quit are killed after this
 DRAIN_GRACE_S = 1.0  # workers keep their own deadline; the master kills what is this late
+GIVE_S = 1.0  # what moves does so within milliseconds of coming to rest; the rest is told to close
 TRIM_EVERY_S = 5.0
 SETTLE_S = 1.5  # handshakes that began before a socket was told to begin no more have ended by then; a lost segment takes 1 s
 ROLLOUT_POLL_S = 0.02
@@ -127,6 +131,8 @@ class Master:
         self._control: ControlSocket | None = None
         self._deployments: list[Deployment] = []
         self.lending = Lending(self.crew, self.sockets)
+        self.transfers = Transfers(self.crew)
+        self.rebalancer = Rebalancer(self.loop, self.crew, self.transfers, self._connections_of)
         self.desk = ReloadDesk(self)
         self.watchdog = Watchdog(self.loop, self.crew, lambda _: self.lending.settle(), self._supersede)
         self.desk.on_begin = self.manager.reloading
@@ -362,6 +368,12 @@ class Master:
 
     def _set_watch(self, plan: Plan) -> None:
         self.watchdog.stall_s, self.watchdog.memory_limit = plan.stall_timeout_s, plan.memory_limit
+        self.rebalancer.interval_s = plan.rebalance_interval_s
+        self.rebalancer.watch()
+
+    def _connections_of(self, worker: Worker) -> int:
+        assert self.shared is not None
+        return self.shared.connections_of(worker.row)
 
     def _supersede(self, worker: Worker) -> None:
         """Start another worker for the slot of *worker*, which works but shall leave when the other one serves."""
@@ -385,9 +397,23 @@ class Master:
         self.deploy(self.accepted, [successor], lambda: None, lambda reason: self._give_up(successor, reason), part)
 
     def _let_go(self, worker: Worker) -> None:
-        """Let *worker* finish what is in flight in it and leave; others serve the queues of its sockets meanwhile."""
-        deadline_s = self.plan.graceful_timeout_s
+        """Let *worker* give its connections to another one, finish what is left and leave; its queues are others' meanwhile."""
         worker.state = WorkerState.DRAINING
+        self.crew.withdraw(worker, list(worker.held))
+        heirs = [heir for heir in self.crew.workers() if heir.state is WorkerState.SERVING]
+
+        def drain(_: int = 0) -> None:
+            timer.cancel()
+            self._drain(worker)
+
+        timer = self.loop.call_later(GIVE_S, drain)
+        if heirs:
+            self.transfers.between(worker, heirs[worker.slot % len(heirs)], -1, drain)
+        else:
+            drain()
+
+    def _drain(self, worker: Worker) -> None:
+        deadline_s = self.plan.graceful_timeout_s
         self.crew.send(worker, Drain(deadline_s))
         self.loop.call_later(deadline_s + DRAIN_GRACE_S, lambda: self.crew.kill(worker))
 
@@ -419,10 +445,13 @@ class Master:
             for deployment in self._deployments:
                 if deployment.concerns(worker):
                     deployment.take(worker, frame)
+        elif isinstance(frame, Given):
+            self.transfers.take(frame)
 
     def _on_worker_death(self, worker: Worker, how: str) -> None:
         assert self.shared is not None
         blocks = self.shared.release_slot(worker.row)
+        self.transfers.lost(worker)
         if self._is_stopping():
             self._leave_if_alone()
             return
@@ -477,11 +506,13 @@ class Master:
             reply(Answer(True, body=msgspec.msgpack.encode(make_report(view))))
         elif ask.what in HOST_VERBS:
             reply(self._answer_host(ask))
-        elif ask.what != "reload":
-            known = ", ".join(("status", "reload", *HOST_VERBS))
+        elif ask.what == "rebalance" and self.stage is Stage.RUNNING:
+            self.rebalancer.begin(lambda report: reply(Answer(True, body=msgspec.msgpack.encode(report))))
+        elif ask.what not in ("reload", "rebalance"):
+            known = ", ".join(("status", "reload", "rebalance", *HOST_VERBS))
             reply(Answer(False, f"unknown question {ask.what!r}; this master answers: {known}"))
         elif self.stage is not Stage.RUNNING:
-            reply(Answer(False, f"the program is {self.stage.name.lower().replace('_', ' ')}: nothing was reloaded"))
+            reply(Answer(False, f"the program is {self.stage.name.lower().replace('_', ' ')}: nothing was changed"))
         else:
 
             def tell(report: ReloadReport) -> None:

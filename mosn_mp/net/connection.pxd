@@ -11,6 +11,7 @@ cdef enum State:
     S_LINGERING = 3     # our side is shut; input is thrown away until the far side closes
     S_CLOSED = 4
     S_SHARED = 5        # carries messages of many streams; its session is its keeper
+    S_MOVING = 6        # at rest until another process says whether it takes it (moving.py)
 
 # Connection.fill()
 cdef enum:

@@ -5,6 +5,7 @@
     S_PARKED    -> S_SERVING    readable: the keeper spawns a serving greenlet
     S_POOLED    -> S_SERVING    the pool hands it to a stream
     S_PARKED    -> S_SHARED     a protocol that carries many streams at a time: a session has it until nothing is under way
+    S_PARKED, S_SHARED -> S_MOVING      another process is to go on with it; back if it does not (moving.py)
     any         -> S_LINGERING  our half is shut, what still arrives is thrown away for a moment, so that the far side can
                                 read our last words instead of a reset (RFC 9112 section 9.6)
     any         -> S_CLOSED

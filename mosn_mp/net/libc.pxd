@@ -42,6 +42,7 @@ cdef extern from "sys/socket.h" nogil:
     int connect(int, const sockaddr*, socklen_t)
     int accept4(int, sockaddr*, socklen_t*, int)
     int getsockname(int, sockaddr*, socklen_t*)
+    int getpeername(int, sockaddr*, socklen_t*)
     int setsockopt(int, int, int, const void*, socklen_t)
     int getsockopt(int, int, int, void*, socklen_t*)
     int shutdown(int, int)

@@ -8,12 +8,10 @@ import cython
 from cython.cimports.libc.errno import EAGAIN, ECONNABORTED, EINTR, errno
 from cython.cimports.mosn_mp.net.connection import Connection, Keeper, read_address
 from cython.cimports.mosn_mp.net.libc import (
-    EPOLL_CTL_DEL,
     SOCK_CLOEXEC,
     SOCK_NONBLOCK,
     accept4,
     close,
-    epoll_ctl,
     sockaddr,
     sockaddr_storage,
     socklen_t,
@@ -69,9 +67,7 @@ class Listener(Pollable):
         """Stop to accept; the master's copy of the socket, and the queue behind it, live on."""
         if self.fd >= 0:
             self.reactor.arm(self, 0)
-            # The master's copy keeps the socket open, so closing ours does not take it out of the epoll set (epoll(7), Q6).
-            epoll_ctl(self.reactor.epoll_fd, EPOLL_CTL_DEL, self.fd, cython.NULL)
-            self.reactor.forget(self)
+            self.reactor.unwatch(self)
             close(self.fd)
             self.fd = -1
 

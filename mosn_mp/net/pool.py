@@ -250,6 +250,17 @@ class HostPool(Keeper):
 
     @cython.cfunc
     @cython.exceptval(check=False)
+    def count_moved(self, count: cython.int) -> cython.void:
+        """A connection came from another process (1) or went to one (-1), open all the time."""
+        self.open_count += count
+        self.host.up[U_CONNECTION_ACTIVE] += count
+        if count > 0:
+            self.state.try_acquire(self.cluster_record, G_CONNECTIONS, self.worker_slot, 0)
+        else:
+            self.state.give(self.cluster_record, G_CONNECTIONS, self.worker_slot)
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
     def _count_closed(self) -> cython.void:
         self.open_count -= 1
         self.state.give(self.cluster_record, G_CONNECTIONS, self.worker_slot)

@@ -76,6 +76,7 @@ cdef class Reactor:
 
     cdef int register(self, Pollable pollable) except -1
     cdef void forget(self, Pollable pollable) noexcept
+    cdef void unwatch(self, Pollable pollable) noexcept
     cdef void mark_dirty(self, Pollable pollable) noexcept
     cdef int wait(self, Task task, Pollable first, uint8_t first_interest, Pollable second, uint8_t second_interest) except -1
     cdef int sleep(self, Task task) except -1

@@ -31,6 +31,7 @@ from cython.cimports.mosn_mp.net.libc import (
     CLOCK_REALTIME,
     EPOLL_CLOEXEC,
     EPOLL_CTL_ADD,
+    EPOLL_CTL_DEL,
     EPOLLERR,
     EPOLLET,
     EPOLLHUP,
@@ -214,6 +215,14 @@ class Reactor:
             self.table[fd] = cython.NULL
             self.registered -= 1
             Py_DECREF(pollable)
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def unwatch(self, pollable: Pollable) -> cython.void:
+        """forget() for a file that others have open too: closing our fd would leave it in the epoll set (epoll(7), Q6)."""
+        if pollable.fd >= 0:
+            epoll_ctl(self.epoll_fd, EPOLL_CTL_DEL, pollable.fd, cython.NULL)
+            self.forget(pollable)
 
     @cython.cfunc
     @cython.exceptval(check=False)

@@ -9,6 +9,7 @@ cdef class ServerSession(Session):
     cdef int in_flight
     cdef bint held_back         # did not read because of its limits
     cdef bint ended             # the client sends no more
+    cdef Session relay          # brings the answers that the process owes which the client came from; None = it owes none
     cdef uint64_t message_timeout_ms    # from the first byte of a message to its last
 
     cdef int finished(self, uint64_t stream_id) except -1

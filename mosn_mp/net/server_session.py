@@ -88,7 +88,10 @@ class ServerSession(Session):
             return 0
         if self.in_flight:
             self.reactor.arm(connection, 0)
-        elif self.ended:
+            return 0
+        if self.relay is not None:
+            self.relay.connection.close()  # it owes nothing any more
+        if self.ended:
             connection.close_when_flushed()
         else:
             self.inbox.session_idle(self)
@@ -127,5 +130,7 @@ class ServerSession(Session):
     @cython.exceptval(check=False)
     def connection_closed(self, connection: Connection) -> cython.void:
         Session.connection_closed(self, connection)
+        if self.relay is not None:
+            self.relay.connection.close()
         self.inbox.session_closed(self)
         self.inbox.connection_closed(connection)

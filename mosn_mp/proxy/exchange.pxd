@@ -31,6 +31,7 @@ cdef class Exchange(LocalReply):
     cdef int begin_response(self) except -1
     cdef void open_tunnel(self) noexcept
     cdef void pass_half_close(self) noexcept
+    cdef bint move_on(self) except -1
     cdef int wait_for_progress(self, int upload_stop, int download_stop) except -1
     cdef uint64_t next_deadline(self, int upload_stop, int download_stop) noexcept
     cdef int on_upload_stop(self, int stop) except -1

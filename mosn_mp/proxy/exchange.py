@@ -95,6 +95,7 @@ class Exchange(LocalReply):
         self.up = None
         if self.tunnel:
             self.counters[D_TUNNELS_ACTIVE] -= 1
+            self.listener.tunnels.discard(self)
         if self.reusable:
             self.pool.give_back(up)
         elif self.tunnel and not self.drop:
@@ -164,6 +165,8 @@ class Exchange(LocalReply):
                     return DONE
             if self.tunnel:
                 self.pass_half_close()
+                if self.move_on():
+                    return DONE
             self.wait_for_progress(upload_stop, download_stop)
             if self.down.ready & HANGUP and not self.down.shut:
                 account_failure(self, DOWNSTREAM_GONE)
@@ -271,6 +274,7 @@ class Exchange(LocalReply):
         self.upload.raw = True
         self.global_at_ms = self.try_at_ms = 0
         self.counters[D_TUNNELS_ACTIVE] += 1
+        self.listener.tunnels.add(self)
 
     @cython.cfunc
     @cython.exceptval(check=False)
@@ -280,6 +284,12 @@ class Exchange(LocalReply):
             self.up.shut_write_when_flushed()
         if self.download.ended:
             self.down.shut_write_when_flushed()
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def move_on(self) -> cython.bint:
+        """Has another process taken this tunnel?"""
+        return False
 
     @cython.cfunc
     @cython.exceptval(-1, check=False)

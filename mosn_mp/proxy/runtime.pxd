@@ -48,3 +48,7 @@ cdef class ListenerState:
     cdef readonly bint draining             # responses say Connection: close
     cdef readonly object log                # logging.Logger
     cdef uint64_t* worker                   # W_* cells
+    cdef set tunnels                        # streams that are one
+    cdef readonly uint32_t open_count       # connections
+
+    cdef void count(self, int connections) noexcept

@@ -8,7 +8,7 @@ from cython.cimports.libc.stdint import uint64_t
 from cython.cimports.libc.string import memcpy
 from cython.cimports.mosn_mp.filter.chain import FilterChain
 from cython.cimports.mosn_mp.net.libc import AF_INET, AF_INET6
-from cython.cimports.mosn_mp.observe.metrics import Metrics
+from cython.cimports.mosn_mp.observe.metrics import D_CONNECTION_ACTIVE, W_CONNECTIONS, Metrics
 from cython.cimports.mosn_mp.route.router import Router
 
 from mosn_mp.config.model import HTTP1
@@ -91,10 +91,19 @@ class ListenerState:
         self.counters = row + cython.cast(uint64_t, base)
         self.worker = row + cython.cast(uint64_t, worker_base)
         self.log = logging.getLogger("mosn_mp.proxy")
+        self.tunnels = set()
 
     def change(self, runtime: ListenerRuntime) -> None:
         """New requests begin with *runtime*."""
         self.runtime = runtime
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def count(self, connections: cython.int) -> cython.void:
+        """So many more (fewer, if negative) connections are open here."""
+        self.open_count += connections
+        self.worker[W_CONNECTIONS] += connections
+        self.counters[D_CONNECTION_ACTIVE] += connections
 
     def drain(self) -> None:
         """From now on every response is the last one of its connection."""

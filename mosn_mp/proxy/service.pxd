@@ -17,7 +17,6 @@ cdef class Service(Acceptor):
     cdef Requests requests
     cdef uint32_t active_cell       # index of the listener's connection_active in a row
     cdef uint32_t worker_cell       # index of the worker's connections in a row
-    cdef readonly uint32_t open_count
     cdef uint32_t max_here          # connections in this worker: what its descriptors allow
     cdef uint32_t max_in_all        # over all workers and listeners; 0 = unlimited
 
@@ -25,6 +24,10 @@ cdef class Service(Acceptor):
     cdef Kind kind_of(self, Connection connection)
     cdef bint detect(self, Connection connection) except -1
     cdef int open_session(self, Connection connection, Kind kind) except -1
+    cdef ServerSession make_session(self, Connection connection, Kind kind)
+    cdef Kind kind_for(self, SpokenProtocol spoken)
+    cdef int place_of(self, Kind kind) noexcept
+    cdef bint has_room(self) noexcept
     cdef uint32_t idle_ms(self) noexcept
     cdef void say_goodbye(self, ServerSession session) noexcept
     cdef void close_politely(self, Connection connection) noexcept

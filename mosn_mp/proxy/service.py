@@ -93,7 +93,7 @@ class Service(Acceptor):
     def admit(self) -> cython.bint:
         limit: cython.ulonglong = self.listener.runtime.max_connections
         if (
-            (self.max_here and self.listener.worker[W_CONNECTIONS] >= self.max_here)
+            not self.has_room()
             or (limit and self.metrics.sum(self.active_cell) >= limit)
             or (self.max_in_all and self.metrics.sum(self.worker_cell) >= self.max_in_all)
         ):
@@ -102,13 +102,17 @@ class Service(Acceptor):
         return True
 
     @cython.cfunc
+    @cython.exceptval(check=False)
+    def has_room(self) -> cython.bint:
+        """Have this process's descriptors room for another connection?"""
+        return self.max_here == 0 or self.listener.worker[W_CONNECTIONS] < self.max_here
+
+    @cython.cfunc
     @cython.exceptval(-1, check=False)
     def accepted(self, connection: Connection) -> cython.int:
-        self.open_count += 1
-        self.listener.worker[W_CONNECTIONS] += 1
+        self.listener.count(1)
         self.listener.worker[W_ACCEPTED] += 1
         self.listener.counters[D_CONNECTION_TOTAL] += 1
-        self.listener.counters[D_CONNECTION_ACTIVE] += 1
         self.listener.counters[D_CONNECTION_PARKED] += 1
         connection.write_timeout_ms = self.listener.runtime.write_timeout_ms
         connection.state = S_PARKED
@@ -164,11 +168,26 @@ class Service(Acceptor):
         if connection.protocol == 0:
             if len(self.listener.runtime.protocols) > 1:
                 return None
-            first: SpokenProtocol = self.listener.runtime.protocols[0]
-            for place in range(len(self.spoken)):
-                if cython.cast(Kind, self.spoken[place]).spoken is first:
-                    connection.protocol = place + 1
+            connection.protocol = self.place_of(self.kind_for(self.listener.runtime.protocols[0]))
         return self.spoken[connection.protocol - 1]
+
+    @cython.cfunc
+    def kind_for(self, spoken: SpokenProtocol) -> Kind:
+        """The Kind of *spoken*, which is one of the runtime's."""
+        for item in self.spoken:
+            if cython.cast(Kind, item).spoken is spoken:
+                return item
+        return None
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def place_of(self, kind: Kind) -> cython.int:
+        """What Connection.protocol is for connections of *kind*."""
+        place: cython.int
+        for place in range(len(self.spoken)):
+            if self.spoken[place] is kind:
+                return place + 1
+        return 0
 
     @cython.cfunc
     @cython.exceptval(-1, check=False)
@@ -206,6 +225,11 @@ class Service(Acceptor):
     @cython.exceptval(-1, check=False)
     def open_session(self, connection: Connection, kind: Kind) -> cython.int:
         """*connection* has messages of many streams: a session has it until nothing is under way."""
+        return self.make_session(connection, kind).read()
+
+    @cython.cfunc
+    def make_session(self, connection: Connection, kind: Kind) -> ServerSession:
+        """A session for *connection*, which has nothing read yet."""
         session: ServerSession
         codec: Codec
         if kind.sessions:
@@ -218,7 +242,7 @@ class Service(Acceptor):
         codec.restore(connection.slot)
         session.message_timeout_ms = self.listener.runtime.body_timeout_ms
         session.attach(connection, codec)
-        return session.read()
+        return session
 
     @cython.cfunc
     @cython.exceptval(-1, check=False)
@@ -234,9 +258,7 @@ class Service(Acceptor):
     @cython.cfunc
     @cython.exceptval(check=False)
     def connection_closed(self, connection: Connection) -> cython.void:
-        self.open_count -= 1
-        self.listener.worker[W_CONNECTIONS] -= 1
-        self.listener.counters[D_CONNECTION_ACTIVE] -= 1
+        self.listener.count(-1)
         self.listener.counters[D_CONNECTION_DESTROY] += 1
         if connection.state == S_PARKED:
             self.listener.counters[D_CONNECTION_PARKED] -= 1

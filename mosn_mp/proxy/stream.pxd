@@ -1,16 +1,17 @@
 from mosn_mp.net.connection cimport Connection
 from mosn_mp.net.reactor cimport Pollable
-from mosn_mp.proxy.unary cimport UnaryExchange
+from mosn_mp.proxy.tunnel cimport TunnelExchange
 
 # What the reactor spawns for a stream whose request came on a shared connection.
 cdef class StreamJob(Pollable):
     cdef Stream stream
 
-cdef class Stream(UnaryExchange):
+cdef class Stream(TunnelExchange):
     cdef StreamJob job
     cdef list home                  # idle streams of its kind: where it goes afterwards
 
     cdef int serve_message(self) except -1
+    cdef int resume(self) except -1
     cdef int serve(self, Connection connection) except -1
     cdef bint read_head(self) except -1
     cdef bint refuse(self, int reason) except -1

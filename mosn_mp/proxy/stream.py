@@ -27,7 +27,7 @@ from cython.cimports.mosn_mp.proxy.account import (
 from cython.cimports.mosn_mp.proxy.exchange import DONE
 from cython.cimports.mosn_mp.proxy.flow import BLOCKED_READ, ENDED, YIELD
 from cython.cimports.mosn_mp.proxy.runtime import PARTING_MS
-from cython.cimports.mosn_mp.proxy.unary import UnaryExchange
+from cython.cimports.mosn_mp.proxy.tunnel import TunnelExchange
 from cython.cimports.mosn_mp.route.route import A_CLUSTER, A_DIRECT
 
 from mosn_mp.errors import Reason
@@ -50,7 +50,7 @@ WRITE_TIMEOUT = cython.declare(cython.int, int(Reason.WRITE_TIMEOUT))
 
 
 @cython.cclass
-class Stream(UnaryExchange):
+class Stream(TunnelExchange):
     """Serves downstream connections, one request at a time."""
 
     @cython.cfunc
@@ -95,6 +95,22 @@ class Stream(UnaryExchange):
         self.release_upstream()
         account_end(self)
         session.finished(self.message_id)
+        self.clear_request()
+        self.down = None
+        self.home.append(self)
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def resume(self) -> cython.int:
+        """Go on with the tunnel that was put here, which began in another process."""
+        self.reactor.adopt(self.task)
+        try:
+            self.exchange()
+        except Exception as error:  # as in serve()
+            self.listener.log.error("stream failed: %s", error, exc_info=error)
+            self.crash()
+        self.finish()
         self.clear_request()
         self.down = None
         self.home.append(self)
@@ -273,6 +289,8 @@ class Stream(UnaryExchange):
         """Let go of the upstream, account, and part from the client or not: True = the connection may carry another request."""
         down: Connection = self.down
         complete: cython.bint
+        if self.moved:
+            return False  # its end is another process's to see
         self.release_upstream()
         account_end(self)
         if self.drop or down.broken:
@@ -360,7 +378,7 @@ class Stream(UnaryExchange):
         self.reply_body = None
         self.attempts = 0
         self.global_at_ms = self.try_at_ms = 0
-        self.response_begun = self.drop = self.answering = self.tunnel = False
+        self.response_begun = self.drop = self.answering = self.tunnel = self.moved = False
         self.reused = self.resent = self.reusable = self.awaiting_head = False
 
 
@@ -371,7 +389,7 @@ class StreamJob(Pollable):
     @cython.cfunc
     @cython.exceptval(-1, check=False)
     def serve(self) -> cython.int:
-        return self.stream.serve_message()
+        return self.stream.resume() if self.stream.tunnel else self.stream.serve_message()
 
     @cython.cfunc
     @cython.exceptval(-1, check=False)

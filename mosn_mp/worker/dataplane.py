@@ -24,6 +24,7 @@ from mosn_mp.config.model import Listener as ListenerConfig
 from mosn_mp.config.model import Router as RouterConfig
 from mosn_mp.errors import ConfigError
 from mosn_mp.filter.compile import compile_filters
+from mosn_mp.ipc.channel import Channel
 from mosn_mp.ipc.tables import decode_tables
 from mosn_mp.net.connection import Connection
 from mosn_mp.net.listener import Listener
@@ -41,6 +42,7 @@ from mosn_mp.route.router import Router
 from mosn_mp.worker.boot import Shared
 from mosn_mp.worker.plane import SocketKey
 from mosn_mp.worker.protocols import spoken_protocols
+from mosn_mp.worker.transfer import Giver, Receiver
 
 # Descriptors that are not for connections: logs, channel, epoll, pipes, what filters open.
 RESERVED_FDS = 256
@@ -259,6 +261,17 @@ class DataPlane:
         service.part(PART_WITHIN_MS)
         self.leaving.append(service)
 
+    def give(self, channel: Channel, count: int) -> int:
+        """Give connections, also those of listeners that are gone: the receiver may have them."""
+        return Giver(channel, lambda: (*self.services.values(), *self.leaving), count).run()
+
+    def receive(self, channel: Channel) -> None:
+        """Take connections of the listeners that are served here."""
+        Receiver(channel, self._service_for_arrivals, lambda: self.clusters).run()
+
+    def _service_for_arrivals(self, name: str) -> Service | None:
+        return None if self.is_draining else self.services.get(name)
+
     # -- the end -------------------------------------------------------------------------------------------------------------
 
     def drain(self, deadline_s: float) -> None:
@@ -275,8 +288,8 @@ class DataPlane:
 
     def active(self) -> int:
         """Connections of clients."""
-        self.leaving = [service for service in self.leaving if service.open_count]
-        return sum(service.open_count for service in (*self.services.values(), *self.leaving))
+        self.leaving = [service for service in self.leaving if service.listener.open_count]
+        return sum(service.listener.open_count for service in (*self.services.values(), *self.leaving))
 
     def close_all(self) -> None:
         """End every connection, write every log."""

@@ -4,12 +4,16 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from mosn_mp.config.model import Config
+from mosn_mp.ipc.channel import Channel
 
 SocketKey = tuple[str, int]  # (address, slot)
 
 
 class Plane(Protocol):
-    """Serves connections. All methods return at once and are called from one greenlet; descriptors stay the caller's."""
+    """Serves connections. All methods but give() and receive() return at once and are called from one greenlet.
+
+    Descriptors stay the caller's, channels do not.
+    """
 
     def prepare(self, config: Config, version: int, sockets: Mapping[SocketKey, int], tables: bytes, /) -> Any:
         """Compile *config*; the result goes to commit() or abort(). Any exception is a refusal, its text the reason.
@@ -41,6 +45,12 @@ class Plane(Protocol):
 
     def set_log_enabled(self, log_path: str, enabled: bool) -> bool:
         """Write the access log *log_path*, or do not; False = there is none."""
+
+    def give(self, channel: Channel, count: int) -> int:
+        """Let who is behind *channel* have *count* live connections (-1: all); returns how many went, when it is over (waits)."""
+
+    def receive(self, channel: Channel) -> None:
+        """Serve on what the worker behind *channel* gives, until it is gone (waits)."""
 
     def lend(self, key: SocketKey, fd: int) -> None:
         """Accept from *fd* at once, another slot's socket of an address that is listened on, until it is withdrawn."""

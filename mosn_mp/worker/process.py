@@ -27,12 +27,15 @@ from mosn_mp.ipc.frames import (
     Committed,
     Drain,
     Frame,
+    Give,
+    Given,
     Lend,
     OpenLog,
     Prepare,
     Pulse,
     Quit,
     Ready,
+    Receive,
     Refused,
     ReopenLogs,
     SetLogEnabled,
@@ -76,6 +79,8 @@ class WorkerProcess:
             Prepare: self._prepare,
             Commit: self._commit,
             Abort: self._abort,
+            Give: self._give,
+            Receive: self._receive,
             Drain: self._take_drain,
             Quit: lambda _: self._ended.set(),
             ReopenLogs: self._reopen_logs,
@@ -184,6 +189,29 @@ class WorkerProcess:
         if self._prepared is not None and self._prepared[0] == delivery.frame.version:
             self._plane.abort(self._prepared[1])
             self._prepared = None
+
+    def _give(self, delivery: Delivery) -> None:
+        assert isinstance(delivery.frame, Give)
+        gevent.spawn(self._give_all, delivery.frame, Channel.adopt(delivery.fds[0]))
+
+    def _give_all(self, order: Give, channel: Channel) -> None:
+        given = 0
+        try:
+            given = self._plane.give(channel, order.count)
+        except Exception:  # noqa: BLE001 - a bug in there must not end the worker: what did not go is served on
+            self._log.exception("worker: giving connections failed")
+        self._send(Given(order.number, given))
+
+    def _receive(self, delivery: Delivery) -> None:
+        assert isinstance(delivery.frame, Receive)
+        gevent.spawn(self._receive_all, Channel.adopt(delivery.fds[0]))
+
+    def _receive_all(self, channel: Channel) -> None:
+        try:
+            self._plane.receive(channel)
+        except Exception:  # noqa: BLE001 - as above: the giver finds the channel closed and keeps what it has
+            self._log.exception("worker: taking connections failed")
+            channel.close()
 
     def _reopen_logs(self, _: Delivery) -> None:
         self._logs.reopen()

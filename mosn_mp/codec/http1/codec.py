@@ -30,7 +30,7 @@ from cython.cimports.mosn_mp.buffer.head import (
 )
 from cython.cimports.mosn_mp.codec.codec import CLIENT, NO_ROOM, UNSUPPORTED, WRITTEN
 from cython.cimports.mosn_mp.codec.http1.foreign import settle_foreign
-from cython.cimports.mosn_mp.codec.http1.reader import TUNNEL, Http1Reader
+from cython.cimports.mosn_mp.codec.http1.reader import Http1Reader
 from cython.cimports.mosn_mp.codec.http1.write import (
     Plan,
     write_chunk_size,
@@ -153,9 +153,7 @@ class Http1Codec(Http1Reader):
         self.closing = closing
         self.data_refused = bodyless
         if tunnel:
-            self.tunnel = self.closing = True
-            self.state = TUNNEL
-            self.body_done = False
+            self._enter_tunnel()
         elif end_stream:
             self._out_done()
         return WRITTEN

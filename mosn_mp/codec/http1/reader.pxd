@@ -59,3 +59,4 @@ cdef class Http1Reader(Codec):
     cdef int _read_trailers(self, Buf* input) except -1
     cdef int _complete(self) noexcept
     cdef void _in_done(self) noexcept
+    cdef void _enter_tunnel(self) noexcept

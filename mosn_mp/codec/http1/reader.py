@@ -252,13 +252,27 @@ class Http1Reader(Codec):
             return HEAD
         self.head_keep_alive = self.head.keep_alive
         if status == 101 or (self.method_id == M_CONNECT and status < 300):
-            self.tunnel = self.closing = True
-            self.state = TUNNEL
+            self._enter_tunnel()
         elif self.method_id == M_HEAD or status == 204 or status == 304:
             self._in_done()
         else:
             self._enter_body()
         return HEAD
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def _enter_tunnel(self) -> cython.void:
+        self.tunnel = self.closing = True
+        self.state = TUNNEL
+        self.body_done = False
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def resume_tunnel(self) -> cython.bint:
+        """Go on with a connection that became a tunnel elsewhere."""
+        self.begin_message()
+        self._enter_tunnel()
+        return True
 
     @cython.cfunc
     @cython.exceptval(check=False)
