@@ -1,7 +1,10 @@
 """Frames on the wire."""
 
+import types
+import typing
+from typing import Any
+
 import msgspec
-import pytest
 
 from mosn_mp.ipc import frames
 from mosn_mp.ipc.frames import AdminUp, Prepare, SocketName, Sockets, chunked, decode_frame, encode_frame
@@ -35,19 +38,18 @@ def test_socket_names_are_sent_in_pieces_that_fit() -> None:
         assert decode_frame(encode_frame(Sockets(list(piece)))) == Sockets(list(piece))
 
 
-def _value(kind: object) -> object:
-    if kind is int:
-        return 1
-    if kind is float:
-        return 1.5
-    if kind is str:
-        return "x"
-    if kind is bytes:
-        return b"x"
-    if kind is bool:
-        return True
-    if kind == list[str]:
-        return ["x"]
-    if kind == list[SocketName]:
-        return [SocketName("x", 1)]
-    pytest.fail(f"a frame with a {kind}")
+SIMPLE: dict[object, object] = {int: 1, float: 1.5, str: "x", bytes: b"x", bool: True}
+
+
+def _value(kind: Any) -> object:
+    """Some value of the type *kind*."""
+    if kind in SIMPLE:
+        return SIMPLE[kind]
+    arguments = [argument for argument in typing.get_args(kind) if argument is not type(None)]
+    if typing.get_origin(kind) is list:
+        return [_value(arguments[0])]
+    if typing.get_origin(kind) is tuple:
+        return tuple(_value(argument) for argument in arguments)
+    if typing.get_origin(kind) is types.UnionType:
+        return _value(arguments[0])
+    return kind(**{field.name: _value(field.type) for field in msgspec.structs.fields(kind)})
