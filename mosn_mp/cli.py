@@ -34,12 +34,12 @@ def cli() -> None:
 )  # fmt: skip
 def start(config_path: str, log_level: str | None) -> None:
     """Serve in the foreground until SIGTERM (graceful) or SIGINT (now)."""
-    from mosn_mp.master.start import HotModuleError, import_data_plane, run_master
+    from mosn_mp.master.start import HeritageError, HotModuleError, import_data_plane, run_master
 
     level = _LEVEL_NAMES.get(log_level, log_level) if log_level else ""
     try:
         sys.exit(run_master(config_path, level, import_data_plane))
-    except HotModuleError as e:
+    except (HeritageError, HotModuleError) as e:
         _fail(str(e))
 
 
@@ -109,6 +109,30 @@ def host(action: str, cluster: str, address: str, config_path: str, as_json: boo
     else:
         click.echo(report_json(report) if as_json else host_text(report))
         sys.exit(1 if action == "drain" and report.active else 0)
+
+
+@cli.command()
+@config_option
+@json_option
+@click.option(
+    "--program", metavar="FILE", type=click.Path(exists=True, dir_okay=False),
+    help="The new program, for example bin/mosn_mp of another virtual environment; default: the one that was started.",
+)
+@click.option(
+    "--timeout", "timeout_s", type=click.FloatRange(0.1), default=120.0, show_default=True, help="Seconds to wait for the answer."
+)  # fmt: skip
+def upgrade(config_path: str, as_json: bool, program: str | None, timeout_s: float) -> None:
+    """Replace the running program by the installed one without losing a connection (exit 0), or leave it as it is (exit 1)."""
+    from mosn_mp.config.problems import ConfigErrors
+    from mosn_mp.master.ask import AskError, ask_upgrade, report_json, upgrade_text
+
+    try:
+        report = ask_upgrade(config_path, program or "", timeout_s)
+    except (AskError, ConfigErrors) as e:
+        _fail(str(e))
+    else:
+        click.echo(report_json(report) if as_json else upgrade_text(report), err=not as_json and not report.ok)
+        sys.exit(0 if report.ok else 1)
 
 
 @cli.command()

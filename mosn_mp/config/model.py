@@ -352,8 +352,9 @@ class Config(Frozen, frozen=True, kw_only=True):
 
     servers: Annotated[tuple[Server, ...], Meta(min_length=1, max_length=1)]
     cluster_manager: ClusterManager = ClusterManager()
-    disable_upgrade: Annotated[bool, Meta(extra={"only": (True, "smooth upgrade")})] = True
-    close_graceful: bool = True  # MOSN's old name for disable_upgrade
+    disable_upgrade: bool = False
+    close_graceful: bool = False  # MOSN's old name for disable_upgrade
+    inherit_old_mosnconfig: bool = False  # an upgrade serves what the old process serves, not what the file says
     pid: str = ""  # filled in by load(): <base>/logs/mosn.pid
     admin: Admin | None = None  # None = no admin server
     metrics: Metrics = Metrics()

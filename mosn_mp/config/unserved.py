@@ -30,7 +30,6 @@ _METADATA = Unserved("routing by metadata")
 
 UNSERVED_KEYS: dict[type[Struct], dict[str, Unserved]] = {
     model.Config: {
-        "inherit_old_mosnconfig": Unserved("taking over the configuration of an old process"),
         "tracing": Unserved("tracing", switch="enable"),
         "dynamic_resources": Unserved("xDS"),
         "static_resources": Unserved("xDS"),

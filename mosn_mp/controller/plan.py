@@ -24,6 +24,8 @@ def make_plan(config: Config, config_path: str, log_level: str = "") -> Plan:
         stall_timeout_s=server.worker_stall_timeout,
         memory_limit=server.worker_memory_limit,
         rebalance_interval_s=server.rebalance_interval,
+        disable_upgrade=config.disable_upgrade or config.close_graceful,
+        inherit_config=config.inherit_old_mosnconfig,
     )
 
 

@@ -8,6 +8,7 @@ worker      -> Transfer -> worker -> Taken | Kept -> worker
 controller  <- Load, Adopt, Served, Failed, Quit, ReopenLogs, OpenLog, State
 controller  -> Loaded, Unchanged, Rejected, AdminUp, SetLogLevel, SetLogEnabled
 command     -> Ask          command <- Answer
+old master  -> Heritage, HeritageSockets, TakeOver, Heir -> new master -> Grown | Stillborn, TookOver -> old master
 ```
 A frame travels with the descriptors that its docstring names, in that order, by SCM_RIGHTS. A rollout is Prepare -> Ready or
 Refused from every worker -> Commit or Abort to every worker -> Committed; its frames carry the version that they are about.
@@ -270,6 +271,57 @@ class AdminUp(Frame, frozen=True):
     problem: str = ""
 
 
+class Heritage(Frame, frozen=True, kw_only=True):
+    """old master -> new one: what goes on. Descriptors: pid file, control socket, snapshot, plan, tables, totals, metrics, state.
+
+    *version* of the configuration and *config_path* are the old one's; *rows* are [row of shared memory, pid] of its workers;
+    *stored* is what the service manager's store holds ([name, inode]), *units* the inodes of sockets that it keeps anyhow.
+    """
+
+    pid: int
+    program: str
+    version: int
+    config_path: str
+    notify_address: str
+    watchdog_s: float
+    rows: list[tuple[int, int]]
+    stored: list[tuple[str, int]]
+    units: list[int]
+    sockets: int  # descriptors that follow in HeritageSockets
+
+
+class HeritageSockets(Frame, frozen=True):
+    """old master -> new one: listening sockets, one descriptor for each name."""
+
+    names: list[SocketName]
+
+
+class Grown(Frame, frozen=True):
+    """new master -> old one: every worker of mine serves *version*; I can go on alone."""
+
+    version: int
+
+
+class Stillborn(Frame, frozen=True):
+    """new master -> old one: I cannot serve, and leave."""
+
+    problems: list[str]
+
+
+class TakeOver(Frame, frozen=True):
+    """old master -> new one: from now on you are the program: pid file, control socket, service manager."""
+
+
+class TookOver(Frame, frozen=True):
+    """new master -> old one: the pid file says my pid, I answer at the control socket."""
+
+
+class Heir(Frame, frozen=True):
+    """old master -> new one: the worker of *slot* gives its live connections. Descriptor: as of Receive."""
+
+    slot: int
+
+
 class Ask(Frame, frozen=True):
     """command line -> master, over the control socket: what is wanted ("status", "reload"), and of which file or host."""
 
@@ -292,7 +344,8 @@ AnyFrame = (
     Sockets | Lend | Withdraw | Prepare | Ready | Refused | Commit | Abort | Committed | Give | Receive | Given | Transfer | Taken
     | Kept | Drain | Quit | ReopenLogs | OpenLog
     | SetLogLevel | SetLogEnabled | Pulse | Load | Loaded | Unchanged | Rejected | Adopt | Served | Failed | State | AdminUp
-    | Ask | Answer
+    | Ask | Answer | Heritage | HeritageSockets | Grown | Stillborn | TakeOver
+    | TookOver | Heir
 )  # fmt: skip
 
 MAX_FDS = 128  # descriptors in one frame; Linux takes at most 253 (SCM_MAX_FD) in one message

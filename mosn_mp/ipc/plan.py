@@ -42,6 +42,8 @@ class Plan(msgspec.Struct, frozen=True):
     stall_timeout_s: float = 2.0
     memory_limit: int = 0
     rebalance_interval_s: float = 0.0
+    disable_upgrade: bool = False
+    inherit_config: bool = False
 
 
 _encoder = msgspec.msgpack.Encoder()

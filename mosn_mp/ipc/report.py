@@ -63,6 +63,7 @@ class StatusReport(msgspec.Struct, frozen=True):
     arena: list[ArenaReport]
     pss_bytes: int  # of all processes
     disabled_hosts: list[str] = []  # `cluster/address`, out of rotation by `mosn_mp host`
+    draining_master: int = 0  # pid of the generation before this one, while it lives
 
 
 class Delta(msgspec.Struct, frozen=True):
@@ -96,6 +97,18 @@ class RebalanceReport(msgspec.Struct, frozen=True, kw_only=True):
     took_s: float
     before: dict[int, int]
     after: dict[int, int]
+
+
+class UpgradeReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of an upgrade: the pids of both masters, what serves now; not *ok*: the old one, as if nothing had been."""
+
+    ok: bool
+    old_pid: int
+    new_pid: int
+    program: str  # of the one that serves now
+    version: int
+    took_s: float
+    problems: tuple[str, ...] = ()
 
 
 class ReloadReport(msgspec.Struct, frozen=True, kw_only=True):

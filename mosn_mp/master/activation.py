@@ -38,14 +38,17 @@ class Passed(NamedTuple):
     watchdog_s: float = 0.0
     sockets: tuple[PassedSocket, ...] = ()
     unusable: tuple[tuple[str, str], ...] = ()  # (name, problem) of descriptors that were closed
+    # Of an upgrade: what the manager's store holds (name, inode), and the inodes of socket units' sockets.
+    stored: tuple[tuple[str, int], ...] | None = None
+    kept_by_units: frozenset[int] = frozenset()
 
 
 class Claims:
     """What was passed, until each socket is claimed for a listener's address."""
 
-    def __init__(self, passed: Iterable[PassedSocket] = ()) -> None:
+    def __init__(self, passed: Iterable[PassedSocket] = (), kept_by_units: Iterable[int] = ()) -> None:
         self._unclaimed = list(passed)
-        self._kept_by_units = {inode_of(p.sock.fileno()) for p in self._unclaimed if p.slot is None}
+        self._kept_by_units = {inode_of(p.sock.fileno()) for p in self._unclaimed if p.slot is None}.union(kept_by_units)
 
     def claim(self, host: str, port: int, slots: int) -> dict[int, socket.socket]:
         """The sockets of that address by slot; those of a socket unit for all *slots*, stored ones possibly for others.
@@ -69,6 +72,14 @@ class Claims:
                 if slot not in claimed:
                     claimed[slot] = group[slot % len(group)].dup()
         return claimed
+
+    def is_of_unit(self, fd: int) -> bool:
+        """Whether a socket unit has the socket *fd* open too."""
+        return inode_of(fd) in self._kept_by_units
+
+    def kept_by_units(self) -> list[int]:
+        """The inodes of sockets that a socket unit has open too."""
+        return sorted(self._kept_by_units)
 
     def take_unclaimed(self) -> list[PassedSocket]:
         """What no listener claimed; the caller's now."""
@@ -103,7 +114,7 @@ def take_passed(environment: MutableMapping[str, str], pid: int) -> Passed:
     for at in range(count):
         name = names[at] if at < len(names) else "unknown"
         try:
-            sockets.append(_adopt(name, FIRST_FD + at))
+            sockets.append(adopt_socket(name, FIRST_FD + at))
         except (OSError, ValueError) as e:
             unusable.append((name, str(e)))
     return Passed(said["NOTIFY_SOCKET"], watchdog_us / 1e6, tuple(sockets), tuple(unusable))
@@ -128,7 +139,7 @@ def _name_of(fd: int, slot: int) -> str:
     return stored_name(host, port, slot)
 
 
-def _adopt(name: str, fd: int) -> PassedSocket:
+def adopt_socket(name: str, fd: int) -> PassedSocket:
     """The socket behind *fd*, with the options that accepted connections inherit; else it is closed: ValueError, OSError."""
     os.set_inheritable(fd, False)
     try:

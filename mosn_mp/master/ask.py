@@ -7,7 +7,7 @@ import msgspec
 
 from mosn_mp.ipc.channel import ChannelClosedError
 from mosn_mp.ipc.frames import Ask
-from mosn_mp.ipc.report import Changes, Delta, HostReport, RebalanceReport, ReloadReport, StatusReport
+from mosn_mp.ipc.report import Changes, Delta, HostReport, RebalanceReport, ReloadReport, StatusReport, UpgradeReport
 from mosn_mp.master.control import ask_master
 from mosn_mp.master.pidfile import running_pid
 from mosn_mp.master.whereabouts import pid_path_of
@@ -32,6 +32,19 @@ def ask_host(config_path: str, what: str, cluster: str, address: str) -> HostRep
     """The host after *what*: `enable`, `disable` or `show`; raises AskError, ConfigErrors."""
     body = _ask(config_path, Ask(f"host {what}", cluster=cluster, address=address), 5.0)
     return msgspec.msgpack.decode(body, type=HostReport)
+
+
+def ask_upgrade(config_path: str, program: str, timeout_s: float) -> UpgradeReport:
+    """What came of it when the master of *config_path* was asked to give way to *program* ("" = the one it was started as)."""
+    path = os.path.abspath(program) if program else ""
+    return msgspec.msgpack.decode(_ask(config_path, Ask("upgrade", path), timeout_s), type=UpgradeReport)
+
+
+def upgrade_text(report: UpgradeReport) -> str:
+    """*report* for people."""
+    if report.problems:
+        return "\n".join([*report.problems, f"refused: pid {report.old_pid} goes on serving"])
+    return f"pid {report.new_pid} serves version {report.version} after {report.took_s:.1f} s; pid {report.old_pid} drains"
 
 
 def ask_rebalance(config_path: str, timeout_s: float) -> RebalanceReport:
@@ -77,7 +90,7 @@ def _ask(config_path: str, ask: Ask, timeout_s: float) -> bytes:
     return answer.body
 
 
-def report_json(report: StatusReport | ReloadReport | HostReport | RebalanceReport) -> str:
+def report_json(report: StatusReport | ReloadReport | HostReport | RebalanceReport | UpgradeReport) -> str:
     """*report* as JSON."""
     return msgspec.json.format(msgspec.json.encode(report), indent=2).decode()
 
@@ -99,6 +112,7 @@ def status_text(report: StatusReport) -> str:
                 for p in report.processes
             ],
         ),
+        *([f"the generation before this one drains: master {report.draining_master}"] if report.draining_master else []),
         *(f"out of rotation: {host}" for host in report.disabled_hosts),
         *(f"worker {p.slot}: {p.deaths} ended before, the last one: {p.last_end}" for p in report.processes if p.last_end),
         "",

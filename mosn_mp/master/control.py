@@ -48,34 +48,42 @@ class Client(NamedTuple):
 class ControlSocket:
     """The listening end; to be made by the holder of the pid file, so whatever lies at the path is stale."""
 
-    def __init__(self, loop: Loop, path: str, answer: Callable[[Ask, Callable[[Answer], None]], None]) -> None:
-        """Listen at *path*; OSError if that cannot be done. *answer* gets each question and whom to tell the answer."""
+    def __init__(
+        self, loop: Loop, path: str, answer: Callable[[Ask, Callable[[Answer], None]], None], inherited: int | None = None
+    ) -> None:
+        """Listen at *path*; OSError if that cannot be done. *answer* gets each question and whom to tell the answer.
+
+        *inherited* is the descriptor of a master before us that listens there: nobody who asks meanwhile is turned away.
+        """
         self._loop = loop
         self._path = path
         self._answer = answer
         self._clients: dict[int, Client] = {}
         self._next_number = 0
-        self._sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(path)
-        # The mode at bind() counts: a chmod afterwards would leave a moment for others.
-        umask = os.umask(0o177)
-        try:
-            with short_address(path) as address:
-                self._sock.bind(address)
-        finally:
-            os.umask(umask)
-        self._sock.listen(MAX_CLIENTS)
+        if inherited is None:
+            self._sock = _listen(path)
+        else:
+            self._sock = socket.socket(fileno=inherited)
+            self._sock.setblocking(False)
         loop.watch(self._sock.fileno(), self._accept)
 
-    def close(self) -> None:
-        """Hang up on all and remove the socket."""
+    def fileno(self) -> int:
+        """The listening descriptor."""
+        return self._sock.fileno()
+
+    def leave(self) -> None:
+        """Another master answers from now on; who asked us is answered yet."""
         self._loop.unwatch(self._sock.fileno())
         self._sock.close()
+
+    def close(self) -> None:
+        """Hang up on all and, unless it was left to another master, remove the socket."""
+        if self._sock.fileno() >= 0:
+            self.leave()
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._path)
         for number in list(self._clients):
             self._drop(number)
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self._path)
 
     def _accept(self, _: int) -> None:
         try:
@@ -113,6 +121,24 @@ class ControlSocket:
         if client is not None:
             client.timer.cancel()
             client.line.close()
+
+
+def _listen(path: str) -> socket.socket:
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+    # The mode at bind() counts: a chmod afterwards would leave a moment for others.
+    umask = os.umask(0o177)
+    try:
+        with short_address(path) as address:
+            sock.bind(address)
+    except OSError:
+        sock.close()
+        raise
+    finally:
+        os.umask(umask)
+    sock.listen(MAX_CLIENTS)
+    return sock
 
 
 def ask_master(pid_path: str, ask: Ask, timeout_s: float = 5.0) -> Answer:

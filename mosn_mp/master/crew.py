@@ -69,6 +69,7 @@ class Crew:
         self._respawns: dict[int, Respawn] = {}
         self._ends: dict[int, str] = {}
         self.rows: int = 0  # of shared memory, one for each living worker
+        self.rows_of_others: set[int] = set()  # of the generation before this one
 
     def workers(self) -> list[Worker]:
         """Those alive, by slot."""
@@ -160,7 +161,7 @@ class Crew:
 
     def _free_row(self, slot: int) -> int:
         """The row of a new worker: numbered as its slot if it can be, so that graphs by row stay together."""
-        taken: set[int] = {worker.row for worker in self._workers.values()}
+        taken: set[int] = {worker.row for worker in self._workers.values()} | self.rows_of_others
         rows: list[int] = [slot, *range(self.rows)]
         for row in rows:
             if row < self.rows and row not in taken:

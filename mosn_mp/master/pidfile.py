@@ -1,8 +1,9 @@
 """The pid file: who runs, and the lock that lets only one run (MOSN pkg/server/pid writes "<pid>\\n"; the lock is ours).
 
-The lock is a POSIX record lock (fcntl(2)) on the file itself: the kernel drops it when the master dies, even by kill -9, so a
-stale file is known for certain and a recycled pid never keeps anyone from starting. It belongs to the process, so forked workers
-do not hold it, and it survives exec. The file is written in place under the lock: a renamed one would be a different inode.
+The lock is an open file description lock (F_OFD_SETLK, fcntl(2)) on the file itself: the kernel drops it when the last process
+that has the description open dies, even by kill -9, so a stale file is known for certain and a recycled pid never keeps anyone
+from starting. An upgrade passes the description on, so there is no moment without a holder; forked workers close it at once. The
+file is written in place under the lock: a renamed one would be a different inode.
 """
 
 import fcntl
@@ -33,7 +34,7 @@ class PidFile:
         while True:
             fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
             try:
-                fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.fcntl(fd, fcntl.F_OFD_SETLK, _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0))
             except (BlockingIOError, PermissionError):
                 pid = _holder(fd)
                 os.close(fd)
@@ -44,9 +45,31 @@ class PidFile:
                 break
             os.close(fd)  # the holder unlinked it while we waited to open it: take the new one
         self._fd = fd
+        self._write()
+
+    @classmethod
+    def take_over(cls, path: str, fd: int) -> "PidFile":
+        """The file that another master held, by the descriptor that it passed on; from now on it says our pid."""
+        self = cls.__new__(cls)
+        self.path = path
+        self._fd = fd
+        self._write()
+        return self
+
+    def fileno(self) -> int:
+        """The descriptor that holds the lock."""
+        return self._fd
+
+    def leave(self) -> None:
+        """The file is another master's now."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def _write(self) -> None:
         text = b"%d\n" % os.getpid()
-        os.pwrite(fd, text, 0)  # one write over the stale text: a reader never sees an empty file
-        os.ftruncate(fd, len(text))
+        os.pwrite(self._fd, text, 0)  # one write over the stale text: a reader never sees an empty file
+        os.ftruncate(self._fd, len(text))
 
     def release(self) -> None:
         """Remove the file, then let go of the lock (in this order: nobody can lock a file that is about to vanish unnoticed)."""
@@ -70,7 +93,7 @@ def running_pid(path: str) -> int | None:
 
 
 def _holder(fd: int) -> int | None:
-    """The pid that holds the lock of *fd*, without touching it; for a holder in another pid namespace, what the file says."""
+    """Who holds the lock of *fd*, without touching it: what the file says, for the lock itself belongs to no process."""
     asked = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
     kind, _, _, _, pid = _FLOCK.unpack(fcntl.fcntl(fd, fcntl.F_GETLK, asked))
     if kind == fcntl.F_UNLCK:

@@ -117,7 +117,7 @@ class ReloadDesk:
         self._rollout: Rollout | None = None
         self._timer: Timer | None = None
         self._numbers = 0
-        self._versions = 1
+        self.versions = 1  # the number of the last version that was tried
         self.phase = Phase.IDLE
         self.on_begin: Callable[[], None] = _nothing  # the service manager is told that a reload begins,
         self.on_end: Callable[[ReloadReport], None] = _ignore  # and that it has ended
@@ -134,6 +134,10 @@ class ReloadDesk:
             self._waiting.remove(job)
             self._answer(job, [f"{MAX_WAITING} other changes wait to be made"])
         self._begin_next()
+
+    def is_idle(self) -> bool:
+        """Whether no change is under way and none waits."""
+        return self.phase is Phase.IDLE and not self._waiting
 
     def is_rolling_out(self) -> bool:
         """Whether workers are between two versions: none may be replaced meanwhile."""
@@ -226,7 +230,7 @@ class ReloadDesk:
     def _roll_out(self, snapshot_fd: int, plan: Plan) -> None:
         owner, shared = self._owner, self._owner.shared
         assert shared is not None and owner.accepted is not None
-        self._versions += 1
+        self.versions += 1
         fresh: list[SocketName] = []
         workers: list[Worker] = []
         try:
@@ -244,7 +248,7 @@ class ReloadDesk:
             self._undo(fresh, workers)
             self._refuse([str(e.strerror or e) if isinstance(e, OSError) else str(e)])
             return
-        self._rollout = Rollout(Snapshot(self._versions, snapshot_fd, tables_fd, plan), fresh, workers)
+        self._rollout = Rollout(Snapshot(self.versions, snapshot_fd, tables_fd, plan), fresh, workers)
         self.phase = Phase.ROLLING_OUT
         owner.watchdog.is_patient = True
         owner.deploy(self._rollout.snapshot, [*serving, *workers], self._on_commit, self._on_abort, self._on_done)

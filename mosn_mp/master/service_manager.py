@@ -36,8 +36,12 @@ class ServiceManager:
         self._vouch = vouch
         self._watchdog_s = passed.watchdog_s
         # Name in its store -> inode of the socket; 0 = of no use to us.
-        self._stored = {p.name: inode_of(p.sock.fileno()) for p in passed.sockets if p.slot is not None}
-        self._stored.update((name, 0) for name, _ in passed.unusable)
+        if passed.stored is not None:
+            self._stored = dict(passed.stored)
+        else:
+            self._stored = {p.name: inode_of(p.sock.fileno()) for p in passed.sockets if p.slot is not None}
+            self._stored.update((name, 0) for name, _ in passed.unusable)
+        self._passed = passed
         self._is_ready = False
         self._is_stopping = False
 
@@ -70,8 +74,18 @@ class ServiceManager:
             if self._notifier.is_heard():
                 self._extend()
 
+    def passed_on(self) -> tuple[str, float, list[tuple[str, int]]]:
+        """Where it listens, how often it wants to hear of us, what its store holds: for the next master."""
+        return self._passed.notify_address, self._watchdog_s, sorted(self._stored.items())
+
+    def leave(self, pid: int) -> None:
+        """Master *pid* is the one to talk to from now on."""
+        self._notifier.send(f"MAINPID={pid}")
+        self.close()
+
     def close(self) -> None:
         """Say no more."""
+        self._is_stopping = True
         self._notifier.close()
 
     def _store(self, sockets: Mapping[str, int]) -> None:
@@ -87,6 +101,8 @@ class ServiceManager:
 
     def _feed(self) -> None:
         """Half of the time it allows, as sd_watchdog_enabled(3) asks for; silence gets us restarted."""
+        if not self._notifier.is_heard():
+            return
         if self._is_stopping or self._vouch():
             self._notifier.send("WATCHDOG=1")
         self._loop.call_later(self._watchdog_s / 2, self._feed)

@@ -94,9 +94,9 @@ class ListeningSockets:
         kept = {name.address for name in wanted}
         for name in surplus:
             if name.address not in kept:
-                if name in self._passed:
+                if self._claims.is_of_unit(self._sockets[name].fileno()):
                     self._leaving.setdefault(name, time.monotonic())
-                    continue  # it may be the service manager's own, for whoever comes after us
+                    continue  # it is the service manager's own, for whoever comes after us
                 with contextlib.suppress(OSError):  # it may reset who connects at the moment when it is closed, no more
                     refuse_handshakes(self._sockets[name])
             elif not self._choose(name.address, slots):
@@ -139,6 +139,10 @@ class ListeningSockets:
         """The descriptors that the service manager is to keep if we die, by their names in its store."""
         kept = self._listening - self._leaving.keys()
         return self._claims.to_store({sock.fileno(): name.slot for name, sock in self._sockets.items() if name in kept})
+
+    def kept_by_units(self) -> list[int]:
+        """The inodes of those that a socket unit has open too."""
+        return self._claims.kept_by_units()
 
     def names(self) -> list[SocketName]:
         """All that are open."""

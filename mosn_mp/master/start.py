@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import mosn_mp
 from mosn_mp.master.activation import take_passed
+from mosn_mp.master.heritage import HeritageError, take_heritage
 from mosn_mp.master.hot_check import HotModuleError, check_hot_modules, check_loaded
 from mosn_mp.master.launch import launch_controller
 
@@ -20,13 +21,14 @@ if TYPE_CHECKING:
 
 def run_master(config_path: str, log_level: str, import_plane: "Callable[[], PlaneFactory]") -> int:
     """Serve *config_path* until told to stop; the exit status. HotModuleError if this installation must not run."""
-    passed = take_passed(os.environ, os.getpid())
+    inherited = take_heritage(os.environ)
+    passed = inherited.passed if inherited is not None else take_passed(os.environ, os.getpid())
     launched = launch_controller(config_path, log_level)
     with launched.sock:  # a controller whose master gives up finds end-of-file and leaves
         check_hot_modules(Path(mosn_mp.__file__).parent)
         from mosn_mp.master.supervisor import Master
 
-        master = Master(config_path, log_level, launched, passed)
+        master = Master(config_path, log_level, launched, passed, inherited)
         make_plane = import_plane()
         check_loaded()
         return master.run(make_plane)
@@ -39,4 +41,4 @@ def import_data_plane() -> "PlaneFactory":
     return make_data_plane
 
 
-__all__ = ["HotModuleError", "import_data_plane", "run_master"]
+__all__ = ["HeritageError", "HotModuleError", "import_data_plane", "run_master"]

@@ -40,6 +40,7 @@ class MasterView(NamedTuple):
     shared: SharedMemory | None
     crew: Crew
     keeper: Keeper
+    draining_master: int
 
 
 def make_report(master: MasterView) -> StatusReport:
@@ -58,6 +59,7 @@ def make_report(master: MasterView) -> StatusReport:
         listeners=[_listener(p, counts.get(p.name, NOTHING)) for p in plan.listeners] if plan else [],
         arena=_arena(master.shared),
         pss_bytes=sum(process.pss_bytes for process in processes),
+        draining_master=master.draining_master,
         disabled_hosts=disabled_hosts(master.shared, plan) if plan is not None and master.shared is not None else [],
     )
 

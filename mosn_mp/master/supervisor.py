@@ -2,7 +2,8 @@
 
 ```
 LOADING --Loaded--> ROLLOUT --all committed--> RUNNING --SIGTERM--> DRAINING --workers gone--> exit 0
-   |                   |                          '----SIGINT, SIGQUIT--> STOPPING ---------> exit 0
+   |                   |                          |----SIGINT, SIGQUIT--> STOPPING ---------> exit 0
+   |                   |                          '----SIGUSR2 -> UPGRADING (another master serves) ---workers gone--> exit 0
    '--Rejected---------'--refused--> FAILED --children gone--> exit 1
 ```
 Source: MOSN's keeper and stage manager (mosn-reference section 2) for signals and stages; gunicorn's arbiter for the loop.
@@ -29,6 +30,7 @@ from mosn_mp.ipc.frames import (
     Committed,
     Drain,
     Given,
+    Heir,
     Loaded,
     OpenLog,
     Quit,
@@ -40,6 +42,7 @@ from mosn_mp.ipc.frames import (
     SetLogEnabled,
     SetLogLevel,
     State,
+    TakeOver,
     Unchanged,
 )
 from mosn_mp.ipc.memfd import read_sealed, seal_bytes
@@ -49,6 +52,7 @@ from mosn_mp.master.activation import Claims, Passed
 from mosn_mp.master.control import ControlSocket, control_path
 from mosn_mp.master.crew import Crew, Worker, WorkerState
 from mosn_mp.master.deployment import Deployment, Snapshot
+from mosn_mp.master.heritage import Inherited
 from mosn_mp.master.hosts import UnknownHostError, switch_host
 from mosn_mp.master.keeper import Keeper
 from mosn_mp.master.launch import Launched, launch_controller
@@ -62,7 +66,9 @@ from mosn_mp.master.service_manager import ServiceManager
 from mosn_mp.master.shared import SharedMemory
 from mosn_mp.master.sockets import BindError, ListeningSockets
 from mosn_mp.master.status import MasterView, make_report
-from mosn_mp.master.transfers import Transfers
+from mosn_mp.master.succession import Succession
+from mosn_mp.master.transfers import Send, Transfers
+from mosn_mp.master.upgrade import Belongings, UpgradeDesk
 from mosn_mp.master.watchdog import Watchdog
 from mosn_mp.observe.log_files import STREAMS, LogFiles
 from mosn_mp.worker.boot import PlaneFactory, WorkerOrder
@@ -94,6 +100,7 @@ class Stage(enum.IntEnum):
     RUNNING = 6
     GRACEFUL_STOPPING = 8
     STOPPING = 9
+    UPGRADING = 13
 
 
 class Master:
@@ -101,10 +108,10 @@ class Master:
 
     plan: Plan  # of the version being started or served
 
-    def __init__(self, config_path: str, log_level: str, launched: Launched, passed: Passed) -> None:
+    def __init__(self, config_path: str, log_level: str, launched: Launched, passed: Passed, inherited: Inherited | None) -> None:
         """*log_level* "" = the config's. *launched* is the first controller, which reads the config already.
 
-        *passed* is what the service manager gave this process.
+        *passed* is what the service manager gave this process, *inherited* (of an upgrade) what the master before us did.
         """
         self.config_path = config_path
         self.pid = os.getpid()
@@ -120,7 +127,7 @@ class Master:
         self.crew = Crew(self.loop, self._make_order, self._on_worker_frame, self._on_worker_death)
         self.keeper = Keeper(self.loop, self._on_controller_frame, self._on_controller_death)
         self.keeper.keep(launched)
-        self._claims = Claims(passed.sockets)
+        self._claims = Claims(passed.sockets, passed.kept_by_units)
         self.sockets = ListeningSockets(self._claims)
         self.shared: SharedMemory | None = None
         self.accepted: Snapshot | None = None
@@ -134,6 +141,9 @@ class Master:
         self.transfers = Transfers(self.crew)
         self.rebalancer = Rebalancer(self.loop, self.crew, self.transfers, self._connections_of)
         self.desk = ReloadDesk(self)
+        self.upgrades = UpgradeDesk(self)
+        self.inherited = inherited
+        self.succession = Succession(self, inherited) if inherited is not None else None
         self.watchdog = Watchdog(self.loop, self.crew, lambda _: self.lending.settle(), self._supersede)
         self.desk.on_begin = self.manager.reloading
         self.desk.on_end = self._tell_manager
@@ -172,21 +182,29 @@ class Master:
         if self.stage is not Stage.INITING:
             os.close(snapshot_fd)
             return
+        version = 1
         try:
-            self._pid_file = PidFile(plan.pid_path)
+            if self.succession is None:
+                self._pid_file = PidFile(plan.pid_path)
+                self._control = ControlSocket(self.loop, control_path(plan.pid_path), self._answer)
+            else:
+                version = self.succession.next_version()
+                snapshot_fd, plan = self.succession.decide(snapshot_fd, plan)
             self._open_log(plan)
             self.sockets.open(plan.listeners, plan.workers)
-            self.shared = SharedMemory(plan)
+            self.shared = SharedMemory(plan, self.succession.memory() if self.succession is not None else None)
             self.crew.rows = self.shared.rows
+            if self.succession is not None:
+                self.succession.watch_rows(self.shared)
             tables_fd = seal_bytes("mosn_mp-tables", self.shared.place(plan))
-            self._control = ControlSocket(self.loop, control_path(plan.pid_path), self._answer)
         except (AlreadyRunningError, BindError, ConfigError) as e:
             self._fail_start([str(e)])
         except OSError as e:
             self._fail_start([f"{e.filename or self.config_path}: {e.strerror or e}"])
         else:
             self._report_passed()
-            self._begin_start(Snapshot(1, snapshot_fd, tables_fd, plan))
+            self.desk.versions = version
+            self._begin_start(Snapshot(version, snapshot_fd, tables_fd, plan))
 
     def _report_passed(self) -> None:
         """What the service manager passed and nobody serves is closed, and not in silence."""
@@ -206,9 +224,11 @@ class Master:
     def _begin_start(self, snapshot: Snapshot) -> None:
         self.stage = Stage.STARTING
         self.plan = snapshot.plan
-        log.info("start: version 1 of %s to %d workers", self.config_path, snapshot.plan.workers)
+        log.info("start: version %d of %s to %d workers", snapshot.version, self.config_path, snapshot.plan.workers)
         workers = [self.crew.spawn(slot) for slot in range(snapshot.plan.workers)]
-        self.deploy(snapshot, workers, lambda: self._on_first_commit(snapshot), lambda reason: self._fail_start([reason]))
+        self.deploy(
+            snapshot, workers, lambda: self._on_first_commit(snapshot), lambda reason: self._fail_start([reason]), self._on_grown
+        )
         self.loop.call_later(TRIM_EVERY_S, self._trim)
 
     def _on_first_commit(self, snapshot: Snapshot) -> None:
@@ -219,13 +239,32 @@ class Master:
             return
         assert self.shared is not None
         self.accepted = snapshot
-        self.stage = Stage.RUNNING
         self._set_watch(snapshot.plan)
         self.watchdog.start(self.shared.metrics)
         if self.sockets.retire(snapshot.plan.listeners, snapshot.plan.workers):
             self.loop.call_later(SETTLE_S + 0.1, self._close_leaving)
-        self._tell_served()
         log.info("serving version %d on %s", snapshot.version, ", ".join(f"{p.host}:{p.port}" for p in snapshot.plan.listeners))
+        if self.succession is None:
+            self._enter_service()
+
+    def _on_grown(self) -> None:
+        """Every worker serves the first version: the master before us may go."""
+        if self.succession is not None and self.accepted is not None and not self._is_stopping():
+            self.succession.grown(self.accepted)
+
+    def take_over(self) -> None:
+        """There is no other master any more, or it gave way: be the program."""
+        assert self.inherited is not None
+        if self._pid_file is None and not self._is_stopping():
+            self._pid_file = PidFile.take_over(self.plan.pid_path, self.inherited.pid_file)
+            self._control = ControlSocket(self.loop, control_path(self.plan.pid_path), self._answer, self.inherited.control)
+            self._enter_service()
+            if self.succession is not None:
+                self.succession.took_over()
+
+    def _enter_service(self) -> None:
+        self.stage = Stage.RUNNING
+        self._tell_served()
         self._tell_manager()
 
     def _tell_manager(self, report: ReloadReport | None = None) -> None:
@@ -246,7 +285,10 @@ class Master:
         """Say why on stderr (and in the log, if that is elsewhere), and leave with exit status 1."""
         if self._is_stopping():
             return
-        self.manager.tell(f"Start failed: {problems[0]}")
+        if self.succession is not None:
+            self.succession.stillborn(problems)
+        else:
+            self.manager.tell(f"Start failed: {problems[0]}")
         for problem in problems:
             sys.stderr.write(f"{problem}\n")
             if self._log_path not in STREAMS:
@@ -379,7 +421,7 @@ class Master:
         """Start another worker for the slot of *worker*, which works but shall leave when the other one serves."""
         if self._is_stopping() or self.accepted is None or worker.slot >= self.plan.workers:
             return
-        if self.desk.is_rolling_out():
+        if self.desk.is_rolling_out() or self.upgrades.is_under_way():
             self.loop.call_later(ROLLOUT_POLL_S, lambda: self._supersede(worker))
             return
 
@@ -399,18 +441,23 @@ class Master:
     def _let_go(self, worker: Worker) -> None:
         """Let *worker* give its connections to another one, finish what is left and leave; its queues are others' meanwhile."""
         worker.state = WorkerState.DRAINING
-        self.crew.withdraw(worker, list(worker.held))
         heirs = [heir for heir in self.crew.workers() if heir.state is WorkerState.SERVING]
+        if heirs:
+            heir = heirs[worker.slot % len(heirs)]
+            self._bequeath(worker, lambda frame, fds: self.crew.send(heir, frame, fds))
+        else:
+            self._drain(worker)
+
+    def _bequeath(self, worker: Worker, send: Send) -> None:
+        """Let *worker* give what it can to whom *send* reaches, and then drain."""
 
         def drain(_: int = 0) -> None:
             timer.cancel()
             self._drain(worker)
 
         timer = self.loop.call_later(GIVE_S, drain)
-        if heirs:
-            self.transfers.between(worker, heirs[worker.slot % len(heirs)], -1, drain)
-        else:
-            drain()
+        self.crew.withdraw(worker, list(worker.held))
+        self.transfers.begin(worker, send, -1, drain)
 
     def _drain(self, worker: Worker) -> None:
         deadline_s = self.plan.graceful_timeout_s
@@ -450,7 +497,8 @@ class Master:
 
     def _on_worker_death(self, worker: Worker, how: str) -> None:
         assert self.shared is not None
-        blocks = self.shared.release_slot(worker.row)
+        # After an upgrade its row is the new master's to take back: it may have given it to a worker of its own.
+        blocks = self.shared.release_slot(worker.row) if self.stage is not Stage.UPGRADING else 0
         self.transfers.lost(worker)
         if self._is_stopping():
             self._leave_if_alone()
@@ -473,7 +521,8 @@ class Master:
         """Refill *slot* with a worker of the accepted version; its sockets were open all the time."""
         if self._is_stopping() or self.accepted is None or slot >= self.plan.workers:
             return
-        if self.desk.is_rolling_out():  # to a version that may be refused: what the new worker serves is clear in a moment
+        # To a version that may be refused, or handing over: what the new worker serves is clear in a moment.
+        if self.desk.is_rolling_out() or self.upgrades.is_under_way():
             self.loop.call_later(ROLLOUT_POLL_S, lambda: self._replace(slot))
             return
         if any(worker.slot == slot for worker in self.crew.of_slots(self.plan.workers)):
@@ -501,18 +550,20 @@ class Master:
         if ask.what == "status":
             view = MasterView(
                 self.pid, self.started_at, self.stage.name.lower(), self.config_path, self.admin_address, self.accepted,
-                self.shared, self.crew, self.keeper,
+                self.shared, self.crew, self.keeper, self.succession.draining_pid if self.succession is not None else 0,
             )  # fmt: skip
             reply(Answer(True, body=msgspec.msgpack.encode(make_report(view))))
         elif ask.what in HOST_VERBS:
             reply(self._answer_host(ask))
         elif ask.what == "rebalance" and self.stage is Stage.RUNNING:
             self.rebalancer.begin(lambda report: reply(Answer(True, body=msgspec.msgpack.encode(report))))
-        elif ask.what not in ("reload", "rebalance"):
-            known = ", ".join(("status", "reload", "rebalance", *HOST_VERBS))
+        elif ask.what not in ("reload", "rebalance", "upgrade"):
+            known = ", ".join(("status", "reload", "rebalance", "upgrade", *HOST_VERBS))
             reply(Answer(False, f"unknown question {ask.what!r}; this master answers: {known}"))
         elif self.stage is not Stage.RUNNING:
             reply(Answer(False, f"the program is {self.stage.name.lower().replace('_', ' ')}: nothing was changed"))
+        elif ask.what == "upgrade":
+            self.upgrades.ask(ask.path, lambda report: reply(Answer(True, body=msgspec.msgpack.encode(report))))
         else:
 
             def tell(report: ReloadReport) -> None:
@@ -547,8 +598,10 @@ class Master:
             self._reopen_logs()
         elif number == signal.SIGHUP and self.stage is Stage.RUNNING:
             self.desk.ask(Wish(self.config_path), log_reload)
+        elif number == signal.SIGUSR2 and self.stage is Stage.RUNNING:
+            self.upgrades.ask("", lambda _: None)
         else:
-            log.warning("%s: not in this version; nothing was changed", signal.Signals(number).name)
+            log.warning("%s while %s: nothing was changed", signal.Signals(number).name, self.stage.name.lower())
 
     def _reap(self) -> None:
         """Bury all dead children; as pid 1 of a container also those that are not ours."""
@@ -559,7 +612,7 @@ class Master:
                 return
             if pid == 0:
                 return
-            if not self.crew.reaped(pid, status):
+            if not self.crew.reaped(pid, status) and not self.upgrades.reaped(pid, status):
                 self.keeper.reaped(pid, status)
 
     def _reopen_logs(self) -> None:
@@ -569,7 +622,47 @@ class Master:
         log.info("SIGUSR1: logs reopened")
 
     def _is_stopping(self) -> bool:
-        return self.stage in (Stage.GRACEFUL_STOPPING, Stage.STOPPING)
+        return self.stage in (Stage.GRACEFUL_STOPPING, Stage.STOPPING, Stage.UPGRADING)
+
+    # --- upgrade -------------------------------------------------------------------------------------------------------
+
+    def is_changing(self) -> bool:
+        """Whether a change is under way, or the generation before this one still drains."""
+        return (
+            not self.desk.is_idle()
+            or self.is_replacing()
+            or len(self.crew.of_slots(self.plan.workers)) < self.plan.workers
+            or (self.succession is not None and self.succession.draining_pid != 0)
+        )
+
+    def belongings(self) -> Belongings:
+        """What goes to the next master."""
+        assert self.accepted is not None and self.shared is not None and self._pid_file is not None and self._control is not None
+        return Belongings(self.accepted, self.shared, self._pid_file.fileno(), self._control.fileno())
+
+    def hand_over(self, pid: int) -> None:
+        """Master *pid* serves: give it what makes us the program, then the connections, drain the rest and leave."""
+        assert self._pid_file is not None and self._control is not None
+        log.info("upgrade: pid %d serves; connections move, up to %g s for what is in flight", pid, self.plan.graceful_timeout_s)
+        self.stage = Stage.UPGRADING
+        self.desk.close()
+        self.keeper.send(Quit())  # its admin address is wanted by the other one
+        self._control.leave()
+        self._pid_file.leave()
+        self.manager.leave(pid)
+        self.upgrades.send(TakeOver())
+        for worker in self.crew.workers():
+            worker.state = WorkerState.DRAINING
+            self._bequeath(worker, lambda frame, fds, slot=worker.slot: self.upgrades.send(Heir(slot), fds))  # type: ignore[misc]
+        self.sockets.close()
+        self._leave_if_alone()
+
+    def old_is_gone(self) -> None:
+        """The generation before this one has ended."""
+        if self._is_stopping():
+            self._leave_if_alone()
+
+    # --- the end -------------------------------------------------------------------------------------------------------
 
     def _stop_gracefully(self) -> None:
         """Nothing new, finish what is in flight; a second SIGTERM ends the patience."""
@@ -580,6 +673,7 @@ class Master:
         log.info("SIGTERM: no new connections; up to %g s for what is in flight", deadline_s)
         self._set_stage(Stage.GRACEFUL_STOPPING)
         self.desk.close()
+        self.upgrades.close()
         self.manager.stopping(f"No new connections; up to {deadline_s:g} s for what is in flight.")
         # Ours first: a worker accepts what is queued and then closes the last descriptor, and with it the queue.
         self.sockets.close()
@@ -594,6 +688,9 @@ class Master:
         if self.stage is not Stage.STOPPING:
             self._set_stage(Stage.STOPPING)
             self.desk.close()
+            self.upgrades.close()
+            if self.succession is not None:
+                self.succession.end_old()
             self.manager.stopping("" if self._status else "Stopping now.")
             self.sockets.close()
             self.crew.broadcast(Quit())
@@ -608,6 +705,8 @@ class Master:
         """Workers first, then the controller (its admin shows how the drain goes), then ourselves."""
         if self.crew.workers():
             return
+        if self.stage is Stage.GRACEFUL_STOPPING and self.succession is not None and self.succession.draining_pid:
+            return  # the service manager kills what is left when the main process is gone
         if self.keeper.pid:
             self.keeper.send(Quit())
             self.loop.call_later(QUIT_TIMEOUT_S, self.keeper.kill)
@@ -618,11 +717,13 @@ class Master:
         for worker in self.crew.workers():
             log.error("%s did not end in time: killing it", worker)
             self.crew.kill(worker)
+        if self.succession is not None:
+            self.succession.end_old()
 
     def _trim(self) -> None:
         assert self.shared is not None
         self.shared.trim()
-        if self.accepted is not None and not self.desk.is_rolling_out():
+        if self.accepted is not None and self.stage is Stage.RUNNING and not self.desk.is_rolling_out():
             self.shared.retire_unused(self.plan)
         self.loop.call_later(TRIM_EVERY_S, self._trim)
 

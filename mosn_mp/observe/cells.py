@@ -4,6 +4,7 @@ Sources: mosn-reference 10.1 (MOSN pkg/metrics/downstream.go, upstream.go) for t
 (http1.*, downstream_rq_*timeout) in meaning.
 """
 
+import zlib
 from typing import Literal, NamedTuple
 
 CellKind = Literal["counter", "gauge", "histogram"]
@@ -162,3 +163,9 @@ WORKER = _block(
 )
 
 BLOCKS: dict[str, Block] = {block.type: block for block in (DOWNSTREAM, UPSTREAM, WORKER)}
+
+
+def layout_number() -> int:
+    """A number that changes whenever a cell is added, moved or renamed, or a bucket bound changes."""
+    rows = [(block.type, block.size, [(cell.key, cell.at, cell.kind) for cell in block.cells]) for block in BLOCKS.values()]
+    return zlib.crc32(repr((rows, BOUNDS_US)).encode())

@@ -19,10 +19,10 @@ from cython.cimports.libc.string import memset
 from cython.cimports.mosn_mp.buffer.shared import address_of, leading_zeros, load_cell, store_cell
 
 from mosn_mp.buffer.segment import HEADER_BYTES, Segment
-from mosn_mp.observe.cells import BOUNDS_US, DOWNSTREAM
+from mosn_mp.observe.cells import BOUNDS_US, DOWNSTREAM, layout_number
 
 KIND = "metrics"
-LAYOUT = 1
+LAYOUT = layout_number()
 ROWS_AT = 4096
 SIZES = struct.Struct("<II")
 
