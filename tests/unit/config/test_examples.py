@@ -86,7 +86,7 @@ def test_every_section_of_mosn_is_served_or_named_as_not_served() -> None:
     assert others == ["servers[0].listeners[0].filter_chains[0].filters: has 2 entries; at most 1 can be served"]
     named = {error.path for error in report.errors}
     for section in (
-        "uds_dir", "disable_upgrade", "pprof", "tracing", "plugin", "extends", "wasm_global_plugins", "node",
+        "uds_dir", "pprof", "tracing", "plugin", "extends", "wasm_global_plugins", "node",
         "third_part_codec.codecs[0].type",
         "dynamic_resources", "static_resources", "metrics.sinks", "servers[0].global_log_roller",
         "servers[0].listeners[0].inspector",

@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from mosn_mp.master.activation import VARIABLES, Claims, PassedSocket, inode_of, stored_name, take_passed
+from mosn_mp.master.activation import VARIABLES, Claims, Passed, PassedSocket, inode_of, stored_name, take_passed
 
 
 def passed(slot: int | None, host: str = "127.0.0.1", port: int = 80) -> PassedSocket:
@@ -75,10 +75,10 @@ def test_what_is_meant_for_another_process_is_left_alone_but_not_passed_on() -> 
 
 
 def test_without_a_service_manager_there_is_nothing() -> None:
-    assert take_passed({}, 8) == ("", 0.0, (), ())
-    assert take_passed(dict.fromkeys(VARIABLES, "nonsense"), 8)[1:] == (0.0, (), ())
+    assert take_passed({}, 8) == Passed()
+    assert take_passed(dict.fromkeys(VARIABLES, "nonsense"), 8) == Passed("nonsense")
 
 
 def test_a_watchdog_is_told_in_microseconds() -> None:
     said = {"NOTIFY_SOCKET": "/run/systemd/notify", "WATCHDOG_USEC": "20000000"}
-    assert take_passed(said, 8) == ("/run/systemd/notify", 20.0, (), ())
+    assert take_passed(said, 8) == Passed("/run/systemd/notify", 20.0)
