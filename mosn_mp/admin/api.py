@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs
 
+import msgspec
+
 from mosn_mp.admin.config_dump import dump_sections, select
 from mosn_mp.admin.source import AdminSource
 
@@ -72,11 +74,20 @@ class AdminApi:
             "/metrics": Endpoint("GET", self._metrics),
         }
 
+        self._changes = {
+            "/debug/update_config": Endpoint("POST", lambda _, body: self._change("update_config", body)),
+            "/debug/update_route": Endpoint("POST", lambda _, body: self._change("update_route", body)),
+        }
+
     def answer(self, method: str, path: str, query: str = "", body: bytes = b"") -> Reply:
         """The answer to one request. A path that is not there gets the list of those that are, with any method, as in MOSN."""
-        endpoint = self._endpoints.get(path)
+        endpoint = self._endpoints.get(path) or self._changes.get(path)
+        takes_changes = self._source.takes_changes()
         if endpoint is None:
-            return text_reply("supported APIs:\n" + "".join(f"{known}\n" for known in self._endpoints))
+            known = [*self._endpoints, *(self._changes if takes_changes else ())]
+            return text_reply("supported APIs:\n" + "".join(f"{path}\n" for path in known))
+        if path in self._changes and not takes_changes:
+            return error_reply(403, f"{path} is off; it takes '\"debug\": true' in the configuration's admin section")
         if method != endpoint.method:
             return Reply(405, TEXT, b"", endpoint.method)
         try:
@@ -146,6 +157,24 @@ class AdminApi:
         if not self._source.set_log_enabled(log_path, enabled):
             return error_reply(400, f"{word} logger failed: no log '{log_path}'")
         return text_reply(f"{word} logger success\n")
+
+    def _change(self, edit: str, body: bytes) -> Reply:
+        try:
+            report = self._source.change(edit, body)
+        except TimeoutError:
+            return error_reply(504, "no answer: /api/v1/config_dump tells whether the change was made")
+        if not report.ok:
+            return json_reply({"error": "; ".join(report.problems), "problems": report.problems, "version": report.version}, 400)
+        changes = msgspec.to_builtins(report.changes)
+        return json_reply(
+            {
+                "result": "success",  # MOSN's whole answer
+                "version": report.version,
+                "took_ms": round(report.took_s * 1000, 1),
+                "warnings": changes.pop("warnings"),
+                "changes": {kind: delta for kind, delta in changes.items() if any(delta.values())},
+            }
+        )
 
     def _features(self, query: Query, body: bytes) -> Reply:
         features = self._source.features()

@@ -43,7 +43,7 @@ class AdminLimits(NamedTuple):
 
     connections: int = 64
     head_bytes: int = 16384
-    body_bytes: int = 65536  # the largest body is a log path
+    body_bytes: int = 65536  # the largest body is a log path, unless it may change the configuration
     idle_s: float = 60.0  # between two requests; scrapers come every 15 s to 60 s
     request_s: float = 10.0  # first byte to last
     reply_s: float = 30.0  # a config dump of megabytes over a slow line
@@ -154,7 +154,7 @@ class AdminServer:
 
     def __init__(self, api: AdminApi, listen: tuple[str, int] | socket, limits: AdminLimits | None = None) -> None:
         self._api = api
-        self._limits = limits or AdminLimits()
+        self.limits = limits or AdminLimits()  # of connections that begin from now on
         self._server = StreamServer(listen, self._serve)
         self._places: dict[Place, bool] = {}  # connection -> is it idle; the one that idles longest stands first
         self.refused = 0
@@ -187,7 +187,7 @@ class AdminServer:
         if not self._make_room():
             self.refused += 1
             return
-        connection = AdminConnection(self._api, sock, self._limits)
+        connection = AdminConnection(self._api, sock, self.limits)
         try:
             more = True
             while more:
@@ -202,7 +202,7 @@ class AdminServer:
 
     def _make_room(self) -> bool:
         """Whether there is a place for one more connection; the longest idle one gives up its own if need be."""
-        if len(self._places) < self._limits.connections:
+        if len(self._places) < self.limits.connections:
             return True
         oldest = next((place for place, idle in self._places.items() if idle), None)
         if oldest is None:

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from mosn_mp.ipc.report import ReloadReport
+
 Number = int | float | str
 Stats = Mapping[str, Mapping[str, Mapping[str, Number]]]
 
@@ -39,6 +41,15 @@ class AdminSource(Protocol):
 
     def features(self) -> Mapping[str, bool]:
         """The feature gates and whether they are on."""
+
+    def takes_changes(self) -> bool:
+        """Whether the configuration may be changed by change()."""
+
+    def change(self, edit: str, body: bytes) -> ReloadReport:
+        """Have *edit* (`update_config`, `update_route`) made as the JSON *body* says; waits until all workers serve it, or none.
+
+        TimeoutError: nobody knows what came of it.
+        """
 
     def env(self, name: str) -> str | None:
         """The environment variable *name*, None = not set."""

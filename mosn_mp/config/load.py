@@ -39,10 +39,16 @@ def check(file: str | os.PathLike[str], catalogue: Catalogue = CATALOGUE) -> Rep
     except ConfigErrors as e:
         return Report(config=None, errors=e.errors)
     findings = Findings()
-    config = fill_defaults(Decoder(findings).decode_struct(Config, source.value, ()), os.fspath(file))
-    cross_check(config, catalogue, findings)
+    config = judge(source.value, os.fspath(file), findings, catalogue)
     errors = _place(source, findings, "errors")
     return Report(config=None if errors else config, errors=errors, warnings=_place(source, findings, "warnings"))
+
+
+def judge(value: object, file: str, findings: Findings, catalogue: Catalogue = CATALOGUE) -> Config:
+    """The configuration that *value*, read from *file*, says; with an error in *findings* it may not be used."""
+    config = fill_defaults(Decoder(findings).decode_struct(Config, value, ()), file)
+    cross_check(config, catalogue, findings)
+    return config
 
 
 def _place(source: Source, findings: Findings, which: str) -> tuple[Problem, ...]:

@@ -325,6 +325,7 @@ class Admin(Frozen, frozen=True, kw_only=True):
     """Where the admin API listens."""
 
     address: AdminAddress
+    debug: bool = False  # MOSN's build tag mosn_debug: serve /debug/update_config and /debug/update_route
 
 
 class Metrics(Frozen, frozen=True, kw_only=True):

@@ -190,6 +190,16 @@ def read_source(file: str) -> Source:
         before = raw[: e.start].decode("utf-8", "replace")
         place = Place(before.count("\n") + 1, len(before) - before.rfind("\n"))
         raise _syntax_error(file, place, "not UTF-8 text") from e
-    if File(file).suffix.lower() in (".yaml", ".yml"):
+    if is_yaml(file):
         return _YamlSource(file, text)
     return _JsonSource(file, text)
+
+
+def read_json(name: str, text: str) -> Source:
+    """The values of the JSON *text*, which errors call *name*; ConfigErrors as read_source()."""
+    return _JsonSource(name, text)
+
+
+def is_yaml(file: str) -> bool:
+    """Whether *file* is read as YAML."""
+    return File(file).suffix.lower() in (".yaml", ".yml")

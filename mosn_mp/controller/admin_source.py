@@ -9,6 +9,7 @@ from mosn_mp.buffer.arena import Arena
 from mosn_mp.config.model import Config
 from mosn_mp.controller.config_tree import config_tree
 from mosn_mp.ipc.frames import Frame, SetLogEnabled, SetLogLevel
+from mosn_mp.ipc.report import ReloadReport
 from mosn_mp.observe.cells import WORKER
 from mosn_mp.observe.directory import Directory
 from mosn_mp.observe.log_files import LogFiles
@@ -31,6 +32,7 @@ class ControllerSource:
         self._logs = logs
         self.stage = 0
         self.send: Callable[[Frame], None] = _ignore
+        self.propose: Callable[[str, bytes], ReloadReport] = _refuse
         self.take(config, directory)
 
     def take(self, config: Config, directory: Directory) -> None:
@@ -92,8 +94,21 @@ class ControllerSource:
         """The environment variable *name* of this process, which is the master's."""
         return os.environ.get(name)
 
+    def takes_changes(self) -> bool:
+        """Whether `admin.debug` is on."""
+        return self._config.admin is not None and self._config.admin.debug
+
+    def change(self, edit: str, body: bytes) -> ReloadReport:
+        """Have what is served edited; waits for what came of it."""
+        return self.propose(edit, body)
+
     def _access_logs(self) -> set[str]:
         return {log.log_path for listener in self._config.server.listeners for log in listener.access_logs}
+
+
+def _refuse(_: str, __: bytes) -> ReloadReport:
+    """Until the conversation with the master is there."""
+    raise TimeoutError
 
 
 def _ignore(_: Frame) -> None:

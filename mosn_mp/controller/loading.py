@@ -1,13 +1,14 @@
-"""Reading a configuration anew while another one is served: what the controller says to Load."""
+"""Reading a configuration anew, or editing it, while another one is served: what the controller says to Load."""
 
 from typing import NamedTuple
 
 import msgspec
 
 from mosn_mp.config.diff import diff
-from mosn_mp.config.load import check
+from mosn_mp.config.load import Report, check
 from mosn_mp.config.model import Config
 from mosn_mp.config.snapshot import encode
+from mosn_mp.controller.edits import check_edit
 from mosn_mp.controller.plan import make_plan
 from mosn_mp.ipc.frames import Frame, Load, Loaded, Rejected, Unchanged
 from mosn_mp.ipc.memfd import seal_bytes
@@ -31,7 +32,15 @@ class Found(NamedTuple):
 def load_anew(wish: Load, served: Config, log_level: str) -> Found:
     """What has to change from *served* to the file that *wish* names; users' modules that changed are loaded anew for it."""
     renewal = CATALOGUE.renew()
-    report = check(wish.path)
+    return _judge(wish, served, log_level, check(wish.path), renewal)
+
+
+def load_edit(wish: Load, body: bytes, served: Config, log_level: str) -> Found:
+    """What has to change from *served* for the edit of *wish*; users' modules stay as they are: only a reload takes new ones."""
+    return _judge(wish, served, log_level, check_edit(served, wish.edit, body, wish.path), None)
+
+
+def _judge(wish: Load, served: Config, log_level: str, report: Report, renewal: Renewal | None) -> Found:
     problems = [str(problem) for problem in report.errors]
     if report.config is None:
         return _reject(wish, problems, renewal)

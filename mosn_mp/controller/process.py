@@ -8,18 +8,32 @@ import gevent
 from gevent.event import Event
 
 from mosn_mp.admin.api import AdminApi
-from mosn_mp.admin.server import AdminServer
+from mosn_mp.admin.server import AdminLimits, AdminServer
 from mosn_mp.buffer.arena import Arena
 from mosn_mp.buffer.segment import Segment
 from mosn_mp.config.address import Address
 from mosn_mp.config.model import Config
 from mosn_mp.config.snapshot import decode
 from mosn_mp.controller.admin_source import ControllerSource
-from mosn_mp.controller.loading import Found, load_anew, take_back
+from mosn_mp.controller.loading import Found, load_anew, load_edit, take_back
 from mosn_mp.controller.plan import admin_address
+from mosn_mp.controller.proposals import Proposals
 from mosn_mp.ipc.channel import Channel, ChannelClosedError, ChannelStuckError, Delivery, close_fds
 from mosn_mp.ipc.conversation import converse
-from mosn_mp.ipc.frames import AdminUp, Adopt, Failed, Frame, Load, OpenLog, Quit, ReopenLogs, Served, SetLogLevel, State
+from mosn_mp.ipc.frames import (
+    AdminUp,
+    Adopt,
+    Concluded,
+    Failed,
+    Frame,
+    Load,
+    OpenLog,
+    Quit,
+    ReopenLogs,
+    Served,
+    SetLogLevel,
+    State,
+)
 from mosn_mp.ipc.memfd import read_sealed
 from mosn_mp.ipc.tables import decode_tables
 from mosn_mp.observe.directory import Directory
@@ -33,6 +47,7 @@ LOOKER_SLOT = 254
 # The controller before us (killed with its master, or crashed) closes the admin port when it notices: at once, but not before.
 ADMIN_TRIES = 40
 ADMIN_RETRY_S = 0.05
+MAX_EDIT_BYTES = 4 << 20  # 10,000 routes of MOSN's are 2 MB of JSON
 
 
 class ControllerProcess:
@@ -47,6 +62,7 @@ class ControllerProcess:
         self._source: ControllerSource | None = None
         self._stage = 0
         self._found: Found | None = None  # sent to the master, which has not decided
+        self._proposals = Proposals(self._send)
         self._admin: AdminServer | None = None
         self._admin_address: Address | None = None  # where it is, or is about to be
         self._ended = Event()
@@ -76,7 +92,9 @@ class ControllerProcess:
             case Adopt():
                 self._config = decode(read_sealed(delivery.fds[0]))
             case Load():
-                self._load(delivery.frame)
+                self._load(delivery.frame, delivery.fds)
+            case Concluded(token=token):
+                self._proposals.conclude(token, read_sealed(delivery.fds[0]))
             case Served():
                 if self._found is not None:
                     self._config, self._found = self._found.config, None
@@ -100,23 +118,22 @@ class ControllerProcess:
             case _:
                 log.error("a %s frame is not for a controller", type(delivery.frame).__name__)
 
-    def _send(self, frame: Frame) -> None:
+    def _send(self, frame: Frame, fds: tuple[int, ...] = ()) -> None:
         try:
-            self._channel.send(frame)
+            self._channel.send(frame, fds)
         except (ChannelClosedError, ChannelStuckError):
             return  # end-of-file tells the reader; a master that does not read finds out by itself
 
-    def _load(self, wish: Load) -> None:
+    def _load(self, wish: Load, fds: list[int]) -> None:
         assert self._config is not None
-        found = load_anew(wish, self._config, self._log_level)
+        if wish.edit:
+            found = load_edit(wish, read_sealed(fds[0]), self._config, self._log_level)
+        else:
+            found = load_anew(wish, self._config, self._log_level)
         if found.config is not None:
             self._found = found
-        try:
-            self._channel.send(found.frame, found.fds)
-        except (ChannelClosedError, ChannelStuckError):
-            return  # as in _send()
-        finally:
-            close_fds(found.fds)
+        self._send(found.frame, found.fds)
+        close_fds(found.fds)
 
     def _show(self, fds: list[int]) -> None:
         """The master serves our snapshot: show it in the admin API, which starts with the first one."""
@@ -133,12 +150,15 @@ class ControllerProcess:
         self._source = ControllerSource(self._config, metrics, directory, Arena(_attach(arena_fd), LOOKER_SLOT), self._logs)
         self._source.stage = self._stage
         self._source.send = self._send
+        self._source.propose = self._proposals.propose
         self._move_admin()
 
     def _move_admin(self) -> None:
         """Serve the admin API where the configuration says now."""
         assert self._config is not None and self._source is not None
         wanted = admin_address(self._config) if self._config.admin is not None else None
+        if self._admin is not None:
+            self._admin.limits = admin_limits(self._config)
         if wanted == self._admin_address:
             return
         self._admin_address = wanted
@@ -154,7 +174,8 @@ class ControllerProcess:
         for attempt in range(1, ADMIN_TRIES + 1):
             if address != self._admin_address:
                 return  # another reload wants it elsewhere
-            server = AdminServer(AdminApi(source), (address.ip, address.port))
+            assert self._config is not None
+            server = AdminServer(AdminApi(source), (address.ip, address.port), admin_limits(self._config))
             try:
                 server.start()
             except OSError as e:
@@ -166,6 +187,12 @@ class ControllerProcess:
                 self._admin = server
                 self._send(AdminUp(str(address)))
             return
+
+
+def admin_limits(config: Config) -> AdminLimits:
+    """What a client of the admin API may take: a whole router with thousands of routes, if it may change any."""
+    is_debug = config.admin is not None and config.admin.debug
+    return AdminLimits(body_bytes=MAX_EDIT_BYTES) if is_debug else AdminLimits()
 
 
 def _attach(fd: int) -> Segment:

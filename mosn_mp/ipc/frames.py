@@ -5,8 +5,8 @@ worker      <- Sockets, Lend, Withdraw, Prepare, Commit, Abort, Give, Receive, D
                SetLogEnabled
 worker      -> Ready | Refused, Committed, Given, Pulse
 worker      -> Transfer -> worker -> Taken | Kept -> worker
-controller  <- Load, Adopt, Served, Failed, Quit, ReopenLogs, OpenLog, State
-controller  -> Loaded, Unchanged, Rejected, AdminUp, SetLogLevel, SetLogEnabled
+controller  <- Load, Adopt, Served, Failed, Concluded, Quit, ReopenLogs, OpenLog, State
+controller  -> Loaded, Unchanged, Rejected, Propose, AdminUp, SetLogLevel, SetLogEnabled
 command     -> Ask          command <- Answer
 old master  -> Heritage, HeritageSockets, TakeOver, Heir -> new master -> Grown | Stillborn, TookOver -> old master
 ```
@@ -215,11 +215,15 @@ class Pulse(Frame, frozen=True):
 
 
 class Load(Frame, frozen=True):
-    """master -> controller: read *path* anew and say what you think of it, in answer *number*; *is_dry_run*: only a question."""
+    """master -> controller: read *path* anew and say what you think of it, in answer *number*; *is_dry_run*: only a question.
+
+    With *edit* (a key of controller.edits.EDITS): not the file, but what is served, edited so. Descriptors then: the edit's JSON.
+    """
 
     number: int
     path: str
     is_dry_run: bool = False
+    edit: str = ""
 
 
 class Loaded(Frame, frozen=True):
@@ -256,6 +260,22 @@ class Failed(Frame, frozen=True):
     """master -> controller: your snapshot was refused by a worker and is served nowhere."""
 
     reason: str
+
+
+class Propose(Frame, frozen=True):
+    """controller -> master: somebody asks for this *edit* (as in Load) of what is served. Descriptors: the edit's JSON.
+
+    *token* comes back with the answer; no other proposal has it, of this controller or of one before or after it.
+    """
+
+    token: str
+    edit: str
+
+
+class Concluded(Frame, frozen=True):
+    """master -> controller: what came of the proposal *token*. Descriptors: ipc.report.ReloadReport."""
+
+    token: str
 
 
 class State(Frame, frozen=True):
@@ -343,9 +363,8 @@ class Answer(Frame, frozen=True):
 AnyFrame = (
     Sockets | Lend | Withdraw | Prepare | Ready | Refused | Commit | Abort | Committed | Give | Receive | Given | Transfer | Taken
     | Kept | Drain | Quit | ReopenLogs | OpenLog
-    | SetLogLevel | SetLogEnabled | Pulse | Load | Loaded | Unchanged | Rejected | Adopt | Served | Failed | State | AdminUp
-    | Ask | Answer | Heritage | HeritageSockets | Grown | Stillborn | TakeOver
-    | TookOver | Heir
+    | SetLogLevel | SetLogEnabled | Pulse | Load | Loaded | Unchanged | Rejected | Adopt | Served | Failed | Propose
+    | Concluded | State | AdminUp | Ask | Answer | Heritage | HeritageSockets | Grown | Stillborn | TakeOver | TookOver | Heir
 )  # fmt: skip
 
 MAX_FDS = 128  # descriptors in one frame; Linux takes at most 253 (SCM_MAX_FD) in one message

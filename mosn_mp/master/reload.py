@@ -6,7 +6,8 @@ IDLE --ask--> LOADING --Loaded--> WAITING --nobody is being replaced--> ROLLING_
                  '--Rejected, Unchanged, a dry run, the controller died or took too long--> IDLE
 ```
 What asks for the same while it waits is answered together: a burst of SIGHUPs is two reloads at most, the one under way and one
-after it that sees the last state of the file.
+after it that sees the last state of the file. Edits of what is served (the admin API) go the same way, each for itself: the
+controller is asked when it is their turn, so they apply to what is served then.
 """
 
 import enum
@@ -20,7 +21,7 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 from mosn_mp.ipc.channel import Delivery, close_fds
-from mosn_mp.ipc.frames import Failed, Load, Loaded, Rejected, SocketName, Unchanged
+from mosn_mp.ipc.frames import Adopt, Failed, Load, Loaded, Rejected, SocketName, Unchanged
 from mosn_mp.ipc.memfd import read_sealed, seal_bytes
 from mosn_mp.ipc.plan import Plan, decode_plan
 from mosn_mp.ipc.report import Changes, ReloadReport
@@ -52,10 +53,15 @@ class Phase(enum.Enum):
 
 
 class Wish(NamedTuple):
-    """What somebody wants: the file at *path* served, or only to know what that would change."""
+    """What somebody wants: the file at *path* served, or only to know what that would change; or (*edit*) a change of what is.
 
-    path: str
+    *edit* is as in Load, *body* its JSON, which the master does not read.
+    """
+
+    path: str = ""  # "" = of an edit: the file that is served then
     is_dry_run: bool = False
+    edit: str = ""
+    body: bytes = b""
 
 
 class Job:
@@ -69,6 +75,7 @@ class Job:
         self.workers_before = 0
         self.changes = Changes()
         self.is_sent = False
+        self.loaded_by = 0  # pid of the controller whose snapshot is rolled out
 
 
 class Rollout(NamedTuple):
@@ -82,6 +89,7 @@ class Rollout(NamedTuple):
 class Owner(Protocol):
     """What the desk needs of the master."""
 
+    config_path: str
     loop: Loop
     crew: Crew
     keeper: Keeper
@@ -118,19 +126,23 @@ class ReloadDesk:
         self._timer: Timer | None = None
         self._numbers = 0
         self.versions = 1  # the number of the last version that was tried
+        self._is_closed = False
         self.phase = Phase.IDLE
         self.on_begin: Callable[[], None] = _nothing  # the service manager is told that a reload begins,
         self.on_end: Callable[[ReloadReport], None] = _ignore  # and that it has ended
 
     def ask(self, wish: Wish, reply: Reply) -> None:
         """Do as *wish* says and tell *reply* what came of it."""
-        job = next((job for job in self._waiting if job.wish == wish), None)
+        job = self._find_same(wish)
         if job is None:
             self._numbers += 1
             job = Job(wish, self._numbers)
             self._waiting.append(job)
         job.replies.append(reply)
-        if len(self._waiting) > MAX_WAITING:
+        if self._is_closed:
+            self._waiting.clear()
+            self._answer(job, ["the program is stopping"])
+        elif len(self._waiting) > MAX_WAITING:
             self._waiting.remove(job)
             self._answer(job, [f"{MAX_WAITING} other changes wait to be made"])
         self._begin_next()
@@ -138,6 +150,15 @@ class ReloadDesk:
     def is_idle(self) -> bool:
         """Whether no change is under way and none waits."""
         return self.phase is Phase.IDLE and not self._waiting
+
+    def _find_same(self, wish: Wish) -> Job | None:
+        """The job that waits for the same file. What is asked after an edit comes after it; an edit is never like another."""
+        for job in reversed(self._waiting):
+            if job.wish.edit or wish.edit:
+                return None
+            if job.wish == wish:
+                return job
+        return None
 
     def is_rolling_out(self) -> bool:
         """Whether workers are between two versions: none may be replaced meanwhile."""
@@ -147,6 +168,7 @@ class ReloadDesk:
         """The program stops: everybody is told that nothing will come of it."""
         jobs = [*([self._job] if self._job is not None else []), *self._waiting]
         self._waiting.clear()
+        self._is_closed = True
         self._end()
         for job in jobs:
             self._answer(job, ["the program is stopping"])
@@ -161,7 +183,7 @@ class ReloadDesk:
     def on_controller_down(self, how: str) -> None:
         """The controller died; one that was reading the file takes the blame."""
         if self._job is not None and self.phase is Phase.LOADING and self._job.is_sent:
-            self._refuse([f"the controller ended while it read {self._job.wish.path}: {how}"])
+            self._refuse([f"the controller ended while it read {self._job.wish.path or self._job.wish.edit}: {how}"])
 
     def take(self, delivery: Delivery) -> None:
         """The controller's answer to Load; closes its descriptors but the snapshot that goes on."""
@@ -189,19 +211,23 @@ class ReloadDesk:
             self._conclude([], plan.workers)
             return
         self.phase = Phase.WAITING
+        job.loaded_by = self._owner.keeper.pid
         self._wait_quiet(snapshot_fd, plan)
 
     def _send_load(self, job: Job) -> None:
         if not self._owner.keeper.pid:
             return  # on_controller_up() will come
         job.is_sent = True
-        self._owner.keeper.send(Load(job.number, job.wish.path, job.wish.is_dry_run))
+        wish = job.wish
+        fds = (seal_bytes("mosn_mp-edit", wish.body),) if wish.edit else ()
+        self._owner.keeper.send(Load(job.number, wish.path or self._owner.config_path, wish.is_dry_run, wish.edit), fds)
+        close_fds(fds)
 
     def _on_load_timeout(self) -> None:
         assert self._job is not None
         if self._job.is_sent:
             self._owner.keeper.kill()  # its loop hangs in the import of somebody's module
-        self._refuse([f"{self._job.wish.path}: not loaded within {LOAD_TIMEOUT_S:g} s"])
+        self._refuse([f"{self._job.wish.path or self._job.wish.edit}: not loaded within {LOAD_TIMEOUT_S:g} s"])
 
     # --- one after the other -------------------------------------------------------------------------------------------
 
@@ -254,8 +280,11 @@ class ReloadDesk:
         owner.deploy(self._rollout.snapshot, [*serving, *workers], self._on_commit, self._on_abort, self._on_done)
 
     def _on_commit(self) -> None:
-        assert self._rollout is not None
-        self._owner.accept(self._rollout.snapshot)
+        assert self._rollout is not None and self._job is not None
+        snapshot, keeper = self._rollout.snapshot, self._owner.keeper
+        if keeper.pid != self._job.loaded_by:  # it came back meanwhile, with the version before this one
+            keeper.send(Adopt(snapshot.version), (snapshot.snapshot_fd,))
+        self._owner.accept(snapshot)
 
     def _on_done(self) -> None:
         self._conclude([])

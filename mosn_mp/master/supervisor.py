@@ -33,6 +33,7 @@ from mosn_mp.ipc.frames import (
     Heir,
     Loaded,
     OpenLog,
+    Propose,
     Quit,
     Ready,
     Refused,
@@ -59,6 +60,7 @@ from mosn_mp.master.launch import Launched, launch_controller
 from mosn_mp.master.lending import Lending
 from mosn_mp.master.loop import Loop
 from mosn_mp.master.pidfile import AlreadyRunningError, PidFile
+from mosn_mp.master.proposals import log_change, take_proposal
 from mosn_mp.master.rebalance import Rebalancer
 from mosn_mp.master.reload import ReloadDesk, Wish
 from mosn_mp.master.rollout import PREPARE_TIMEOUT_S
@@ -305,6 +307,9 @@ class Master:
             return
         if isinstance(frame, Loaded):
             self._on_loaded(delivery)
+            return
+        if isinstance(frame, Propose):
+            take_proposal(self.desk, self.keeper, delivery)
             return
         if isinstance(frame, Rejected):
             problems = read_sealed(delivery.fds[0]).decode()
@@ -568,7 +573,7 @@ class Master:
 
             def tell(report: ReloadReport) -> None:
                 if not report.is_dry_run:
-                    log_reload(report)
+                    log_change("reload", report)
                 reply(Answer(True, body=msgspec.msgpack.encode(report)))
 
             self.desk.ask(Wish(ask.path or self.config_path, ask.is_dry_run), tell)
@@ -597,7 +602,7 @@ class Master:
         elif number == signal.SIGUSR1:
             self._reopen_logs()
         elif number == signal.SIGHUP and self.stage is Stage.RUNNING:
-            self.desk.ask(Wish(self.config_path), log_reload)
+            self.desk.ask(Wish(self.config_path), lambda report: log_change("reload", report))
         elif number == signal.SIGUSR2 and self.stage is Stage.RUNNING:
             self.upgrades.ask("", lambda _: None)
         else:
@@ -743,11 +748,3 @@ def raise_fd_limit() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = MAX_FDS if hard == resource.RLIM_INFINITY else min(hard, MAX_FDS)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
-
-
-def log_reload(report: ReloadReport) -> None:
-    """What came of a reload, for the log."""
-    if report.problems:
-        log.error("reload refused, version %d goes on: %s", report.version, "; ".join(report.problems))
-        return
-    log.info("reload: version %d serves after %.0f ms", report.version, report.took_s * 1000)

@@ -12,6 +12,7 @@ from gevent import socket
 from mosn_mp.admin.api import AdminApi
 from mosn_mp.admin.server import AdminLimits, AdminServer
 from mosn_mp.admin.source import Stats
+from mosn_mp.ipc.report import ReloadReport
 
 QUICK = AdminLimits(connections=4, head_bytes=2048, body_bytes=1000, idle_s=0.3, request_s=0.3, reply_s=1.0)
 
@@ -53,6 +54,12 @@ class SmallSource:
 
     def env(self, name: str) -> str | None:
         return None
+
+    def takes_changes(self) -> bool:
+        return False
+
+    def change(self, edit: str, body: bytes) -> ReloadReport:
+        raise TimeoutError
 
 
 @pytest.fixture

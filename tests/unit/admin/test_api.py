@@ -6,6 +6,7 @@ import pytest
 
 from mosn_mp.admin.api import AdminApi
 from mosn_mp.admin.source import Stats
+from mosn_mp.ipc.report import Changes, Delta, ReloadReport
 
 CONFIG: dict[str, Any] = {
     "servers": [
@@ -27,6 +28,8 @@ class FakeSource:
     def __init__(self) -> None:
         self.levels = {"/var/mosn.log": "INFO"}
         self.enabled = {"/var/mosn.log": True}
+        self.is_debug = False
+        self.edits: list[tuple[str, bytes]] = []
 
     def version(self) -> str:
         return "1.2.3"
@@ -69,6 +72,19 @@ class FakeSource:
 
     def env(self, name: str) -> str | None:
         return {"HOME": "/root"}.get(name)
+
+    def takes_changes(self) -> bool:
+        return self.is_debug
+
+    def change(self, edit: str, body: bytes) -> ReloadReport:
+        if body == b"lost":
+            raise TimeoutError
+        self.edits.append((edit, body))
+        changes = Changes(clusters=Delta(added=("web",)), warnings=("nothing leads to it",))
+        problems = ("config.name: no", "config.hosts: none") if body == b"bad" else ()
+        return ReloadReport(
+            ok=not problems, version=2, took_s=0.0123, workers_before=1, workers=1, changes=changes, problems=problems
+        )
 
 
 @pytest.fixture
@@ -241,3 +257,40 @@ def test_env_shows_what_is_asked_for(api: AdminApi) -> None:
     }
     assert json.loads(api.answer("GET", "/api/v1/env", "key=HOME").body) == {"env": {"HOME": "/root"}}
     assert api.answer("GET", "/api/v1/env").status == 400
+
+
+CHANGES = ("/debug/update_config", "/debug/update_route")
+
+
+@pytest.mark.parametrize("path", CHANGES)
+def test_changes_are_off_unless_the_configuration_enables_them(api: AdminApi, source: FakeSource, path: str) -> None:
+    refused = api.answer("POST", path, body=b"{}")
+    assert refused.status == 403 and b'takes \'\\"debug\\": true\'' in refused.body
+    assert path.encode() not in api.answer("GET", "/").body
+    assert source.edits == []
+    source.is_debug = True
+    assert api.answer("POST", path, body=b"{}").status == 200
+    assert path.encode() in api.answer("GET", "/").body
+    assert source.edits == [(path.rpartition("/")[2], b"{}")]
+    assert (api.answer("GET", path).status, api.answer("GET", path).allow) == (405, "POST")
+
+
+def test_a_change_answers_what_it_did_or_why_not(api: AdminApi, source: FakeSource) -> None:
+    source.is_debug = True
+    made = json.loads(api.answer("POST", CHANGES[0], body=b"good").body)
+    assert made == {
+        "result": "success",
+        "version": 2,
+        "took_ms": 12.3,
+        "warnings": ["nothing leads to it"],
+        "changes": {"clusters": {"added": ["web"], "changed": [], "removed": []}},
+    }
+    refused = api.answer("POST", CHANGES[0], body=b"bad")
+    assert refused.status == 400
+    assert json.loads(refused.body)["problems"] == ["config.name: no", "config.hosts: none"]
+    assert api.answer("POST", CHANGES[0], body=b"lost").status == 504
+
+
+def test_there_is_no_switch_for_tls_without_tls(api: AdminApi, source: FakeSource) -> None:
+    source.is_debug = True
+    assert api.answer("POST", "/debug/disable_tls", "disable=true").body.startswith(b"supported APIs:")
