@@ -110,12 +110,20 @@ class Catalogue:
                 self._stamp_modules()
         return self._resolved[key]
 
+    def stamps(self) -> dict[str, Stamp]:
+        """The sources of users' modules as they are served, by module name."""
+        return dict(self._stamps)
+
+    def expect(self, stamps: Mapping[str, Stamp]) -> None:
+        """What is served was made of *stamps*, whoever loaded that: renew() compares with them, not with what lies there now."""
+        self._stamps = dict(stamps)
+
     def renew(self) -> Renewal | None:
         """Forget users' modules, all of them, if one of their files changed since it was loaded: resolve() loads them anew.
 
         All, because one imports the other by name. What was made of the old code goes on with it. None: nothing changed.
         """
-        changed = [name for name, stamp in self._stamps.items() if name in sys.modules and _stamp(stamp.file) != stamp]
+        changed = [name for name, stamp in self._stamps.items() if _stamp(stamp.file) != stamp]
         if not changed:
             return None
         files = [self._stamps[name].file for name in changed]

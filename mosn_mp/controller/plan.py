@@ -4,10 +4,11 @@ from mosn_mp.config.address import Address, parse_address
 from mosn_mp.config.cpus import worker_count
 from mosn_mp.config.model import Config, Listener
 from mosn_mp.ipc.plan import ListenerPlan, Need, Plan
+from mosn_mp.plugin import CATALOGUE
 
 
 def make_plan(config: Config, config_path: str, log_level: str = "") -> Plan:
-    """The plan of valid *config*; *log_level* (of the command line) wins over the config's if given."""
+    """The plan of *config*, which was just judged; *log_level* (of the command line) wins over the config's if given."""
     server = config.server
     return Plan(
         config_path=config_path,
@@ -26,6 +27,7 @@ def make_plan(config: Config, config_path: str, log_level: str = "") -> Plan:
         rebalance_interval_s=server.rebalance_interval,
         disable_upgrade=config.disable_upgrade or config.close_graceful,
         inherit_config=config.inherit_old_mosnconfig,
+        python=CATALOGUE.stamps(),
     )
 
 

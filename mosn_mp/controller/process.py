@@ -35,10 +35,12 @@ from mosn_mp.ipc.frames import (
     State,
 )
 from mosn_mp.ipc.memfd import read_sealed
+from mosn_mp.ipc.plan import decode_plan
 from mosn_mp.ipc.tables import decode_tables
 from mosn_mp.observe.directory import Directory
 from mosn_mp.observe.log_files import LogFiles
 from mosn_mp.observe.metrics import Metrics
+from mosn_mp.plugin import CATALOGUE
 
 log = logging.getLogger("mosn_mp.controller")
 
@@ -90,7 +92,9 @@ class ControllerProcess:
     def _act(self, delivery: Delivery) -> None:
         match delivery.frame:
             case Adopt():
-                self._config = decode(read_sealed(delivery.fds[0]))
+                snapshot, plan = map(read_sealed, delivery.fds)
+                self._config = decode(snapshot)
+                CATALOGUE.expect(decode_plan(plan).python)  # what lies there now may be other code than what is served
             case Load():
                 self._load(delivery.frame, delivery.fds)
             case Concluded(token=token):

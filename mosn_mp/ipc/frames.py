@@ -52,9 +52,13 @@ class Withdraw(Frame, frozen=True):
 
 
 class Prepare(Frame, frozen=True):
-    """master -> worker: compile this snapshot and say whether you can serve it. Descriptors: snapshot, tables."""
+    """master -> worker: compile this snapshot and say whether you can serve it. Descriptors: snapshot, tables.
+
+    *takes_code*: load users' Python files anew if they changed; an edit leaves them as they are.
+    """
 
     version: int
+    takes_code: bool = True
 
 
 class Ready(Frame, frozen=True):
@@ -245,7 +249,7 @@ class Rejected(Frame, frozen=True):
 
 
 class Adopt(Frame, frozen=True):
-    """master -> a restarted controller: this snapshot is served; do not read the file. Descriptors: snapshot."""
+    """master -> a restarted controller: this snapshot is served; do not read the file. Descriptors: snapshot, plan."""
 
     version: int
 

@@ -2,6 +2,8 @@
 
 import msgspec
 
+from mosn_mp.plugin import Stamp
+
 
 class ListenerPlan(msgspec.Struct, frozen=True):
     """One TCP address to listen on; *bind* False: the listener has no socket of its own (MOSN's bind_port)."""
@@ -44,6 +46,7 @@ class Plan(msgspec.Struct, frozen=True):
     rebalance_interval_s: float = 0.0
     disable_upgrade: bool = False
     inherit_config: bool = False
+    python: dict[str, Stamp] = {}  # users' modules that were loaded to judge it
 
 
 _encoder = msgspec.msgpack.Encoder()

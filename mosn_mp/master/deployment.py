@@ -20,6 +20,7 @@ class Snapshot(NamedTuple):
     snapshot_fd: int
     tables_fd: int
     plan: Plan
+    takes_code: bool = True  # of users, as it lies there now
 
 
 class Deployment:
@@ -53,7 +54,8 @@ class Deployment:
         self._timer = self._loop.call_later(PREPARE_TIMEOUT_S, self._expire)
         for worker in self._workers.values():
             self._crew.give(worker, sockets_of(worker.slot))
-            self._crew.send(worker, Prepare(self.snapshot.version), (self.snapshot.snapshot_fd, self.snapshot.tables_fd))
+            prepare = Prepare(self.snapshot.version, self.snapshot.takes_code)
+            self._crew.send(worker, prepare, (self.snapshot.snapshot_fd, self.snapshot.tables_fd))
 
     def is_over(self) -> bool:
         """Whether there is nothing more to wait for."""

@@ -6,8 +6,11 @@ import time
 from collections.abc import Callable
 
 from mosn_mp.ipc.channel import Channel, Delivery
-from mosn_mp.ipc.frames import Frame
+from mosn_mp.ipc.frames import Adopt, Frame
+from mosn_mp.ipc.memfd import seal_bytes
+from mosn_mp.ipc.plan import encode_plan
 from mosn_mp.master.crew import describe_end
+from mosn_mp.master.deployment import Snapshot
 from mosn_mp.master.launch import Launched
 from mosn_mp.master.line import Line
 from mosn_mp.master.loop import Loop
@@ -44,6 +47,12 @@ class Keeper:
         """Send *frame*; lost if there is no controller just now (it is told all that counts when it starts)."""
         if self._line is not None:
             self._line.send(frame, fds)
+
+    def adopt(self, snapshot: Snapshot) -> None:
+        """Let it take *snapshot*, which it did not load, for what is served."""
+        plan_fd = seal_bytes("mosn_mp-plan", encode_plan(snapshot.plan))
+        self.send(Adopt(snapshot.version), (snapshot.snapshot_fd, plan_fd))
+        os.close(plan_fd)
 
     def kill(self) -> None:
         """SIGKILL it, if it runs; reaped() hears of it."""

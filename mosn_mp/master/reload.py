@@ -21,7 +21,7 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 from mosn_mp.ipc.channel import Delivery, close_fds
-from mosn_mp.ipc.frames import Adopt, Failed, Load, Loaded, Rejected, SocketName, Unchanged
+from mosn_mp.ipc.frames import Failed, Load, Loaded, Rejected, SocketName, Unchanged
 from mosn_mp.ipc.memfd import read_sealed, seal_bytes
 from mosn_mp.ipc.plan import Plan, decode_plan
 from mosn_mp.ipc.report import Changes, ReloadReport
@@ -274,7 +274,9 @@ class ReloadDesk:
             self._undo(fresh, workers)
             self._refuse([str(e.strerror or e) if isinstance(e, OSError) else str(e)])
             return
-        self._rollout = Rollout(Snapshot(self.versions, snapshot_fd, tables_fd, plan), fresh, workers)
+        assert self._job is not None
+        snapshot = Snapshot(self.versions, snapshot_fd, tables_fd, plan, takes_code=not self._job.wish.edit)
+        self._rollout = Rollout(snapshot, fresh, workers)
         self.phase = Phase.ROLLING_OUT
         owner.watchdog.is_patient = True
         owner.deploy(self._rollout.snapshot, [*serving, *workers], self._on_commit, self._on_abort, self._on_done)
@@ -283,7 +285,7 @@ class ReloadDesk:
         assert self._rollout is not None and self._job is not None
         snapshot, keeper = self._rollout.snapshot, self._owner.keeper
         if keeper.pid != self._job.loaded_by:  # it came back meanwhile, with the version before this one
-            keeper.send(Adopt(snapshot.version), (snapshot.snapshot_fd,))
+            keeper.adopt(snapshot)
         self._owner.accept(snapshot)
 
     def _on_done(self) -> None:

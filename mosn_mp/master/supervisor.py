@@ -24,7 +24,6 @@ from mosn_mp.errors import ConfigError
 from mosn_mp.ipc.channel import Channel, Delivery, close_fds
 from mosn_mp.ipc.frames import (
     AdminUp,
-    Adopt,
     Answer,
     Ask,
     Committed,
@@ -349,7 +348,7 @@ class Master:
             log.error("cannot start a controller: %s", e)
             self.loop.call_later(RETRY_S, self._restart_controller)
             return
-        self.keeper.send(Adopt(self.accepted.version), (self.accepted.snapshot_fd,))
+        self.keeper.adopt(self.accepted)
         self._tell_served()
         self.keeper.send(SetLogLevel("", self._logs.levels()[self._log_path]))  # which may have been changed meanwhile
         self.desk.on_controller_up()

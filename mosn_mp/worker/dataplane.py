@@ -98,9 +98,11 @@ class DataPlane:
 
     # -- snapshots -----------------------------------------------------------------------------------------------------------
 
-    def prepare(self, config: Config, version: int, sockets: Mapping[SocketKey, int], directory: bytes) -> Prepared:
+    def prepare(
+        self, config: Config, version: int, sockets: Mapping[SocketKey, int], directory: bytes, takes_code: bool = True
+    ) -> Prepared:
         """Compile *config*; ConfigError (or what a plug-in raises) if it cannot be served."""
-        renewal = CATALOGUE.renew()
+        renewal = CATALOGUE.renew() if takes_code else None
         try:
             return self._compile(config, version, sockets, directory, renewal)
         except BaseException:

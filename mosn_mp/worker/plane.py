@@ -15,11 +15,12 @@ class Plane(Protocol):
     Descriptors stay the caller's, channels do not.
     """
 
-    def prepare(self, config: Config, version: int, sockets: Mapping[SocketKey, int], tables: bytes, /) -> Any:
+    def prepare(self, config: Config, version: int, sockets: Mapping[SocketKey, int], tables: bytes, takes_code: bool, /) -> Any:
         """Compile *config*; the result goes to commit() or abort(). Any exception is a refusal, its text the reason.
 
         *sockets* are all that this worker has, of other slots too (lent ones); more may come before commit(). *tables*
-        (ipc.tables) say where in shared memory the things of *config* have their cells.
+        (ipc.tables) say where in shared memory the things of *config* have their cells. *takes_code*: users' Python files that
+        changed are loaded anew.
         """
 
     def commit(self, prepared: Any) -> None:

@@ -218,3 +218,34 @@ def test_a_change_that_waits_is_made_by_the_controller_that_comes_after(dynamic:
     wait_until(lambda: "the controller ended while it read update_config" in dynamic.log_text(), "the refusal in the log")
     dynamic.wait_admin()
     assert dynamic.change("update_config", "router", dynamic.router(3))["version"] == 2
+
+
+def test_python_that_changed_is_taken_by_a_reload_only_and_shown_even_if_the_controller_died_in_between(dynamic: Dynamic) -> None:
+    code = (
+        "from mosn_mp.filter.stream_filter import STOP, StreamFilter\nclass Mine(StreamFilter):\n"
+        "    def on_request(self, stream):\n"
+    )
+    module = dynamic.directory / "mine.py"
+    module.write_text(f"{code}        stream.reply(200, b'51')\n        return STOP\n")
+    entry = {"type": "mine:Mine", "python_path": str(dynamic.directory)}
+    dynamic.server["listeners"][0]["stream_filters"] = [entry]
+    dynamic.write()
+    assert dynamic.run("reload").returncode == 0
+    module.write_text(f"{code}        stream.reply(200, b'522')\n        return STOP\n")
+    limited = {**dynamic.server["listeners"][0], "max_connections": 500}
+    dynamic.change("update_config", "listener", limited)
+    assert [dynamic.get() for _ in range(10)] == [51] * 10
+    controller = dynamic.pids("controller")[0]
+    os.kill(controller, signal.SIGKILL)
+    wait_until(lambda: dynamic.pids("controller") not in ([], [controller]), "a new controller")
+    dynamic.wait_admin()
+    answer = dynamic.change("update_config", "listener", {**limited, "max_connections": 501})
+    assert "python" not in answer["changes"]
+    assert [dynamic.get() for _ in range(10)] == [51] * 10
+    dynamic.server["listeners"][0] = {**limited, "max_connections": 501}
+    dynamic.write()
+    assert f"python: changed {module}" in dynamic.run("reload", "--dry-run").stdout
+    assert [dynamic.get() for _ in range(10)] == [51] * 10
+    assert f"python: changed {module}" in dynamic.run("reload").stdout
+    assert [dynamic.get() for _ in range(10)] == [522] * 10
+    assert "nothing differs" in dynamic.run("reload").stdout

@@ -82,3 +82,22 @@ def test_a_directory_of_the_user_cannot_hide_what_is_installed(tmp_path: Path, m
     (tmp_path / "fractions.py").write_text("class Fraction: is_hidden = True")
     assert not hasattr(Catalogue(SMALL).resolve("balancer", "fractions:Fraction", [str(tmp_path)]), "is_hidden")
     assert sys.path[-1] == str(tmp_path)
+
+
+def test_modules_are_compared_with_what_another_process_served_them_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    file = tmp_path / "expected_module.py"
+    file.write_text("X = 1")
+    first = Catalogue(SMALL)
+    assert first.resolve("balancer", "expected_module:X", [str(tmp_path)]) == 1
+    assert first.renew() is None
+    del sys.modules["expected_module"]
+    second = Catalogue(SMALL)
+    second.expect(first.stamps())
+    assert second.renew() is None
+    file.write_text("X = 22")
+    assert second.resolve("balancer", "expected_module:X", [str(tmp_path)]) == 22  # which makes it not what is served
+    renewal = second.renew()
+    assert renewal is not None and renewal.changed == (str(file),)
+    second.restore(renewal)
+    assert second.renew() is not None
