@@ -84,24 +84,35 @@ def reload(config_path: str, as_json: bool, dry_run: bool, timeout_s: float) -> 
 
 
 @cli.command()
-@click.argument("action", type=click.Choice(("show", "disable", "drain", "enable")))
+@click.argument("action", type=click.Choice(("show", "disable", "drain", "enable", "weight")))
 @click.argument("cluster")
 @click.argument("address")
+@click.argument("weight", type=click.IntRange(1, 128), required=False)
 @config_option
 @json_option
 @click.option(
-    "--timeout", "timeout_s", type=click.FloatRange(0), default=60.0, show_default=True, help="Seconds that `drain` waits."
-)
-def host(action: str, cluster: str, address: str, config_path: str, as_json: bool, timeout_s: float) -> None:
-    """Take a host out of rotation (disable), wait until it has no request (drain), put it back (enable), or look (show).
+    "--timeout", "timeout_s", type=click.FloatRange(0), default=60.0, show_default=True,
+    help="Seconds that `drain` and `weight` wait.",
+)  # fmt: skip
+def host(
+    action: str, cluster: str, address: str, weight: int | None, config_path: str, as_json: bool, timeout_s: float
+) -> None:
+    """Take a host out of rotation (disable), wait until it has no request (drain), put it back (enable), give it another
+    WEIGHT of 1 to 128 (weight), or look (show).
 
-    It lasts until `enable`, the host's removal from the configuration, or a restart of the program.
+    Out of rotation lasts until `enable`, the host's removal from the configuration, or a restart of the program; a weight until
+    the next reload.
     """
     from mosn_mp.config.problems import ConfigErrors
-    from mosn_mp.master.ask import AskError, ask_host, host_text, report_json, wait_drained
+    from mosn_mp.master.ask import AskError, ask_host, ask_weight, host_text, report_json, wait_drained
 
+    if (action == "weight") != (weight is not None):
+        raise click.UsageError("`host weight` takes a weight, and nothing else does: mosn_mp host weight CLUSTER ADDRESS WEIGHT")
     try:
-        report = ask_host(config_path, "disable" if action == "drain" else action, cluster, address)
+        if weight is not None:
+            report = ask_weight(config_path, cluster, address, weight, timeout_s)
+        else:
+            report = ask_host(config_path, "disable" if action == "drain" else action, cluster, address)
         if action == "drain":
             report = wait_drained(config_path, cluster, address, timeout_s)
     except (AskError, ConfigErrors) as e:

@@ -31,6 +31,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
     "balancer": {
         "LB_RANDOM": "mosn_mp.cluster.lb.random:Random",
         "LB_ROUNDROBIN": "mosn_mp.cluster.lb.round_robin:RoundRobin",
+        "LB_WEIGHTED_ROUNDROBIN": "mosn_mp.cluster.lb.round_robin:RoundRobin",
     },
     "access_log_variable": {},
     # What a configuration asks about a value that only the code above can judge.

@@ -33,11 +33,13 @@ def compile_cluster(config: model.Cluster, before: Cluster | None = None, catalo
 def _hosts(config: model.Cluster, before: Mapping[str, Host]) -> HostSet:
     # de-duplicated by address as MOSN does: the first entry of an address counts
     made: dict[str, Host] = {}
+    weights: list[int] = []
     for host in config.hosts:
         if host.address not in made:
             known = before.get(host.address)
-            made[host.address] = known if known is not None and known.config == host else Host(host, config.name)
-    return HostSet(tuple(made.values()))
+            made[host.address] = known if known is not None and known.hostname == host.hostname else Host(host, config.name)
+            weights.append(host.weight)
+    return HostSet(tuple(made.values()), tuple(weights))
 
 
 def _balancer_class(config: model.Cluster, catalogue: Catalogue) -> type[Balancer]:

@@ -5,9 +5,8 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 cdef class Host:
     cdef readonly str address           # as configured: "10.0.0.1:80", "[::1]:80"
     cdef readonly str hostname          # configured host name, "" if none
-    cdef readonly int weight            # 1..128
+    cdef readonly int weight            # 1..128; changes with the version that is served, while the host stays the same
     cdef readonly str cluster_name
-    cdef readonly object config         # the frozen config it was compiled from
     cdef char sockaddr[128]             # ready for connect(2)
     cdef readonly uint32_t sockaddr_len
     cdef readonly int family            # AF_INET, AF_INET6
@@ -24,8 +23,12 @@ cdef class HostSet:
     cdef readonly tuple hosts
     cdef PyObject** at                  # borrowed pointers into hosts
     cdef readonly int count
+    cdef readonly bint is_weighted      # the weights differ
+    cdef tuple weights
     cdef Host get(self, int index)
     # May host number *index* be picked: healthy and not *previous* (None = any).
     cdef bint is_eligible(self, int index, Host previous) noexcept
     # How many hosts may be picked.
     cdef int count_eligible(self, Host previous) noexcept
+    # The eligible host at *fraction* / 2^64 of the weight of all eligible ones; None if there is none.
+    cdef Host at_fraction(self, uint64_t fraction, Host previous)

@@ -17,7 +17,6 @@ class Host:
     """One upstream address. `Host(config, cluster_name)`; ConfigError if the address is none."""
 
     def __cinit__(self, config: model.Host, cluster_name: str = "") -> None:
-        self.config = config
         self.address = config.address
         self.hostname = config.hostname
         self.weight = config.weight
@@ -81,13 +80,15 @@ class Host:
 
 @cython.cclass
 class HostSet:
-    """`HostSet(hosts)`."""
+    """`HostSet(hosts, weights)`: each host's weight from take_weights() on; () = they stay as they are."""
 
-    def __cinit__(self, hosts: tuple) -> None:
+    def __cinit__(self, hosts: tuple, weights: tuple = ()) -> None:
         i: cython.int
         host: Host
         self.hosts = hosts
         self.count = len(hosts)
+        self.weights = weights or tuple([known.weight for known in hosts])
+        self.is_weighted = len(set(self.weights)) > 1
         self.at = cython.cast(
             cython.pointer(cython.pointer(PyObject)), malloc((self.count + 1) * cython.sizeof(cython.pointer(PyObject)))
         )
@@ -122,6 +123,28 @@ class HostSet:
         for i in range(self.count):
             found += self.is_eligible(i, previous)
         return found
+
+    @cython.cfunc
+    def at_fraction(self, fraction: uint64_t, previous: Host) -> Host:
+        """The eligible host at *fraction* / 2^64 of the weight of all eligible ones, or None."""
+        total: uint64_t = 0
+        i: cython.int
+        for i in range(self.count):
+            if self.is_eligible(i, previous):
+                total += cython.cast(Host, self.at[i]).weight
+        left: cython.longlong = cython.cast(cython.longlong, ((fraction >> 32) * total) >> 32)
+        for i in range(self.count):
+            if self.is_eligible(i, previous):
+                left -= cython.cast(Host, self.at[i]).weight
+                if left < 0:
+                    return cython.cast(Host, self.at[i])
+        return None
+
+    def take_weights(self) -> None:
+        """Give the hosts, which may be those of the version before, the weights of this version."""
+        host: Host
+        for host, weight in zip(self.hosts, self.weights, strict=True):
+            host.weight = weight
 
     def __len__(self) -> int:
         return self.count

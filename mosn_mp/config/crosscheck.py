@@ -63,9 +63,6 @@ def _check_cluster(cluster: Cluster, path: Path, catalogue: Catalogue, findings:
             findings.error((*path, "hosts", index, "address"), problem, value=host.address)
         if address:
             seen.setdefault(address, index)
-        if host.weight != cluster.hosts[0].weight:
-            problem = f"{host.weight} is another weight than hosts[0] has, and {not_in_this_version('weighted balancing')}"
-            findings.error((*path, "hosts", index, "weight"), problem, value=host.weight)
     if not cluster.hosts and cluster.name:
         findings.warning(path, f"the cluster {show(cluster.name)} has no hosts: requests to it get 502")
 

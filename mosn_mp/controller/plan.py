@@ -27,6 +27,12 @@ def make_plan(config: Config, config_path: str, log_level: str = "") -> Plan:
         rebalance_interval_s=server.rebalance_interval,
         disable_upgrade=config.disable_upgrade or config.close_graceful,
         inherit_config=config.inherit_old_mosnconfig,
+        weights={
+            f"{cluster.name}/{host.address}": host.weight
+            for cluster in config.cluster_manager.clusters
+            for host in cluster.hosts
+            if host.weight != 1
+        },
         python=CATALOGUE.stamps(),
     )
 

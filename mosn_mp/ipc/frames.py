@@ -354,6 +354,7 @@ class Ask(Frame, frozen=True):
     is_dry_run: bool = False
     cluster: str = ""
     address: str = ""
+    weight: int = 0
 
 
 class Answer(Frame, frozen=True):

@@ -46,6 +46,7 @@ class Plan(msgspec.Struct, frozen=True):
     rebalance_interval_s: float = 0.0
     disable_upgrade: bool = False
     inherit_config: bool = False
+    weights: dict[str, int] = {}  # `cluster/address` of hosts with another weight than 1
     python: dict[str, Stamp] = {}  # users' modules that were loaded to judge it
 
 

@@ -40,13 +40,14 @@ class ArenaReport(msgspec.Struct, frozen=True):
 
 
 class HostReport(msgspec.Struct, frozen=True, kw_only=True):
-    """One host of a cluster: is it picked, how many requests are under way at it, how many other hosts are picked."""
+    """One host of a cluster: is it picked, how often, how many requests are under way at it, how many other hosts are picked."""
 
     cluster: str
     address: str
     in_rotation: bool
     active: int
     others: int
+    weight: int = 1
 
 
 class StatusReport(msgspec.Struct, frozen=True):
@@ -64,6 +65,7 @@ class StatusReport(msgspec.Struct, frozen=True):
     pss_bytes: int  # of all processes
     disabled_hosts: list[str] = []  # `cluster/address`, out of rotation by `mosn_mp host`
     draining_master: int = 0  # pid of the generation before this one, while it lives
+    weights: dict[str, int] = {}  # by `cluster/address`, where it is not 1
 
 
 class Delta(msgspec.Struct, frozen=True):

@@ -59,6 +59,12 @@ def rebalance_text(report: RebalanceReport) -> str:
     return "\n".join([*lines, f"{report.moved} connections moved in {report.took_s * 1000:.0f} ms"])
 
 
+def ask_weight(config_path: str, cluster: str, address: str, weight: int, timeout_s: float) -> HostReport:
+    """The host once all workers give it *weight*; raises AskError (also if it was refused), ConfigErrors."""
+    body = _ask(config_path, Ask("host weight", cluster=cluster, address=address, weight=weight), timeout_s)
+    return msgspec.msgpack.decode(body, type=HostReport)
+
+
 def wait_drained(config_path: str, cluster: str, address: str, timeout_s: float) -> HostReport:
     """The host once no request is under way at it, or as it is after *timeout_s*; raises as ask_host()."""
     until = time.monotonic() + timeout_s
@@ -73,7 +79,8 @@ def host_text(report: HostReport) -> str:
     """*report* for people."""
     where = "in rotation" if report.in_rotation else "out of rotation"
     others = f"{report.others} other hosts of the cluster are in rotation"
-    return f"{report.cluster}/{report.address} is {where}, {report.active} requests under way; {others}"
+    weight = f" with weight {report.weight}" if report.weight != 1 else ""
+    return f"{report.cluster}/{report.address} is {where}{weight}, {report.active} requests under way; {others}"
 
 
 def _ask(config_path: str, ask: Ask, timeout_s: float) -> bytes:
@@ -114,6 +121,7 @@ def status_text(report: StatusReport) -> str:
         ),
         *([f"the generation before this one drains: master {report.draining_master}"] if report.draining_master else []),
         *(f"out of rotation: {host}" for host in report.disabled_hosts),
+        *(f"weight {weight}: {host}" for host, weight in report.weights.items()),
         *(f"worker {p.slot}: {p.deaths} ended before, the last one: {p.last_end}" for p in report.processes if p.last_end),
         "",
         *_table(

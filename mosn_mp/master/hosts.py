@@ -1,6 +1,7 @@
 """Hosts that an operator takes out of rotation and puts back, by a flag in shared memory that every worker sees at its next pick.
 
-The flag survives reloads and the deaths of workers, as long as the host is configured; a restart of the program clears it.
+The flag survives reloads and the deaths of workers, as long as the host is configured; a restart of the program clears it. A
+host's weight is no such flag: it is a key of the configuration, and changes as everything there does (master/proposals.py).
 """
 
 from collections.abc import Iterator
@@ -33,6 +34,7 @@ def switch_host(shared: SharedMemory, plan: Plan, cluster: str, address: str, en
         address=address,
         in_rotation=not shared.is_disabled(labels),
         active=shared.active_requests(labels),
+        weight=plan.weights.get(f"{cluster}/{address}", 1),
         others=sum(not shared.is_disabled(other) for other in found if other is not labels),
     )
 

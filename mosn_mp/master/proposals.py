@@ -1,11 +1,12 @@
-"""Changes of the configuration that do not come from a file: proposed by the controller for the admin API."""
+"""Changes of the configuration that come from no file: proposed by the controller for the admin API, or asked by a command."""
 
 import logging
+from collections.abc import Callable
 
 import msgspec
 
 from mosn_mp.ipc.channel import Delivery, close_fds
-from mosn_mp.ipc.frames import Concluded, Propose
+from mosn_mp.ipc.frames import Answer, Ask, Concluded, Propose
 from mosn_mp.ipc.memfd import read_sealed, seal_bytes
 from mosn_mp.ipc.report import ReloadReport
 from mosn_mp.master.keeper import Keeper
@@ -28,6 +29,17 @@ def take_proposal(desk: ReloadDesk, keeper: Keeper, delivery: Delivery) -> None:
         close_fds([fd])
 
     desk.ask(Wish(edit=frame.edit, body=body), tell)
+
+
+def weigh_host(desk: ReloadDesk, ask: Ask, show: Callable[[], Answer], reply: Callable[[Answer], None]) -> None:
+    """Give the host of *ask* its new weight and *reply* as *show* says, or why not."""
+
+    def tell(report: ReloadReport) -> None:
+        log_change(f"host weight {ask.cluster}/{ask.address} {ask.weight}", report)
+        reply(show() if report.ok else Answer(False, "\n".join(report.problems)))
+
+    body = {"cluster": ask.cluster, "address": ask.address, "weight": ask.weight}
+    desk.ask(Wish(edit="host weight", body=msgspec.json.encode(body)), tell)
 
 
 def log_change(what: str, report: ReloadReport) -> None:

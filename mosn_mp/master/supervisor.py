@@ -59,7 +59,7 @@ from mosn_mp.master.launch import Launched, launch_controller
 from mosn_mp.master.lending import Lending
 from mosn_mp.master.loop import Loop
 from mosn_mp.master.pidfile import AlreadyRunningError, PidFile
-from mosn_mp.master.proposals import log_change, take_proposal
+from mosn_mp.master.proposals import log_change, take_proposal, weigh_host
 from mosn_mp.master.rebalance import Rebalancer
 from mosn_mp.master.reload import ReloadDesk, Wish
 from mosn_mp.master.rollout import PREPARE_TIMEOUT_S
@@ -88,7 +88,7 @@ SETTLE_S = 1.5  # handshakes that began before a socket was told to begin no mor
 ROLLOUT_POLL_S = 0.02
 HEART_STOPPED_S = PREPARE_TIMEOUT_S  # a worker whose last beat is longer ago does not work
 RETRY_S = 1.0  # after the system had no room for a new process
-HOST_VERBS = {"host enable": True, "host disable": False, "host show": None}
+HOST_VERBS = {"host enable": True, "host disable": False, "host show": None}  # what they do to its flag
 # More than any proxy needs, and what a kernel without a limit of its own (2^30 in containers) is cut to.
 MAX_FDS = 1 << 20
 
@@ -559,15 +559,17 @@ class Master:
             reply(Answer(True, body=msgspec.msgpack.encode(make_report(view))))
         elif ask.what in HOST_VERBS:
             reply(self._answer_host(ask))
-        elif ask.what == "rebalance" and self.stage is Stage.RUNNING:
-            self.rebalancer.begin(lambda report: reply(Answer(True, body=msgspec.msgpack.encode(report))))
-        elif ask.what not in ("reload", "rebalance", "upgrade"):
-            known = ", ".join(("status", "reload", "rebalance", "upgrade", *HOST_VERBS))
+        elif ask.what not in ("reload", "rebalance", "upgrade", "host weight"):
+            known = ", ".join(("status", "reload", "rebalance", "upgrade", *HOST_VERBS, "host weight"))
             reply(Answer(False, f"unknown question {ask.what!r}; this master answers: {known}"))
         elif self.stage is not Stage.RUNNING:
             reply(Answer(False, f"the program is {self.stage.name.lower().replace('_', ' ')}: nothing was changed"))
+        elif ask.what == "rebalance":
+            self.rebalancer.begin(lambda report: reply(Answer(True, body=msgspec.msgpack.encode(report))))
         elif ask.what == "upgrade":
             self.upgrades.ask(ask.path, lambda report: reply(Answer(True, body=msgspec.msgpack.encode(report))))
+        elif ask.what == "host weight":
+            weigh_host(self.desk, ask, lambda: self._answer_host(ask), reply)
         else:
 
             def tell(report: ReloadReport) -> None:
@@ -581,10 +583,10 @@ class Master:
         if self.shared is None or self.accepted is None:
             return Answer(False, "the program is starting")
         try:
-            report = switch_host(self.shared, self.plan, ask.cluster, ask.address, HOST_VERBS[ask.what])
+            report = switch_host(self.shared, self.plan, ask.cluster, ask.address, HOST_VERBS.get(ask.what))
         except UnknownHostError as e:
             return Answer(False, str(e))
-        if HOST_VERBS[ask.what] is not None:
+        if HOST_VERBS.get(ask.what) is not None:
             log.warning("%s: %s/%s", ask.what, ask.cluster, ask.address)
         return Answer(True, body=msgspec.msgpack.encode(report))
 

@@ -217,6 +217,7 @@ class DataPlane:
         hosts = {id(host): host for cluster in prepared.clusters.values() for host in cluster.hosts.hosts}
         for cluster in prepared.clusters.values():
             cluster.share(self.shared.state, prepared.records.find("cluster", [("cluster", cluster.name)]) or 0)
+            cluster.hosts.take_weights()
             for host in cluster.hosts.hosts:
                 if host.pool is None:
                     labels = [("cluster", cluster.name), ("host", host.address)]

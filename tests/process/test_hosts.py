@@ -55,6 +55,48 @@ def test_drain_waits_for_the_requests_and_show_only_looks(loaded: Loaded) -> Non
     assert result.failed == 0, result.failures
 
 
+def share(loaded: Loaded) -> float:
+    """How much of what the two hosts get goes to the first one."""
+    before = [loaded.hits(port) for port in loaded.upstreams]
+    requests_at(loaded, loaded.upstreams[0], 100)
+    first, second = (loaded.hits(port) - count for port, count in zip(loaded.upstreams, before, strict=True))
+    return first / (first + second)
+
+
+def test_a_weight_takes_effect_in_all_workers_and_keeps_connections(loaded: Loaded) -> None:
+    first, second = (f"127.0.0.1:{port}" for port in loaded.upstreams)
+    loaded.begin_load()
+    assert 0.3 < share(loaded) < 0.7
+    done = loaded.run("host", "weight", "up", first, "128")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"up/{first} is in rotation with weight 128, " in done.stdout
+    assert share(loaded) > 0.9
+    assert json.loads(loaded.run("host", "show", "up", first, "--json").stdout)["weight"] == 128
+    assert json.loads(loaded.run("host", "show", "up", second, "--json").stdout)["weight"] == 1
+    assert loaded.status()["weights"] == {f"up/{first}": 128}
+    assert f"weight 128: up/{first}" in loaded.run("status").stdout
+    assert f"hosts: changed up/{first}" in loaded.run("reload", "--dry-run").stdout
+    assert loaded.run("host", "weight", "up", first, "1").returncode == 0
+    assert 0.3 < share(loaded) < 0.7
+    result = loaded.end_load()
+    assert result.failed == 0, result.failures
+    assert loaded.status()["config_version"] == 3
+
+
+@pytest.mark.parametrize(("arguments", "problem"), [
+    (("weight", "up", "127.0.0.1:1", "5"), 'there is no host of "up" "127.0.0.1:1"'),
+    (("weight", "upp", "127.0.0.1:1", "5"), 'there is no cluster "upp"; did you mean'),
+    (("weight", "up", "127.0.0.1:1", "0"), "0 is not in the range 1<=x<=128"),
+    (("weight", "up", "127.0.0.1:1"), "`host weight` takes a weight"),
+    (("disable", "up", "127.0.0.1:1", "5"), "`host weight` takes a weight"),
+])  # fmt: skip
+def test_a_weight_that_cannot_be_given(loaded: Loaded, arguments: tuple[str, ...], problem: str) -> None:
+    done = loaded.run("host", *arguments)
+    assert done.returncode != 0
+    assert problem in done.stderr
+    assert loaded.status()["config_version"] == 1
+
+
 @pytest.mark.parametrize(("cluster", "address", "problem"), [
     ("nothing", "127.0.0.1:1", "there is no cluster 'nothing' with hosts; there are up"),
     ("up", "127.0.0.1:1", "cluster 'up' has no host '127.0.0.1:1'; there are 127.0.0.1:"),

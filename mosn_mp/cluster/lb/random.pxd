@@ -9,4 +9,5 @@ cdef extern from *:
 
 cdef class Random(Balancer):
     cdef uint64_t state
+    cdef uint64_t _next(self) noexcept
     cdef uint64_t _draw(self, uint64_t below) noexcept

@@ -1,4 +1,5 @@
-"""LB_RANDOM: any host that may be picked, each as likely as the other (MOSN: an unhealthy choice falls to round robin).
+"""LB_RANDOM: any host that may be picked, each as likely as its weight (MOSN: as any other; an unhealthy choice falls to round
+robin).
 
 The generator is xorshift64* (Vigna 2016), one a balancer, seeded from the system by each worker: workers do not pick alike.
 """
@@ -22,18 +23,26 @@ class Random(Balancer):
 
     @cython.cfunc
     @cython.exceptval(check=False)
-    def _draw(self, below: uint64_t) -> uint64_t:
+    def _next(self) -> uint64_t:
         self.state ^= self.state >> 12
         self.state ^= self.state << 25
         self.state ^= self.state >> 27
+        return cython.cast(uint64_t, self.state * MULTIPLIER)
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def _draw(self, below: uint64_t) -> uint64_t:
         # 32 high bits scaled to the range: no division; the bias for a few thousand hosts is below 1e-6
-        return ((cython.cast(uint64_t, self.state * MULTIPLIER) >> 32) * below) >> 32
+        return ((self._next() >> 32) * below) >> 32
 
     @cython.cfunc
     def pick_eligible(self, hosts: HostSet, request: Head, previous: Host) -> Host:
         """A random host that may be picked, or None."""
-        index: cython.int = cython.cast(cython.int, self._draw(hosts.count))
+        index: cython.int
         left: cython.int
+        if hosts.is_weighted:
+            return hosts.at_fraction(self._next(), previous)
+        index = cython.cast(cython.int, self._draw(hosts.count))
         if hosts.is_eligible(index, previous):
             return hosts.get(index)
         # not the next one that is eligible: it would get its unhealthy neighbour's share

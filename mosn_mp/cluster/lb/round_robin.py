@@ -2,6 +2,11 @@
 
 The cursor lies in shared memory and every worker advances it, so that few requests over many workers are spread as evenly as over
 one. An unhealthy host costs its turn and the next in line is drawn anew: its neighbour does not get a double share.
+
+Where weights differ, the turns are the multiples of the golden ratio, modulo 1, laid over the weights of the hosts that may be
+picked. Few sequences spread as evenly (Knuth, TAOCP 6.4, theorem S): a host's turns lie apart, and any stretch of turns is in
+proportion. It needs no schedule, and is as right when a host fails. (MOSN's LB_ROUNDROBIN knows no weights; its
+LB_WEIGHTED_ROUNDROBIN is this too.)
 """
 
 import cython
@@ -29,6 +34,8 @@ class RoundRobin(Balancer):
         count: cython.uint = hosts.count
         index: cython.uint = 0
         _turn: cython.uint
+        if hosts.is_weighted:
+            return hosts.at_fraction(self._next_turn() * GOLDEN, previous)
         for _turn in range(count):
             index = cython.cast(cython.uint, self._next_turn() % count)
             if hosts.is_eligible(index, previous):

@@ -1,5 +1,7 @@
 """What is particular to each balancer; what all must do is in tests/contract/balancer_kit.py."""
 
+from collections import Counter
+
 import pytest
 
 from mosn_mp.cluster.compile import compile_cluster
@@ -36,6 +38,47 @@ def test_two_workers_take_turns_by_one_cursor() -> None:
         cluster.share(state, 1)
     picked = [workers[i % 2].pick_host() for i in range(6)]
     assert [host.address for host in picked if host] == [f"10.0.0.{i}:80" for i in (1, 2, 3, 1, 2, 3)]
+
+
+def weighted(*weights: int) -> HostSet:
+    return HostSet(tuple(Host(model.Host(address=f"10.0.0.{i}:80", weight=w), "c") for i, w in enumerate(weights, 1)))
+
+
+@pytest.mark.parametrize("weights", [(1, 2), (1, 128), (5, 1, 1), (1, 2, 3, 4), (128, 127, 1), (3, 3, 1)])
+def test_round_robin_gives_turns_by_weight_in_every_stretch(weights: tuple[int, ...]) -> None:
+    hosts, balancer = weighted(*weights), RoundRobin()
+    picked = [balancer.pick_from(hosts) for _ in range(40 * sum(weights))]
+    for at in range(0, len(picked), sum(weights)):
+        counts = Counter(picked[: at + sum(weights)])
+        rounds = at // sum(weights) + 1
+        assert all(abs(counts[host] - rounds * host.weight) <= 3 for host in hosts.hosts), (rounds, counts)
+
+
+def test_a_failed_hosts_turns_go_to_the_others_by_weight() -> None:
+    hosts, balancer = weighted(128, 1, 3), RoundRobin()
+    hosts.hosts[0].healthy = False
+    counts = Counter(balancer.pick_from(hosts) for _ in range(400))
+    assert abs(counts[hosts.hosts[1]] - 100) <= 3 and abs(counts[hosts.hosts[2]] - 300) <= 3
+
+
+def test_random_picks_by_weight() -> None:
+    hosts, balancer = weighted(1, 3, 12), Random(11)
+    counts = Counter(balancer.pick_from(hosts) for _ in range(16_000))
+    assert [round(counts[host] / 1000) for host in hosts.hosts] == [1, 3, 12]
+
+
+def test_a_weight_changes_when_its_version_is_served_and_the_host_stays() -> None:
+    def config(weight: int) -> model.Cluster:
+        hosts = (model.Host(address="10.0.0.1:80"), model.Host(address="10.0.0.2:80", weight=weight))
+        return model.Cluster(name="c", hosts=hosts)
+
+    before = compile_cluster(config(1))
+    after = compile_cluster(config(9), before)
+    assert after.hosts.hosts == before.hosts.hosts
+    assert after.hosts.hosts[1].weight == 1  # it may yet be refused
+    after.hosts.take_weights()
+    counts = Counter(host.address for host in (after.pick_host() for _ in range(100)) if host)
+    assert abs(counts["10.0.0.2:80"] - 90) <= 2
 
 
 def test_random_repeats_itself_for_a_seed_only() -> None:
