@@ -3,6 +3,7 @@
 Each command imports what it needs when it runs: `start` must not wait for what only `status` prints with.
 """
 
+import os
 import sys
 
 import click
@@ -32,11 +33,23 @@ def cli() -> None:
     "-l", "--log-level", type=click.Choice(LOG_LEVELS, case_sensitive=False), envvar="LOG_LEVEL", show_envvar=True,
     help="Wins over the level in the configuration.",
 )  # fmt: skip
-def start(config_path: str, log_level: str | None) -> None:
+@click.option(
+    "-f", "--feature-gates", metavar="NAME=BOOL,...", envvar="FEATURE_GATES", show_envvar=True, default="",
+    help="auto_config=true: changes made while it runs are written to the configuration file.",
+)  # fmt: skip
+def start(config_path: str, log_level: str | None, feature_gates: str) -> None:
     """Serve in the foreground until SIGTERM (graceful) or SIGINT (now)."""
     from mosn_mp.master.start import HeritageError, HotModuleError, import_data_plane, run_master
 
     level = _LEVEL_NAMES.get(log_level, log_level) if log_level else ""
+    if feature_gates:
+        from mosn_mp.config.features import ENVIRONMENT, parse_gates
+
+        try:
+            parse_gates(feature_gates)
+        except ValueError as e:
+            _fail(str(e))
+        os.environ[ENVIRONMENT] = feature_gates  # where the controller finds it, and whatever this process becomes by exec
     try:
         sys.exit(run_master(config_path, level, import_data_plane))
     except (HeritageError, HotModuleError) as e:

@@ -166,8 +166,10 @@ class AdminApi:
         if not report.ok:
             return json_reply({"error": "; ".join(report.problems), "problems": report.problems, "version": report.version}, 400)
         changes = msgspec.to_builtins(report.changes)
+        problem = self._source.file_problem()
         return json_reply(
             {
+                **({"not_written": problem} if problem else {}),
                 "result": "success",  # MOSN's whole answer
                 "version": report.version,
                 "took_ms": round(report.took_s * 1000, 1),

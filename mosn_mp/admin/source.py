@@ -51,5 +51,8 @@ class AdminSource(Protocol):
         TimeoutError: nobody knows what came of it.
         """
 
+    def file_problem(self) -> str:
+        """Why the feature gate auto_config could not write to the file what is served; "" = it did, or is off."""
+
     def env(self, name: str) -> str | None:
         """The environment variable *name*, None = not set."""

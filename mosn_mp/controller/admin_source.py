@@ -7,6 +7,7 @@ from typing import Any
 from mosn_mp.admin.source import Stats
 from mosn_mp.buffer.arena import Arena
 from mosn_mp.config.model import Config
+from mosn_mp.controller.config_file import ConfigFile
 from mosn_mp.controller.config_tree import config_tree
 from mosn_mp.ipc.frames import Frame, SetLogEnabled, SetLogLevel
 from mosn_mp.ipc.report import ReloadReport
@@ -19,9 +20,6 @@ from mosn_mp.observe.reading import read_all, read_workers
 from mosn_mp.observe.stats import stats
 from mosn_mp.version import VERSION
 
-# MOSN's gates (pkg/featuregate); this version serves none of what they switch.
-FEATURES = {"auto_config": False, "XdsMtlsEnable": False, "PayLoadLimitEnable": False, "MultiTenantMode": False}
-
 
 class ControllerSource:
     """The running program as the admin API sees it; implements admin.source.AdminSource."""
@@ -31,6 +29,8 @@ class ControllerSource:
         self._arena = arena
         self._logs = logs
         self.stage = 0
+        self.gates: Mapping[str, bool] = {}
+        self.file: ConfigFile | None = None
         self.send: Callable[[Frame], None] = _ignore
         self.propose: Callable[[str, bytes], ReloadReport] = _refuse
         self.take(config, directory)
@@ -87,8 +87,8 @@ class ControllerSource:
         return True
 
     def features(self) -> Mapping[str, bool]:
-        """MOSN's feature gates: all off."""
-        return FEATURES
+        """MOSN's feature gates."""
+        return self.gates
 
     def env(self, name: str) -> str | None:
         """The environment variable *name* of this process, which is the master's."""
@@ -101,6 +101,10 @@ class ControllerSource:
     def change(self, edit: str, body: bytes) -> ReloadReport:
         """Have what is served edited; waits for what came of it."""
         return self.propose(edit, body)
+
+    def file_problem(self) -> str:
+        """Why auto_config did not write what is served."""
+        return self.file.problem if self.file is not None else ""
 
     def _access_logs(self) -> set[str]:
         return {log.log_path for listener in self._config.server.listeners for log in listener.access_logs}

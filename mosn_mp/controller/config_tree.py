@@ -1,5 +1,6 @@
-"""A configuration as the JSON values of its file, for /api/v1/config_dump: durations as Go writes them, nulls left out."""
+"""A configuration as the JSON values of its file: durations as Go writes them, nulls left out."""
 
+from functools import cache
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -7,21 +8,33 @@ import msgspec
 from mosn_mp.config.units import format_duration
 
 
-def config_tree(value: Any) -> Any:
+def config_tree(value: Any, leave_out_defaults: bool = False) -> Any:
     """*value* (a struct of config.model, or anything in one) under MOSN's keys, such that loading it again gives the same."""
     if isinstance(value, msgspec.Struct):
-        hints = get_type_hints(type(value), include_extras=True)
-        fields = ((name, getattr(value, name)) for name in value.__struct_fields__)
+        fields = ((name, getattr(value, name), default) for name, default in _defaults(type(value)).items())
         return {
-            name: format_duration(inner) if _is_duration(hints[name]) else config_tree(inner)
-            for name, inner in fields
-            if inner is not None
+            name: format_duration(inner) if name in _durations(type(value)) else config_tree(inner, leave_out_defaults)
+            for name, inner, default in fields
+            if inner is not None and not (leave_out_defaults and inner == default)
         }
     if isinstance(value, dict):
         return {key: config_tree(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [config_tree(inner) for inner in value]
+        return [config_tree(inner, leave_out_defaults) for inner in value]
     return value
+
+
+@cache
+def _defaults(cls: type[msgspec.Struct]) -> dict[str, Any]:
+    """The fields of *cls* and what each is by default; NODEFAULT equals nothing."""
+    fields = msgspec.structs.fields(cls)
+    return {f.name: f.default_factory() if f.default_factory is not msgspec.NODEFAULT else f.default for f in fields}
+
+
+@cache
+def _durations(cls: type[msgspec.Struct]) -> frozenset[str]:
+    """The fields of *cls* that are waits."""
+    return frozenset(name for name, hint in get_type_hints(cls, include_extras=True).items() if _is_duration(hint))
 
 
 def _is_duration(hint: Any) -> bool:

@@ -10,6 +10,7 @@ from mosn_mp.config.model import Config
 from mosn_mp.config.snapshot import encode
 from mosn_mp.controller.edits import check_edit
 from mosn_mp.controller.plan import make_plan
+from mosn_mp.controller.stamp import Origin, stamp_of
 from mosn_mp.ipc.frames import Frame, Load, Loaded, Rejected, Unchanged
 from mosn_mp.ipc.memfd import seal_bytes
 from mosn_mp.ipc.plan import encode_plan
@@ -27,12 +28,14 @@ class Found(NamedTuple):
     fds: tuple[int, ...]
     config: Config | None = None
     renewal: Renewal | None = None
+    origin: Origin | None = None  # None: it was not read from a file, or only for a dry run
 
 
 def load_anew(wish: Load, served: Config, log_level: str) -> Found:
     """What has to change from *served* to the file that *wish* names; users' modules that changed are loaded anew for it."""
     renewal = CATALOGUE.renew()
-    return _judge(wish, served, log_level, check(wish.path), renewal)
+    origin = None if wish.is_dry_run else Origin(wish.path, stamp_of(wish.path))
+    return _judge(wish, served, log_level, check(wish.path), renewal)._replace(origin=origin)
 
 
 def load_edit(wish: Load, body: bytes, served: Config, log_level: str) -> Found:

@@ -5,13 +5,14 @@ Arguments: the channel's descriptor, the config file, `--log-level=LEVEL`, `--ad
 
 import os
 import signal
-from typing import NamedTuple
 
 from mosn_mp.config.load import load
 from mosn_mp.config.model import Config
 from mosn_mp.config.problems import ConfigErrors
 from mosn_mp.config.snapshot import encode
+from mosn_mp.controller.arguments import Arguments
 from mosn_mp.controller.plan import make_plan
+from mosn_mp.controller.stamp import Origin, stamp_of
 from mosn_mp.ipc.channel import Channel, ChannelClosedError
 from mosn_mp.ipc.frames import Loaded, Rejected
 from mosn_mp.ipc.memfd import seal_bytes
@@ -20,21 +21,13 @@ from mosn_mp.ipc.plan import encode_plan
 START_TIMEOUT_S = 60.0
 
 
-class Arguments(NamedTuple):
-    """The command line."""
-
-    channel_fd: int
-    config_path: str
-    log_level: str
-    is_adopting: bool
-
-
 def main(argv: list[str]) -> int:
     """Be the controller until the master says otherwise; the exit status."""
     arguments = parse(argv)
     for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(number, lambda *_: None)  # the master decides what they mean
     channel = Channel.adopt(arguments.channel_fd)
+    origin = Origin(arguments.config_path, stamp_of(arguments.config_path))
     try:
         config = None if arguments.is_adopting else _load(channel, arguments)
     except ChannelClosedError:
@@ -44,7 +37,7 @@ def main(argv: list[str]) -> int:
     # After the snapshot is on its way: gevent and the admin server take longer to import than a config to load.
     from mosn_mp.controller.process import ControllerProcess
 
-    return ControllerProcess(channel, config, arguments.log_level).wait_end()
+    return ControllerProcess(channel, config, arguments, origin).wait_end()
 
 
 def parse(argv: list[str]) -> Arguments:

@@ -12,12 +12,16 @@ from mosn_mp.admin.server import AdminLimits, AdminServer
 from mosn_mp.buffer.arena import Arena
 from mosn_mp.buffer.segment import Segment
 from mosn_mp.config.address import Address
+from mosn_mp.config.features import AUTO_CONFIG, ENVIRONMENT, parse_gates
 from mosn_mp.config.model import Config
 from mosn_mp.config.snapshot import decode
 from mosn_mp.controller.admin_source import ControllerSource
+from mosn_mp.controller.arguments import Arguments
+from mosn_mp.controller.config_file import ConfigFile
 from mosn_mp.controller.loading import Found, load_anew, load_edit, take_back
 from mosn_mp.controller.plan import admin_address
 from mosn_mp.controller.proposals import Proposals
+from mosn_mp.controller.stamp import Origin
 from mosn_mp.ipc.channel import Channel, ChannelClosedError, ChannelStuckError, Delivery, close_fds
 from mosn_mp.ipc.conversation import converse
 from mosn_mp.ipc.frames import (
@@ -33,6 +37,7 @@ from mosn_mp.ipc.frames import (
     Served,
     SetLogLevel,
     State,
+    Unchanged,
 )
 from mosn_mp.ipc.memfd import read_sealed
 from mosn_mp.ipc.plan import decode_plan
@@ -55,11 +60,15 @@ MAX_EDIT_BYTES = 4 << 20  # 10,000 routes of MOSN's are 2 MB of JSON
 class ControllerProcess:
     """The conversation with the master, until wait_end()."""
 
-    def __init__(self, channel: Channel, config: Config | None, log_level: str) -> None:
-        """*config* None: it comes with Adopt. *log_level* "" = the config's."""
+    def __init__(self, channel: Channel, config: Config | None, arguments: Arguments, origin: Origin) -> None:
+        """*config* None: it comes with Adopt; else it was read from *origin*."""
         self._channel = channel
         self._config = config
-        self._log_level = log_level
+        self._log_level = arguments.log_level
+        self._gates = parse_gates(os.environ.get(ENVIRONMENT, ""))
+        self._file = ConfigFile(arguments.config_path, self._gates[AUTO_CONFIG], self._send)
+        self._origin: Origin | None = origin  # of _config; None = no file says it
+        self._version = 0
         self._logs = LogFiles("controller")
         self._source: ControllerSource | None = None
         self._stage = 0
@@ -91,7 +100,9 @@ class ControllerProcess:
 
     def _act(self, delivery: Delivery) -> None:
         match delivery.frame:
-            case Adopt():
+            case Adopt(version=version, filed=filed):
+                self._origin = None
+                self._file.adopt(filed, version)
                 snapshot, plan = map(read_sealed, delivery.fds)
                 self._config = decode(snapshot)
                 CATALOGUE.expect(decode_plan(plan).python)  # what lies there now may be other code than what is served
@@ -99,10 +110,12 @@ class ControllerProcess:
                 self._load(delivery.frame, delivery.fds)
             case Concluded(token=token):
                 self._proposals.conclude(token, read_sealed(delivery.fds[0]))
-            case Served():
+            case Served(version=version):
                 if self._found is not None:
-                    self._config, self._found = self._found.config, None
+                    self._config, self._origin, self._found = self._found.config, self._found.origin, None
+                self._version = version
                 self._show(delivery.fds)
+                self._file_served()
             case Failed():
                 if self._found is not None:
                     take_back(self._found.renewal)
@@ -134,10 +147,20 @@ class ControllerProcess:
             found = load_edit(wish, read_sealed(fds[0]), self._config, self._log_level)
         else:
             found = load_anew(wish, self._config, self._log_level)
+        if isinstance(found.frame, Unchanged) and found.origin is not None:
+            self._file.says(found.origin, self._version)
         if found.config is not None:
             self._found = found
         self._send(found.frame, found.fds)
         close_fds(found.fds)
+
+    def _file_served(self) -> None:
+        """What is served now is what the file says, or shall say."""
+        assert self._config is not None
+        if self._origin is not None:
+            self._file.was_read(self._origin, self._version)
+        else:
+            self._file.serve(self._config, self._version)
 
     def _show(self, fds: list[int]) -> None:
         """The master serves our snapshot: show it in the admin API, which starts with the first one."""
@@ -152,6 +175,8 @@ class ControllerProcess:
         self._logs.open(server.default_log_path, self._log_level or server.default_log_level)
         metrics = Metrics(_attach(metrics_fd))
         self._source = ControllerSource(self._config, metrics, directory, Arena(_attach(arena_fd), LOOKER_SLOT), self._logs)
+        self._source.gates = self._gates
+        self._source.file = self._file
         self._source.stage = self._stage
         self._source.send = self._send
         self._source.propose = self._proposals.propose

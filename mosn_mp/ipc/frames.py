@@ -6,7 +6,7 @@ worker      <- Sockets, Lend, Withdraw, Prepare, Commit, Abort, Give, Receive, D
 worker      -> Ready | Refused, Committed, Given, Pulse
 worker      -> Transfer -> worker -> Taken | Kept -> worker
 controller  <- Load, Adopt, Served, Failed, Concluded, Quit, ReopenLogs, OpenLog, State
-controller  -> Loaded, Unchanged, Rejected, Propose, AdminUp, SetLogLevel, SetLogEnabled
+controller  -> Loaded, Unchanged, Rejected, Propose, Filed, AdminUp, SetLogLevel, SetLogEnabled
 command     -> Ask          command <- Answer
 old master  -> Heritage, HeritageSockets, TakeOver, Heir -> new master -> Grown | Stillborn, TookOver -> old master
 ```
@@ -248,10 +248,25 @@ class Rejected(Frame, frozen=True):
     number: int = 0
 
 
-class Adopt(Frame, frozen=True):
-    """master -> a restarted controller: this snapshot is served; do not read the file. Descriptors: snapshot, plan."""
+class Filed(Frame, frozen=True):
+    """controller -> master: the configuration file says what *version* serves, as it was when it had *stamp*.
+
+    *problem*: why what is served now could not be written to it.
+    """
 
     version: int
+    stamp: str = ""
+    problem: str = ""
+
+
+class Adopt(Frame, frozen=True):
+    """master -> a restarted controller: this snapshot is served; do not read the file. Descriptors: snapshot, plan.
+
+    *filed* is what the controller before it said last.
+    """
+
+    version: int
+    filed: Filed
 
 
 class Served(Frame, frozen=True):
@@ -369,7 +384,8 @@ AnyFrame = (
     Sockets | Lend | Withdraw | Prepare | Ready | Refused | Commit | Abort | Committed | Give | Receive | Given | Transfer | Taken
     | Kept | Drain | Quit | ReopenLogs | OpenLog
     | SetLogLevel | SetLogEnabled | Pulse | Load | Loaded | Unchanged | Rejected | Adopt | Served | Failed | Propose
-    | Concluded | State | AdminUp | Ask | Answer | Heritage | HeritageSockets | Grown | Stillborn | TakeOver | TookOver | Heir
+    | Filed | Concluded | State | AdminUp | Ask | Answer | Heritage | HeritageSockets | Grown | Stillborn | TakeOver | TookOver
+    | Heir
 )  # fmt: skip
 
 MAX_FDS = 128  # descriptors in one frame; Linux takes at most 253 (SCM_MAX_FD) in one message

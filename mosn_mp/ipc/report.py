@@ -66,6 +66,8 @@ class StatusReport(msgspec.Struct, frozen=True):
     disabled_hosts: list[str] = []  # `cluster/address`, out of rotation by `mosn_mp host`
     draining_master: int = 0  # pid of the generation before this one, while it lives
     weights: dict[str, int] = {}  # by `cluster/address`, where it is not 1
+    filed_version: int = 0  # that config_path says, as far as is known
+    file_problem: str = ""  # why the served one could not be written to it
 
 
 class Delta(msgspec.Struct, frozen=True):

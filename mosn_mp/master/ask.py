@@ -120,6 +120,7 @@ def status_text(report: StatusReport) -> str:
             ],
         ),
         *([f"the generation before this one drains: master {report.draining_master}"] if report.draining_master else []),
+        *_file_lines(report),
         *(f"out of rotation: {host}" for host in report.disabled_hosts),
         *(f"weight {weight}: {host}" for host, weight in report.weights.items()),
         *(f"worker {p.slot}: {p.deaths} ended before, the last one: {p.last_end}" for p in report.processes if p.last_end),
@@ -135,6 +136,14 @@ def status_text(report: StatusReport) -> str:
         ),
     ]  # fmt: skip
     return "\n".join(lines)
+
+
+def _file_lines(report: StatusReport) -> list[str]:
+    """What the configuration file does not say."""
+    if report.filed_version == report.config_version or not report.filed_version:
+        return []
+    problem = f"; not written: {report.file_problem}" if report.file_problem else ""
+    return [f"changed since version {report.filed_version}, which is what the file says{problem}"]
 
 
 def reload_text(report: ReloadReport) -> str:

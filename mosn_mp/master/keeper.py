@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from mosn_mp.ipc.channel import Channel, Delivery
-from mosn_mp.ipc.frames import Adopt, Frame
+from mosn_mp.ipc.frames import Adopt, Filed, Frame
 from mosn_mp.ipc.memfd import seal_bytes
 from mosn_mp.ipc.plan import encode_plan
 from mosn_mp.master.crew import describe_end
@@ -28,6 +28,7 @@ class Keeper:
         self._respawn = Respawn()
         self.pid = 0
         self.started_at = 0.0
+        self.filed = Filed(0)  # what it said of the configuration file
 
     def deaths(self) -> int:
         """How many controllers ended before they were told to."""
@@ -49,9 +50,9 @@ class Keeper:
             self._line.send(frame, fds)
 
     def adopt(self, snapshot: Snapshot) -> None:
-        """Let it take *snapshot*, which it did not load, for what is served."""
+        """Let it take *snapshot*, which it did not load, for what is served; it learns what was said in *filed*, too."""
         plan_fd = seal_bytes("mosn_mp-plan", encode_plan(snapshot.plan))
-        self.send(Adopt(snapshot.version), (snapshot.snapshot_fd, plan_fd))
+        self.send(Adopt(snapshot.version, self.filed), (snapshot.snapshot_fd, plan_fd))
         os.close(plan_fd)
 
     def kill(self) -> None:

@@ -61,6 +61,8 @@ def make_report(master: MasterView) -> StatusReport:
         pss_bytes=sum(process.pss_bytes for process in processes),
         draining_master=master.draining_master,
         disabled_hosts=disabled_hosts(master.shared, plan) if plan is not None and master.shared is not None else [],
+        filed_version=master.keeper.filed.version,
+        file_problem=master.keeper.filed.problem,
         weights=plan.weights if plan is not None else {},
     )
 

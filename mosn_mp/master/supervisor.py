@@ -28,6 +28,7 @@ from mosn_mp.ipc.frames import (
     Ask,
     Committed,
     Drain,
+    Filed,
     Given,
     Heir,
     Loaded,
@@ -316,7 +317,9 @@ class Master:
             self._fail_start([problems])
             return
         close_fds(delivery.fds)
-        if isinstance(frame, AdminUp):
+        if isinstance(frame, Filed):
+            self.keeper.filed = frame
+        elif isinstance(frame, AdminUp):
             self.admin_address = frame.address
             if frame.problem:
                 log.error("admin: %s", frame.problem)

@@ -57,6 +57,7 @@ class Program:
         self.path = directory / "mosn.json"
         self.log = directory / "logs" / "mosn.log"
         self.master: subprocess.Popen[str] | None = None
+        self.start_options: list[str] = []
         self.config: dict[str, Any] = {
             "servers": [
                 {
@@ -115,7 +116,7 @@ class Program:
     def spawn(self) -> subprocess.Popen[str]:
         """Start a master without waiting for anything."""
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        command = [sys.executable, "-m", "mosn_mp", "start", "-c", str(self.path)]
+        command = [sys.executable, "-m", "mosn_mp", "start", "-c", str(self.path), *self.start_options]
         return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def start(self) -> None:

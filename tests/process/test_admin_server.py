@@ -55,6 +55,9 @@ class SmallSource:
     def env(self, name: str) -> str | None:
         return None
 
+    def file_problem(self) -> str:
+        return ""
+
     def takes_changes(self) -> bool:
         return False
 

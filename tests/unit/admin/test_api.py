@@ -73,6 +73,9 @@ class FakeSource:
     def env(self, name: str) -> str | None:
         return {"HOME": "/root"}.get(name)
 
+    def file_problem(self) -> str:
+        return ""
+
     def takes_changes(self) -> bool:
         return self.is_debug
 

@@ -1,0 +1,142 @@
+"""The file of the running configuration: does it say what is served, and (feature gate auto_config) making it say so.
+
+It is replaced as a whole: a temporary file beside it, fsync, rename, fsync of the directory. Whoever reads it, whenever something
+is killed, finds the old configuration or the new one. A file that somebody else changed since it was read or written last is not
+replaced: the next reload takes it.
+"""
+
+import contextlib
+import json
+import logging
+import os
+from collections.abc import Callable
+from typing import Any
+
+import gevent
+import yaml
+from gevent.lock import BoundedSemaphore
+
+from mosn_mp.config.model import Config
+from mosn_mp.config.source import is_yaml
+from mosn_mp.controller.config_tree import config_tree
+from mosn_mp.controller.stamp import Origin, stamp_of
+from mosn_mp.ipc.frames import Filed
+
+log = logging.getLogger("mosn_mp.controller")
+
+RETRY_S = 10.0  # a full disk may have room again
+
+
+class ConfigFile:
+    """The file at *path*. *tell* hears which version it says whenever that changes."""
+
+    def __init__(self, path: str, is_kept: bool, tell: Callable[[Filed], None]) -> None:
+        """*is_kept*: auto_config is on."""
+        self.path = path
+        self._is_kept = is_kept
+        self._tell = tell
+        self._one_at_a_time = BoundedSemaphore(1)
+        self._served: tuple[Config, int] | None = None  # which the file does not say
+        self._known = Filed(0)
+
+    @property
+    def problem(self) -> str:
+        """Why the file does not say what is served although auto_config is on; "" = it does."""
+        return self._known.problem
+
+    def adopt(self, known: Filed, version: int) -> None:
+        """Go on from what the controller before this one knew; if it had said nothing yet, *version* is what the file says."""
+        self._known = known if known.version else Filed(version)
+
+    def was_read(self, origin: Origin, version: int) -> None:
+        """Served *version* was read from *origin*."""
+        self.path, self._served = origin.path, None
+        self._note(Filed(version, origin.stamp))
+
+    def says(self, origin: Origin, version: int) -> None:
+        """A file says the same as *version*, which is served: if it is this one, there is nothing to write."""
+        if origin.path == self.path:
+            self.was_read(origin, version)
+
+    def serve(self, config: Config, version: int) -> None:
+        """*config* is served as *version*, and is not of the file: write it, if it is to be kept."""
+        if not self._is_kept or version <= self._known.version:
+            return
+        self._served = (config, version)
+        self._write()
+
+    def _write(self) -> None:
+        with self._one_at_a_time:
+            if self._served is None:
+                return
+            config, version = self._served
+            content = config_text(config, self.path).encode()
+            try:
+                # In a thread: a disk may take its time, and the admin API answers meanwhile.
+                stamp = gevent.get_hub().threadpool.apply(replace_file, (self.path, content, self._known.stamp))
+            except (OSError, ValueError) as e:
+                text = f"{e.filename or self.path}: {e.strerror}" if isinstance(e, OSError) else f"{self.path}: {e}"
+                log.error("version %d is not written to its file: %s", version, text)
+                self._note(Filed(self._known.version, self._known.stamp, text))
+                if isinstance(e, OSError):
+                    gevent.spawn_later(RETRY_S, self._write)
+            else:
+                log.info("version %d is written to %s", version, self.path)
+                self._served = None
+                self._note(Filed(version, stamp))
+
+    def _note(self, known: Filed) -> None:
+        self._known = known
+        self._tell(known)
+
+
+def config_text(config: Config, path: str) -> str:
+    """The content of a file at *path*, JSON or YAML by its name, that loads as *config*; what is as by default is left out."""
+    tree: Any = config_tree(config, leave_out_defaults=True)
+    if is_yaml(path):
+        return yaml.safe_dump(tree, sort_keys=False, allow_unicode=True, width=130)
+    return json.dumps(tree, indent=2, ensure_ascii=False) + "\n"
+
+
+def replace_file(path: str, content: bytes, stamp: str = "") -> str:
+    """Put *content* into the place of the file at *path*, with its mode and owner; the new stamp. OSError: nothing was changed.
+
+    ValueError if the file has another stamp than *stamp* ("" = any).
+    """
+    path = os.path.realpath(path)  # of a link the target is replaced
+    before = os.stat(path)
+    if stamp and stamp_of(path) != stamp:
+        now = stamp_of(path)
+        with open(path, "rb") as file:
+            if file.read() == content:  # by a controller that was killed before it could tell
+                return now
+        raise ValueError("somebody changed it since it was read: it is left as it is, for the next reload")
+    directory, name = os.path.split(path)
+    # Always this name: one that was left behind by a kill -9 is the only one, and goes now.
+    temporary = os.path.join(directory, f".{name}.mosn_mp")
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(temporary)
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        with open(fd, "wb", buffering=0) as fresh:
+            made = os.fstat(fd)
+            if (before.st_uid, before.st_gid) != (made.st_uid, made.st_gid):
+                os.fchown(fd, before.st_uid, before.st_gid)
+            os.fchmod(fd, before.st_mode & 0o7777)
+            left = memoryview(content)
+            while left:
+                left = left[fresh.write(left) or 0 :]
+            os.fsync(fd)
+        written = stamp_of(temporary)
+        os.rename(temporary, path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+    with contextlib.suppress(OSError):  # some file systems cannot; what a power failure leaves then is the old file or this one
+        directory_fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(directory_fd)
+        finally:
+            os.close(directory_fd)
+    return written
