@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -35,7 +36,10 @@ def test_hosts_routes_and_listeners_change_under_load_and_nobody_notices(dynamic
     first, second = dynamic.upstreams
     dynamic.begin_load(wrk_s=600)
     versions = [1]
-    for number in range(2, 7):
+    until = time.monotonic() + 5
+    number = 1
+    while time.monotonic() < until:
+        number += 1
         port = free_port()
         answer = dynamic.change("update_config", "cluster", dynamic.cluster(*([first, second] if number % 2 else [first])))
         assert answer["changes"]["hosts"]["added" if number % 2 else "removed"] == [f"up/127.0.0.1:{second}"]
@@ -44,7 +48,7 @@ def test_hosts_routes_and_listeners_change_under_load_and_nobody_notices(dynamic
         assert [dynamic.get() for _ in range(6)] == [number] * 6
         listener = {**dynamic.listener("guest", port), "stream_filters": []}
         answer = dynamic.change("update_config", "listener", listener)
-        assert answer["changes"]["listeners"]["added" if number == 2 else "changed"] == ["guest"]
+        assert answer["changes"]["listeners"]["added" if number == 2 else "changed"] == ["guest"]  # it moves to another port
         versions.append(answer["version"])
         assert [answer_at(port) for _ in range(6)] == [number] * 6
         limited = {**dynamic.server["listeners"][0], "max_connections": 1000 + number}
