@@ -13,7 +13,7 @@ from typing import Protocol
 
 from mosn_mp.errors import ConfigError
 from mosn_mp.ipc.channel import Delivery, close_fds
-from mosn_mp.ipc.frames import Adopt, Frame, Grown, Heir, Receive, Stillborn, TakeOver, TookOver
+from mosn_mp.ipc.frames import Frame, Grown, Heir, Receive, Stillborn, TakeOver, TookOver
 from mosn_mp.ipc.plan import Plan
 from mosn_mp.master.crew import Crew, WorkerState
 from mosn_mp.master.deployment import Snapshot
@@ -80,7 +80,7 @@ class Succession:
             os.close(i.snapshot)
             return snapshot_fd, plan
         os.close(snapshot_fd)
-        self._owner.keeper.send(Adopt(i.frame.version), (i.snapshot,))
+        self._owner.keeper.adopt(Snapshot(i.frame.version, i.snapshot, -1, old))
         return i.snapshot, old
 
     def watch_rows(self, shared: SharedMemory) -> None:

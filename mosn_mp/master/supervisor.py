@@ -18,14 +18,10 @@ import sys
 import time
 from collections.abc import Callable
 
-import msgspec
-
 from mosn_mp.errors import ConfigError
 from mosn_mp.ipc.channel import Channel, Delivery, close_fds
 from mosn_mp.ipc.frames import (
     AdminUp,
-    Answer,
-    Ask,
     Committed,
     Drain,
     Filed,
@@ -54,20 +50,20 @@ from mosn_mp.master.control import ControlSocket, control_path
 from mosn_mp.master.crew import Crew, Worker, WorkerState
 from mosn_mp.master.deployment import Deployment, Snapshot
 from mosn_mp.master.heritage import Inherited
-from mosn_mp.master.hosts import UnknownHostError, switch_host
 from mosn_mp.master.keeper import Keeper
 from mosn_mp.master.launch import Launched, launch_controller
 from mosn_mp.master.lending import Lending
 from mosn_mp.master.loop import Loop
 from mosn_mp.master.pidfile import AlreadyRunningError, PidFile
-from mosn_mp.master.proposals import log_change, take_proposal, weigh_host
+from mosn_mp.master.proposals import log_change, take_proposal
+from mosn_mp.master.questions import Questions
 from mosn_mp.master.rebalance import Rebalancer
 from mosn_mp.master.reload import ReloadDesk, Wish
 from mosn_mp.master.rollout import PREPARE_TIMEOUT_S
 from mosn_mp.master.service_manager import ServiceManager
 from mosn_mp.master.shared import SharedMemory
 from mosn_mp.master.sockets import BindError, ListeningSockets
-from mosn_mp.master.status import MasterView, make_report
+from mosn_mp.master.status import MasterView
 from mosn_mp.master.succession import Succession
 from mosn_mp.master.transfers import Send, Transfers
 from mosn_mp.master.upgrade import Belongings, UpgradeDesk
@@ -89,7 +85,6 @@ SETTLE_S = 1.5  # handshakes that began before a socket was told to begin no mor
 ROLLOUT_POLL_S = 0.02
 HEART_STOPPED_S = PREPARE_TIMEOUT_S  # a worker whose last beat is longer ago does not work
 RETRY_S = 1.0  # after the system had no room for a new process
-HOST_VERBS = {"host enable": True, "host disable": False, "host show": None}  # what they do to its flag
 # More than any proxy needs, and what a kernel without a limit of its own (2^30 in containers) is cut to.
 MAX_FDS = 1 << 20
 
@@ -144,6 +139,7 @@ class Master:
         self.rebalancer = Rebalancer(self.loop, self.crew, self.transfers, self._connections_of)
         self.desk = ReloadDesk(self)
         self.upgrades = UpgradeDesk(self)
+        self.questions = Questions(self)
         self.inherited = inherited
         self.succession = Succession(self, inherited) if inherited is not None else None
         self.watchdog = Watchdog(self.loop, self.crew, lambda _: self.lending.settle(), self._supersede)
@@ -188,7 +184,7 @@ class Master:
         try:
             if self.succession is None:
                 self._pid_file = PidFile(plan.pid_path)
-                self._control = ControlSocket(self.loop, control_path(plan.pid_path), self._answer)
+                self._control = ControlSocket(self.loop, control_path(plan.pid_path), self.questions.answer)
             else:
                 version = self.succession.next_version()
                 snapshot_fd, plan = self.succession.decide(snapshot_fd, plan)
@@ -259,7 +255,8 @@ class Master:
         assert self.inherited is not None
         if self._pid_file is None and not self._is_stopping():
             self._pid_file = PidFile.take_over(self.plan.pid_path, self.inherited.pid_file)
-            self._control = ControlSocket(self.loop, control_path(self.plan.pid_path), self._answer, self.inherited.control)
+            path = control_path(self.plan.pid_path)
+            self._control = ControlSocket(self.loop, path, self.questions.answer, self.inherited.control)
             self._enter_service()
             if self.succession is not None:
                 self.succession.took_over()
@@ -550,48 +547,17 @@ class Master:
         log.error("%s cannot serve: %s", worker, reason)
         self.crew.kill(worker)
 
-    # --- command line --------------------------------------------------------------------------------------------------
+    def view(self) -> MasterView:
+        """What `status` shows."""
+        draining = self.succession.draining_pid if self.succession is not None else 0
+        return MasterView(
+            self.pid, self.started_at, self.stage.name.lower(), self.config_path, self.admin_address, self.accepted, self.shared,
+            self.crew, self.keeper, draining,
+        )  # fmt: skip
 
-    def _answer(self, ask: Ask, reply: Callable[[Answer], None]) -> None:
-        """Tell *reply* the answer to *ask*, now or when there is one."""
-        if ask.what == "status":
-            view = MasterView(
-                self.pid, self.started_at, self.stage.name.lower(), self.config_path, self.admin_address, self.accepted,
-                self.shared, self.crew, self.keeper, self.succession.draining_pid if self.succession is not None else 0,
-            )  # fmt: skip
-            reply(Answer(True, body=msgspec.msgpack.encode(make_report(view))))
-        elif ask.what in HOST_VERBS:
-            reply(self._answer_host(ask))
-        elif ask.what not in ("reload", "rebalance", "upgrade", "host weight"):
-            known = ", ".join(("status", "reload", "rebalance", "upgrade", *HOST_VERBS, "host weight"))
-            reply(Answer(False, f"unknown question {ask.what!r}; this master answers: {known}"))
-        elif self.stage is not Stage.RUNNING:
-            reply(Answer(False, f"the program is {self.stage.name.lower().replace('_', ' ')}: nothing was changed"))
-        elif ask.what == "rebalance":
-            self.rebalancer.begin(lambda report: reply(Answer(True, body=msgspec.msgpack.encode(report))))
-        elif ask.what == "upgrade":
-            self.upgrades.ask(ask.path, lambda report: reply(Answer(True, body=msgspec.msgpack.encode(report))))
-        elif ask.what == "host weight":
-            weigh_host(self.desk, ask, lambda: self._answer_host(ask), reply)
-        else:
-
-            def tell(report: ReloadReport) -> None:
-                if not report.is_dry_run:
-                    log_change("reload", report)
-                reply(Answer(True, body=msgspec.msgpack.encode(report)))
-
-            self.desk.ask(Wish(ask.path or self.config_path, ask.is_dry_run), tell)
-
-    def _answer_host(self, ask: Ask) -> Answer:
-        if self.shared is None or self.accepted is None:
-            return Answer(False, "the program is starting")
-        try:
-            report = switch_host(self.shared, self.plan, ask.cluster, ask.address, HOST_VERBS.get(ask.what))
-        except UnknownHostError as e:
-            return Answer(False, str(e))
-        if HOST_VERBS.get(ask.what) is not None:
-            log.warning("%s: %s/%s", ask.what, ask.cluster, ask.address)
-        return Answer(True, body=msgspec.msgpack.encode(report))
+    def stage_text(self) -> str:
+        """The stage in words."""
+        return self.stage.name.lower().replace("_", " ")
 
     # --- signals and the end -------------------------------------------------------------------------------------------
 
@@ -610,7 +576,7 @@ class Master:
         elif number == signal.SIGUSR2 and self.stage is Stage.RUNNING:
             self.upgrades.ask("", lambda _: None)
         else:
-            log.warning("%s while %s: nothing was changed", signal.Signals(number).name, self.stage.name.lower())
+            log.warning("%s while %s: nothing was changed", signal.Signals(number).name, self.stage_text())
 
     def _reap(self) -> None:
         """Bury all dead children; as pid 1 of a container also those that are not ours."""
