@@ -37,16 +37,12 @@ class ConfigFile:
         self._tell = tell
         self._one_at_a_time = BoundedSemaphore(1)
         self._served: tuple[Config, int] | None = None  # which the file does not say
-        self._known = Filed(0)
+        self.known = Filed(0)  # what was told last, by this controller or the one before it
 
     @property
     def problem(self) -> str:
         """Why the file does not say what is served although auto_config is on; "" = it does."""
-        return self._known.problem
-
-    def adopt(self, known: Filed, version: int) -> None:
-        """Go on from what the controller before this one knew; if it had said nothing yet, *version* is what the file says."""
-        self._known = known if known.version else Filed(version)
+        return self.known.problem
 
     def was_read(self, origin: Origin, version: int) -> None:
         """Served *version* was read from *origin*."""
@@ -60,7 +56,7 @@ class ConfigFile:
 
     def serve(self, config: Config, version: int) -> None:
         """*config* is served as *version*, and is not of the file: write it, if it is to be kept."""
-        if not self._is_kept or version <= self._known.version:
+        if not self._is_kept or version <= self.known.version:
             return
         self._served = (config, version)
         self._write()
@@ -73,11 +69,11 @@ class ConfigFile:
             content = config_text(config, self.path).encode()
             try:
                 # In a thread: a disk may take its time, and the admin API answers meanwhile.
-                stamp = gevent.get_hub().threadpool.apply(replace_file, (self.path, content, self._known.stamp))
+                stamp = gevent.get_hub().threadpool.apply(replace_file, (self.path, content, self.known.stamp))
             except (OSError, ValueError) as e:
                 text = f"{e.filename or self.path}: {e.strerror}" if isinstance(e, OSError) else f"{self.path}: {e}"
                 log.error("version %d is not written to its file: %s", version, text)
-                self._note(Filed(self._known.version, self._known.stamp, text))
+                self._note(Filed(self.known.version, self.known.stamp, text))
                 if isinstance(e, OSError):
                     gevent.spawn_later(RETRY_S, self._write)
             else:
@@ -86,7 +82,7 @@ class ConfigFile:
                 self._note(Filed(version, stamp))
 
     def _note(self, known: Filed) -> None:
-        self._known = known
+        self.known = known
         self._tell(known)
 
 

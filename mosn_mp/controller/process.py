@@ -100,12 +100,8 @@ class ControllerProcess:
 
     def _act(self, delivery: Delivery) -> None:
         match delivery.frame:
-            case Adopt(version=version, filed=filed):
-                self._origin = None
-                self._file.adopt(filed, version)
-                snapshot, plan = map(read_sealed, delivery.fds)
-                self._config = decode(snapshot)
-                CATALOGUE.expect(decode_plan(plan).python)  # what lies there now may be other code than what is served
+            case Adopt():
+                self._adopt(delivery.frame, *map(read_sealed, delivery.fds))
             case Load():
                 self._load(delivery.frame, delivery.fds)
             case Concluded(token=token):
@@ -140,6 +136,14 @@ class ControllerProcess:
             self._channel.send(frame, fds)
         except (ChannelClosedError, ChannelStuckError):
             return  # end-of-file tells the reader; a master that does not read finds out by itself
+
+    def _adopt(self, adopt: Adopt, snapshot: bytes, packed_plan: bytes) -> None:
+        plan = decode_plan(packed_plan)
+        self._config = decode(snapshot)
+        CATALOGUE.expect(plan.python)  # what lies there now may be other code than what is served
+        self._file.path, self._file.known = plan.config_path, adopt.filed
+        is_filed = adopt.filed.version in (0, adopt.version)  # 0: the controller before us had not come to say anything
+        self._origin = Origin(plan.config_path, adopt.filed.stamp) if is_filed else None
 
     def _load(self, wish: Load, fds: list[int]) -> None:
         assert self._config is not None

@@ -315,6 +315,7 @@ class Heritage(Frame, frozen=True, kw_only=True):
 
     *version* of the configuration and *config_path* are the old one's; *rows* are [row of shared memory, pid] of its workers;
     *stored* is what the service manager's store holds ([name, inode]), *units* the inodes of sockets that it keeps anyhow.
+    *filed* is what the old controller said of the configuration file.
     """
 
     pid: int
@@ -327,6 +328,7 @@ class Heritage(Frame, frozen=True, kw_only=True):
     stored: list[tuple[str, int]]
     units: list[int]
     sockets: int  # descriptors that follow in HeritageSockets
+    filed: Filed = Filed(0)
 
 
 class HeritageSockets(Frame, frozen=True):

@@ -8,9 +8,8 @@ from collections.abc import Callable
 from mosn_mp.ipc.channel import Channel, Delivery
 from mosn_mp.ipc.frames import Adopt, Filed, Frame
 from mosn_mp.ipc.memfd import seal_bytes
-from mosn_mp.ipc.plan import encode_plan
+from mosn_mp.ipc.plan import Plan, encode_plan
 from mosn_mp.master.crew import describe_end
-from mosn_mp.master.deployment import Snapshot
 from mosn_mp.master.launch import Launched
 from mosn_mp.master.line import Line
 from mosn_mp.master.loop import Loop
@@ -49,10 +48,10 @@ class Keeper:
         if self._line is not None:
             self._line.send(frame, fds)
 
-    def adopt(self, snapshot: Snapshot) -> None:
-        """Let it take *snapshot*, which it did not load, for what is served; it learns what was said in *filed*, too."""
-        plan_fd = seal_bytes("mosn_mp-plan", encode_plan(snapshot.plan))
-        self.send(Adopt(snapshot.version, self.filed), (snapshot.snapshot_fd, plan_fd))
+    def adopt(self, version: int, snapshot_fd: int, plan: Plan) -> None:
+        """Let it take this snapshot, which it did not load, for what is served; it learns what was said in *filed*, too."""
+        plan_fd = seal_bytes("mosn_mp-plan", encode_plan(plan))
+        self.send(Adopt(version, self.filed), (snapshot_fd, plan_fd))
         os.close(plan_fd)
 
     def kill(self) -> None:

@@ -285,7 +285,7 @@ class ReloadDesk:
         assert self._rollout is not None and self._job is not None
         snapshot, keeper = self._rollout.snapshot, self._owner.keeper
         if keeper.pid != self._job.loaded_by:  # it came back meanwhile, with the version before this one
-            keeper.adopt(snapshot)
+            keeper.adopt(snapshot.version, snapshot.snapshot_fd, snapshot.plan)
         self._owner.accept(snapshot)
 
     def _on_done(self) -> None:

@@ -80,7 +80,8 @@ class Succession:
             os.close(i.snapshot)
             return snapshot_fd, plan
         os.close(snapshot_fd)
-        self._owner.keeper.adopt(Snapshot(i.frame.version, i.snapshot, -1, old))
+        self._owner.keeper.filed = i.frame.filed
+        self._owner.keeper.adopt(i.frame.version, i.snapshot, old)
         return i.snapshot, old
 
     def watch_rows(self, shared: SharedMemory) -> None:

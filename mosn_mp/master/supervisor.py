@@ -348,7 +348,7 @@ class Master:
             log.error("cannot start a controller: %s", e)
             self.loop.call_later(RETRY_S, self._restart_controller)
             return
-        self.keeper.adopt(self.accepted)
+        self.keeper.adopt(self.accepted.version, self.accepted.snapshot_fd, self.accepted.plan)
         self._tell_served()
         self.keeper.send(SetLogLevel("", self._logs.levels()[self._log_path]))  # which may have been changed meanwhile
         self.desk.on_controller_up()

@@ -26,6 +26,7 @@ from mosn_mp.ipc.report import UpgradeReport
 from mosn_mp.master.crew import Crew
 from mosn_mp.master.deployment import Snapshot
 from mosn_mp.master.heritage import VARIABLE
+from mosn_mp.master.keeper import Keeper
 from mosn_mp.master.line import Line
 from mosn_mp.master.loop import Loop, Timer
 from mosn_mp.master.service_manager import ServiceManager
@@ -67,6 +68,7 @@ class Owner(Protocol):
     plan: Plan
     loop: Loop
     crew: Crew
+    keeper: Keeper
     sockets: ListeningSockets
     manager: ServiceManager
 
@@ -182,6 +184,7 @@ class UpgradeDesk:
             rows=[(worker.row, worker.pid) for worker in owner.crew.workers()],
             stored=stored,
             units=owner.sockets.kept_by_units(),
+            filed=owner.keeper.filed,
             sockets=len(sockets),
         )
         own = [

@@ -193,3 +193,30 @@ def test_kill_9_at_any_moment_leaves_a_whole_file(kept: Dynamic) -> None:
     kept.master.kill()
     kept.master.communicate(timeout=5)
     assert check(kept.path).config is not None
+
+
+@pytest.mark.parametrize("inherit", [False, True])
+def test_changes_survive_an_upgrade_and_a_file_that_was_edited_before_it_does_too(made: Dynamic, inherit: bool) -> None:
+    made.config |= {"disable_upgrade": False, "close_graceful": False, "inherit_old_mosnconfig": inherit}
+    made.write()
+    made.start()
+    made.change("update_config", "router", made.router(2))
+    assert made.run("upgrade").returncode == 0
+    try:
+        made.wait_admin()
+        assert made.get() == 2
+        text = made.path.read_text()
+        if inherit:
+            made.set_answer("77")
+            text = made.path.read_text()
+            assert made.run("upgrade").returncode == 0
+            made.wait_admin()
+        assert made.get() == 2
+        assert made.path.read_text() == text
+        answer = made.change("update_config", "router", made.router(3))
+        assert ("somebody changed it" in answer.get("not_written", "")) == inherit
+        assert made.get() == 3
+        assert "Traceback" not in made.log_text()
+    finally:
+        for pid in made.family():
+            os.kill(pid, signal.SIGKILL)
