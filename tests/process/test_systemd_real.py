@@ -163,6 +163,30 @@ def test_a_reload_is_a_job_that_waits_and_may_fail(service: Service) -> None:
     assert set(service.pids("worker")) == workers
 
 
+def test_an_upgrade_makes_another_process_the_main_one(service: Service) -> None:
+    service.control("start", UNIT)
+    client = http.client.HTTPConnection("127.0.0.1", service.port, timeout=10)
+    for turn in range(3):
+        before = int(service.show("MainPID"))
+        client.request("GET", "/")
+        client.getresponse().read()
+        assert service.systemd.run("kill", "-USR2", str(before)).returncode == 0
+        wait_until(lambda before=before: int(service.show("MainPID")) != before, "another main process")
+        client.request("GET", "/")
+        assert int(client.getresponse().read()) in service.pids("worker")
+        assert service.show("StatusText") == f"Serving version {turn + 2} of /srv/mosn.json with 2 workers."
+        wait_until(lambda: not service.status()["draining_master"], "the end of the generation before")
+    assert (service.show("ActiveState"), service.show("NRestarts"), service.show("NFileDescriptorStore")) == ("active", "0", "2")
+    # what the store holds serves the next start
+    service.kill(signal.SIGSTOP, service.pids("worker"))
+    clients = clients_of(service, 50)
+    service.kill(signal.SIGKILL, service.pids("master"))
+    service.wait_restarted(0)
+    servers_of(clients)
+    service.control("stop", UNIT)
+    assert service.show("Result") == "success"
+
+
 def test_a_drain_that_takes_longer_than_the_units_patience_is_waited_for(service: Service) -> None:
     (service.directory / "root/etc/systemd/system/mosn_mp.service.d/20-patience.conf").write_text("[Service]\nTimeoutStopSec=1\n")
     service.control("daemon-reload")
