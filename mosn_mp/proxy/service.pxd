@@ -17,6 +17,7 @@ cdef class Service(Acceptor):
     cdef Requests requests
     cdef uint32_t active_cell       # index of the listener's connection_active in a row
     cdef uint32_t worker_cell       # index of the worker's connections in a row
+    cdef readonly uint64_t refused  # connections, because of a limit
     cdef uint32_t max_here          # connections in this worker: what its descriptors allow
     cdef uint32_t max_in_all        # over all workers and listeners; 0 = unlimited
 

@@ -98,6 +98,7 @@ class Service(Acceptor):
             or (self.max_in_all and self.metrics.sum(self.worker_cell) >= self.max_in_all)
         ):
             self.listener.counters[D_LIMIT_CONNECTIONS] += 1
+            self.refused += 1
             return False
         return True
 

@@ -42,6 +42,7 @@ from mosn_mp.route.router import Router
 from mosn_mp.worker.boot import Shared
 from mosn_mp.worker.plane import SocketKey
 from mosn_mp.worker.protocols import spoken_protocols
+from mosn_mp.worker.shortages import Shortages
 from mosn_mp.worker.transfer import Giver, Receiver
 
 # Descriptors that are not for connections: logs, channel, epoll, pipes, what filters open.
@@ -313,11 +314,19 @@ class DataPlane:
     def _publish(self) -> None:
         """Once a second: copy what this process knows of itself into its counter row, let go of what the load does not need."""
         cells = {key: WORKER.cell(key).at for key in self._vitals()}
+        accept_errors = WORKER.cell("accept_errors").at
+        shortages = Shortages(self.log)
+        # Counters of a row go on where the worker before us in it stopped.
+        before = self.shared.metrics.row(self.slot, accept_errors, 1)[0]
         while True:
             for service in self.services.values():
                 service.trim()
-            for key, value in self._vitals().items():
+            vitals = self._vitals()
+            for key, value in vitals.items():
                 self.shared.metrics.put(self.slot, cells[key], value)
+            vitals["accept_errors"] = self.shared.metrics.row(self.slot, accept_errors, 1)[0] - before
+            vitals["limit_connections"] = sum(service.refused for service in self.services.values())
+            shortages.look(vitals)
             gevent.sleep(PUBLISH_EVERY_S)
 
     def _vitals(self) -> dict[str, int]:
