@@ -60,6 +60,7 @@ class Reason(IntEnum):
     OVERLOADED = 23
     WRITE_TIMEOUT = 24
     INTERNAL = 25
+    DOWNSTREAM_OVERFLOW = 26
 
 
 class ReasonRow(NamedTuple):
@@ -98,4 +99,5 @@ REASONS: dict[Reason, ReasonRow] = {
     Reason.OVERLOADED: ReasonRow(503, 0, "OM", b"overloaded\n"),
     Reason.WRITE_TIMEOUT: ReasonRow(504, 0x2000, "DW", b""),
     Reason.INTERNAL: ReasonRow(500, 0, "IE", b"internal error\n"),
+    Reason.DOWNSTREAM_OVERFLOW: ReasonRow(503, 0, "DO", b"too many responses wait to be read\n"),
 }

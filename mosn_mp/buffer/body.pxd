@@ -13,6 +13,5 @@ cdef class Body:
     cdef void borrow(self, const char* data, uint64_t length) noexcept
     cdef int append(self, const char* data, uint64_t length) except -1
     cdef void move_from(self, Body other) noexcept
-    cdef void tighten(self) noexcept
     cdef int _collect(self) except -1
     cdef int _grow(self, uint64_t needed) except -1

@@ -5,7 +5,7 @@ frame begins. Memory grows with the bytes that have come, never with what a leng
 """
 
 import cython
-from cython.cimports.libc.stdint import uint32_t, uint64_t
+from cython.cimports.libc.stdint import uint64_t
 from cython.cimports.libc.stdlib import free, realloc
 from cython.cimports.libc.string import memcpy
 
@@ -111,17 +111,3 @@ class Body:
         other.block = cython.NULL
         other.data = cython.NULL
         other.length = 0
-
-    @cython.cfunc
-    @cython.exceptval(check=False)
-    def tighten(self) -> cython.void:
-        """Before a long wait: a small body does not hold on to a large block that others share."""
-        block: cython.p_char
-        if self.block == cython.NULL or self.arena.size_of(self.block) < 4 * self.length:
-            return
-        block = self.arena.take(cython.cast(uint32_t, self.length))
-        if block != cython.NULL:
-            memcpy(block, self.data, self.length)
-            self.arena.drop(self.block)
-            self.block = block
-            self.data = block

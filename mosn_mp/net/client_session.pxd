@@ -32,7 +32,16 @@ cdef class ClientSession(Session):
     cdef uint64_t keepalive_timeout_ms
     cdef bint awaiting_heartbeat
     cdef int heartbeats_failed
+    cdef list turns             # Tasks that wait to write
+    cdef bint writing           # a message too large for one buffer is on its way: nothing may come between
+    cdef bint unsendable        # write_message() gave up because the protocol has no such message
 
     cdef bint send(self, Call call, Head head, const char* body, uint64_t length) except -1
+    cdef bint write_message(
+        self, Task task, uint64_t stream_id, Head head, const char* body, uint64_t length, int32_t timeout_ms=*
+    ) except -1
+    cdef bint wait_room(self, Task task, uint64_t room=*) except -1
+    cdef bint write_in_pieces(self, Task task, const char* body, uint64_t length) except -1
+    cdef bint wait_turn(self, Task task, bint first) except -1
     cdef int forget(self, Call call) except -1
     cdef void lose_all(self, bint refused) noexcept

@@ -1,11 +1,14 @@
 """A host's connection that all streams of a worker share, and a Call: one request on it (see session.py)."""
 
 import cython
-from cython.cimports.libc.stdint import uint32_t, uint64_t
+from cython.cimports.libc.stdint import int32_t, uint32_t, uint64_t
+from cython.cimports.libc.string import memcpy
+from cython.cimports.mosn_mp.buffer.buf import Buf
 from cython.cimports.mosn_mp.buffer.head import Head
+from cython.cimports.mosn_mp.codec.codec import WRITTEN
 from cython.cimports.mosn_mp.net.connection import Connection, Keeper
-from cython.cimports.mosn_mp.net.reactor import Task
-from cython.cimports.mosn_mp.net.session import FRAME_ROOM, Session
+from cython.cimports.mosn_mp.net.reactor import WRITE, Task
+from cython.cimports.mosn_mp.net.session import FRAME_ROOM, ONE_BUFFER, Session
 
 # MOSN's keepalive: closed after this many heartbeats without an answer.
 HEARTBEATS_TO_CLOSE = cython.declare(cython.int, 6)
@@ -25,6 +28,7 @@ class ClientSession(Session):
         self.pool = pool
         self.siblings = siblings
         self.calls = {}
+        self.turns = []
 
     @cython.cfunc
     @cython.exceptval(-1, check=False)
@@ -115,6 +119,122 @@ class ClientSession(Session):
             self.reactor.wake_soon(cython.cast(Task, task))
         self.pool.connection_closed(connection)
 
+    # -- writing, in the streams' greenlets ----------------------------------------------------------------------------------
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def write_message(
+        self,
+        task: Task,
+        stream_id: uint64_t,
+        head: Head,
+        body: cython.p_const_char,
+        length: uint64_t,
+        timeout_ms: int32_t = 0,
+    ) -> cython.bint:
+        """Write one message, waiting for room in *task*'s greenlet. False: the connection broke, *task*'s deadline passed first,
+        or (unsendable) the protocol cannot say what the message says."""
+        connection: Connection = self.connection
+        room: uint64_t = head.wire_bound() + head.raw.len + 8 * head.count + FRAME_ROOM
+        whole: cython.bint = room + length <= ONE_BUFFER
+        if whole:
+            room += length
+        if not self.wait_room(task, room):
+            return False
+        self.codec.stream_id = stream_id
+        self.codec.timeout_ms = timeout_ms
+        self.codec.one_way = False
+        self.unsendable = self.codec.write_head(head, length == 0, cython.address(connection.output)) != WRITTEN
+        if self.unsendable:
+            return False
+        if length:
+            if self.codec.checksums:
+                self.codec.checksum(body, length)
+            self.codec.begin_data(length, cython.address(connection.output))
+            if whole:
+                memcpy(connection.output.base + connection.output.end, body, length)
+                connection.output.end += cython.cast(uint32_t, length)
+            elif not self.write_in_pieces(task, body, length):
+                return False
+            self.codec.end_data(cython.address(connection.output))
+        self.codec.write_end(None, cython.address(connection.output))
+        connection.written()
+        if self.turns:
+            self.reactor.wake_soon(cython.cast(Task, self.turns[0]))
+        return True
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def wait_room(self, task: Task, room: uint64_t = 1024) -> cython.bint:
+        """Wait in turn until *room* bytes of output can be written; False: the connection broke or the deadline passed."""
+        first: cython.bint = False
+        connection: Connection = self.connection
+        while True:
+            if connection.fd < 0 or connection.broken:
+                return False
+            if not self.writing and (first or not self.turns) and connection.reserve(cython.cast(uint32_t, room)):
+                return True
+            if not self.wait_turn(task, first):
+                return False
+            first = True
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def write_in_pieces(self, task: Task, body: cython.p_const_char, length: uint64_t) -> cython.bint:
+        """A body larger than a buffer leaves directly; until it has, nobody else writes. Broken off, it costs the connection."""
+        count: cython.Py_ssize_t
+        connection: Connection = self.connection
+        self.writing = True
+        while length:
+            count = connection.send_through(body, length)
+            if count < 0:
+                break
+            body += count
+            length -= count
+            if length and not self.wait_turn(task, True):
+                break
+        self.writing = False
+        if length:
+            connection.close()
+            return False
+        while not connection.reserve(FRAME_ROOM):
+            if connection.fd < 0 or connection.broken or not self.wait_turn(task, True):
+                connection.close()
+                return False
+        return True
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def wait_turn(self, task: Task, first: cython.bint) -> cython.bint:
+        """Wait until the socket takes more; *first*: before all others. False: *task*'s deadline passed."""
+        if first:
+            self.turns.insert(0, task)
+        else:
+            self.turns.append(task)
+        self.reactor.sleep(task)
+        if task in self.turns:
+            self.turns.remove(task)
+        return not task.expired
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def on_writable(self) -> cython.int:
+        """Let those that wait try again, in order, as long as there is room."""
+        left: cython.int = len(self.turns)
+        connection: Connection = self.connection
+        if not connection.ready & WRITE and not connection.broken:
+            return 0
+        while left > 0 and self.turns and (connection.fd < 0 or not connection.is_stalled()):
+            left -= 1
+            self.reactor.wake(self.turns.pop(0))
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def room_for(self, room: uint32_t) -> cython.pointer(Buf):
+        """Session.room_for(), but not inside of a message that is on its way in pieces."""
+        return cython.NULL if self.writing else Session.room_for(self, room)
+
     # -- heartbeats ----------------------------------------------------------------------------------------------------------
 
     @cython.cfunc
@@ -138,7 +258,7 @@ class ClientSession(Session):
         elif self.reactor.now_ms < self.read_at_ms + self.keepalive_ms:
             self.reactor.arm(connection, self.read_at_ms + self.keepalive_ms - self.reactor.now_ms)
             return 0
-        elif connection.reserve(cython.cast(uint32_t, FRAME_ROOM)):
+        elif self.room_for(FRAME_ROOM) != cython.NULL:
             self.last_id = self.protocol.next_id(self.last_id)
             self.codec.stream_id = self.last_id
             if self.codec.write_heartbeat(cython.address(connection.output)) == 0:

@@ -62,7 +62,7 @@ cdef class Connection(Pollable):
     cdef int _drain_lingering(self) noexcept
     cdef bint _take_input(self, uint32_t block_size) noexcept
     cdef bint _compact(self) noexcept
-    cdef void _drop_empty(self) noexcept
+    cdef void drop_empty(self) noexcept
     cdef bint _make_room(self, uint32_t block_size) noexcept
     cdef void _count_written(self, Py_ssize_t count) noexcept
     cdef void _break(self) noexcept

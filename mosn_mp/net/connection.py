@@ -159,7 +159,7 @@ class Connection(Pollable):
         room: uint32_t
         count: cython.Py_ssize_t
         if not self.ready & READ:
-            self._drop_empty()
+            self.drop_empty()
             return WOULD_BLOCK
         if self.input.base == cython.NULL:
             if not self._take_input(block_size):
@@ -183,7 +183,7 @@ class Connection(Pollable):
                 return EOF
             if errno == EAGAIN:
                 self.ready &= ~READ
-                self._drop_empty()
+                self.drop_empty()
                 return WOULD_BLOCK
             if errno != EINTR:
                 self.broken = True
@@ -264,9 +264,16 @@ class Connection(Pollable):
 
     @cython.cfunc
     @cython.exceptval(check=False)
-    def _drop_empty(self) -> cython.void:
-        """Who waits for input holds no block for it."""
-        if self.input.start == self.input.end:
+    def drop_empty(self) -> cython.void:
+        """Who waits for input holds no block for it; but one that the messages of a shared connection hold anyway is filled up:
+        many small requests under way would else hold a block each."""
+        if self.input.start != self.input.end or self.input.base == cython.NULL:
+            return
+        if (
+            self.state != S_SHARED
+            or self.input.cap - self.input.end < LEAST_ROOM
+            or self.reactor.arena.refs(self.input.base) < 2
+        ):
             self.drop_input()
 
     @cython.cfunc
@@ -444,7 +451,7 @@ class Connection(Pollable):
     @cython.cfunc
     @cython.exceptval(-1, check=False)
     def on_timer(self) -> cython.int:
-        if self.state == S_LINGERING or self.output.end > self.output.start:
+        if self.state == S_LINGERING or (self.output.end > self.output.start and self.state != S_SHARED):
             self.abort()
         elif self.state == S_PARKED or self.state == S_POOLED or self.state == S_SHARED:
             self.keeper.connection_expired(self)

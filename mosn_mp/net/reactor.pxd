@@ -44,6 +44,7 @@ cdef class Reactor:
     cdef uint32_t* generations  # fd -> bumped at each registration: a late event of a closed fd is told apart
     cdef readonly int table_size
     cdef readonly int registered
+    cdef uint64_t backlogs      # bytes of heap in which answers wait for clients that read too slowly
     cdef object hub
     cdef PyObject* hub_greenlet
     cdef list idle_greenlets

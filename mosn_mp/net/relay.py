@@ -6,19 +6,16 @@ here. What is still owed when the other end closes is answered with an error of 
 """
 
 import cython
-from cython.cimports.libc.stdint import uint32_t, uint64_t
-from cython.cimports.mosn_mp.buffer.body import Body
-from cython.cimports.mosn_mp.buffer.head import Head
+from cython.cimports.libc.stdint import uint64_t
 from cython.cimports.mosn_mp.codec.codec import Codec
 from cython.cimports.mosn_mp.net.connection import Connection, Keeper
-from cython.cimports.mosn_mp.net.reactor import Pollable, Task
-from cython.cimports.mosn_mp.net.server_session import ServerSession
+from cython.cimports.mosn_mp.net.server_session import NO_SUCH_MESSAGE, OVERFLOW, ServerSession
 from cython.cimports.mosn_mp.net.session import Session
 
 from mosn_mp.errors import Reason
 
-# Answers read and not written yet; beyond, the relay is not read.
-MOST_WRITING = cython.declare(cython.int, 16)
+DOWNSTREAM_OVERFLOW = cython.declare(cython.int, int(Reason.DOWNSTREAM_OVERFLOW))
+INTERNAL = cython.declare(cython.int, int(Reason.INTERNAL))
 UPSTREAM_CLOSED = cython.declare(cython.int, int(Reason.UPSTREAM_CLOSED))
 NOWHERE = cython.declare(uint64_t[1])
 
@@ -41,9 +38,16 @@ class Relay(Session):
         self.waiting = set(waiting)
 
     @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def connection_ready(self, connection: Connection) -> cython.int:
+        """The other end may have closed behind answers that are not read yet."""
+        return 0 if self.reading or connection.fd < 0 else self.read()
+
+    @cython.cfunc
     @cython.exceptval(check=False)
     def may_read(self) -> cython.bint:
-        return self.writing_now < MOST_WRITING
+        """The client takes what it gets; else the other process holds on to its answers."""
+        return self.client.backlog.end == 0
 
     @cython.cfunc
     @cython.exceptval(-1, check=False)
@@ -52,25 +56,20 @@ class Relay(Session):
             self.head.clear()
             return 0
         self.waiting.discard(self.message_id)
-        return self.answer(self.message_id, 0)
+        sent: cython.int = self.client.write_answer(self.message_id, self.head, self.body.data, self.body.length)
+        self.head.clear()
+        if sent == OVERFLOW:
+            return self.answer_error(self.message_id, DOWNSTREAM_OVERFLOW)
+        if sent == NO_SUCH_MESSAGE:
+            return self.answer_error(self.message_id, INTERNAL)
+        return self.client.finished(self.message_id, 0)
 
     @cython.cfunc
     @cython.exceptval(-1, check=False)
-    def answer(self, stream_id: uint64_t, reason: cython.int) -> cython.int:
-        """Pass the message at hand on, or say that there is none for *reason*. Only from the hub."""
-        job: RelayedAnswer = RelayedAnswer()
-        head: Head = self.head
-        job.relay = self
-        job.stream_id = stream_id
-        job.reason = reason
-        job.body = Body(self.reactor.arena)
-        job.head = head
-        self.head = Head(self.reactor.arena)
-        self.codec.head = self.head
-        if reason == 0:
-            job.body.move_from(self.body)
-        self.writing_now += 1
-        return self.reactor.spawn(job)
+    def answer_error(self, stream_id: uint64_t, reason: cython.int) -> cython.int:
+        """The request *stream_id* gets no other answer."""
+        self.client.write_error(stream_id, reason)
+        return self.client.finished(stream_id, 0)
 
     @cython.cfunc
     @cython.exceptval(-1, check=False)
@@ -85,7 +84,7 @@ class Relay(Session):
         self.waiting.clear()
         self.connection.close()
         for stream_id in owed:
-            self.answer(stream_id, UPSTREAM_CLOSED)
+            self.answer_error(stream_id, UPSTREAM_CLOSED)
         return 0
 
     @cython.cfunc
@@ -95,41 +94,12 @@ class Relay(Session):
         self.client.relay = None
 
 
-@cython.cclass
-class RelayedAnswer(Pollable):
-    """Writes one answer in a greenlet of its own: the client may be slow to take it."""
-
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
-    def serve(self) -> cython.int:
-        task: Task = Task()
-        relay: Relay = self.relay
-        client: ServerSession = relay.client
-        relay.reactor.adopt(task)
-        relay.reactor.arm(task, relay.write_timeout_ms)
-        if self.reason == 0:
-            client.write_message(task, self.stream_id, self.head, self.body.data, self.body.length)
-        elif client.wait_room(task):
-            client.codec.stream_id = self.stream_id
-            client.codec.write_error(self.reason, cython.address(client.connection.output))
-            client.connection.written()
-        relay.reactor.arm(task, 0)
-        self.head.clear()
-        self.body.clear()
-        client.finished(self.stream_id)
-        relay.writing_now -= 1
-        if relay.connection.fd >= 0:
-            relay.reactor.serve_again(relay.connection)
-        return 0
-
-
 @cython.cfunc
-def open_relay(fd: cython.int, client: ServerSession, codec: Codec, waiting: list, write_timeout_ms: uint32_t) -> Relay:
+def open_relay(fd: cython.int, client: ServerSession, codec: Codec, waiting: list) -> Relay:
     """Await the answers to the ids in *waiting* from the socket *fd*, which is the relay's; *codec* reads as a client."""
     connection: Connection = Connection.__new__(Connection)
     relay: Relay = Relay.__new__(Relay, client, waiting)
     connection.open(fd, client.reactor, Between())
-    relay.write_timeout_ms = write_timeout_ms
     relay.attach(connection, codec)
     client.relay = relay
     client.in_flight += len(waiting)

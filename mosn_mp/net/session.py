@@ -1,40 +1,28 @@
-"""A connection that carries messages of many streams at a time: one reader, many writers, each message written in one go.
+"""A connection that carries messages of many streams at a time: one reader, many writers, whole messages.
 
                  ServerSession (server_session.py)          ClientSession (client_session.py)
     whose        a client's connection                      a host's connection, shared by all streams
     a message    is a request: the inbox makes a stream     is a response: the Call of its id gets it and is woken
+    no room      the frame waits as bytes in the backlog    the stream waits its turn
     the end      every stream of it is told                 every Call on it is lost
     heartbeat    is answered here                           is sent when nothing was read for a while
 
 Reading happens in the hub, without a greenlet: a message is held in the block it came in, by reference, and a connection at rest
-holds no block. Writers that find no room wait their turn in order. A client that does not read is not read from either: what it
-can make us hold is bounded by its requests in flight.
+holds no block.
 """
 
 import cython
-from cython.cimports.libc.stdint import int32_t, int64_t, uint32_t, uint64_t
-from cython.cimports.libc.string import memcpy
+from cython.cimports.libc.stdint import int64_t, uint32_t, uint64_t
 from cython.cimports.mosn_mp.buffer.body import Body
+from cython.cimports.mosn_mp.buffer.buf import Buf
 from cython.cimports.mosn_mp.buffer.head import Head
-from cython.cimports.mosn_mp.codec.codec import (
-    DATA,
-    END,
-    ERROR,
-    GOAWAY,
-    HEAD,
-    HEARTBEAT,
-    HEARTBEAT_REPLY,
-    WRITTEN,
-    Codec,
-)
+from cython.cimports.mosn_mp.codec.codec import DATA, END, ERROR, GOAWAY, HEAD, HEARTBEAT, HEARTBEAT_REPLY, Codec
 from cython.cimports.mosn_mp.codec.codec import RESET as STREAM_RESET
 from cython.cimports.mosn_mp.net.connection import BLOCK_LARGE, BLOCK_SMALL, EOF, RESET, S_SHARED, Connection, Keeper
-from cython.cimports.mosn_mp.net.reactor import HANGUP, WRITE, Task
+from cython.cimports.mosn_mp.net.reactor import HANGUP
 
 # A body up to this size waits to be read in one piece: no copy.
 WHOLE = cython.declare(int64_t, 32768)
-# The largest message that is put into one output buffer.
-ONE_BUFFER = cython.declare(uint64_t, 61440)
 # Reads of one connection in a wake-up; then others have their turn.
 SHARE_READS = cython.declare(cython.int, 16)
 
@@ -44,7 +32,6 @@ class Session(Keeper):
     """Either side of a shared connection."""
 
     def __cinit__(self, *args) -> None:
-        self.turns = []
         self.body_left = -1
 
     @cython.cfunc
@@ -69,10 +56,9 @@ class Session(Keeper):
     @cython.cfunc
     @cython.exceptval(-1, check=False)
     def connection_ready(self, connection: Connection) -> cython.int:
-        if self.turns and (connection.ready & WRITE or connection.broken):
-            self.give_turns()
+        self.on_writable()
         if connection.fd >= 0 and not self.reading:
-            if connection.ready & HANGUP and not self.may_read():
+            if (connection.ready & HANGUP or connection.half_closed) and not self.may_read():
                 return self.on_end(True)
             self.read()
         return 0
@@ -105,7 +91,7 @@ class Session(Keeper):
             if count == EOF or count == RESET:
                 self.on_end(count == RESET)
             elif connection.input.end == connection.input.start:
-                connection.drop_input()
+                connection.drop_empty()
             break
         self.reading = False
         return 0
@@ -126,6 +112,7 @@ class Session(Keeper):
     def take_event(self) -> cython.int:
         """Act on the next event; 0: the codec needs more bytes, or the connection is lost."""
         piece: cython.p_char
+        out: cython.pointer(Buf)
         connection: Connection = self.connection
         event: cython.int = self.codec.next_event(cython.address(connection.input))
         if event == HEAD:
@@ -144,8 +131,9 @@ class Session(Keeper):
             self.on_message()
             self.body.clear()
         elif event == HEARTBEAT:
-            if connection.reserve(cython.cast(uint32_t, FRAME_ROOM)):
-                self.codec.write_heartbeat_reply(cython.address(connection.output))
+            out = self.room_for(FRAME_ROOM)
+            if out != cython.NULL:
+                self.codec.write_heartbeat_reply(out)
                 connection.written()
         elif event == HEARTBEAT_REPLY:
             self.on_heartbeat_reply()
@@ -201,112 +189,20 @@ class Session(Keeper):
         self.connection.close()
         return 0
 
-    # -- writing, in the streams' greenlets ----------------------------------------------------------------------------------
+    # -- writing -------------------------------------------------------------------------------------------------------------
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def room_for(self, room: uint32_t) -> cython.pointer(Buf):
+        """Where a whole frame of at most *room* bytes may be written now, connection.written() behind it; NULL: nowhere."""
+        if self.connection.reserve(room):
+            return cython.address(self.connection.output)
+        return cython.NULL
 
     @cython.cfunc
     @cython.exceptval(-1, check=False)
-    def write_message(
-        self,
-        task: Task,
-        stream_id: uint64_t,
-        head: Head,
-        body: cython.p_const_char,
-        length: uint64_t,
-        timeout_ms: int32_t = 0,
-    ) -> cython.bint:
-        """Write one message, waiting for room in *task*'s greenlet. False: the connection broke, *task*'s deadline passed first,
-        or (unsendable) the protocol cannot say what the message says."""
-        connection: Connection = self.connection
-        room: uint64_t = head.wire_bound() + head.raw.len + 8 * head.count + FRAME_ROOM
-        whole: cython.bint = room + length <= ONE_BUFFER
-        if whole:
-            room += length
-        if not self.wait_room(task, room):
-            return False
-        self.codec.stream_id = stream_id
-        self.codec.timeout_ms = timeout_ms
-        self.codec.one_way = False
-        self.unsendable = self.codec.write_head(head, length == 0, cython.address(connection.output)) != WRITTEN
-        if self.unsendable:
-            return False
-        if length:
-            if self.codec.checksums:
-                self.codec.checksum(body, length)
-            self.codec.begin_data(length, cython.address(connection.output))
-            if whole:
-                memcpy(connection.output.base + connection.output.end, body, length)
-                connection.output.end += cython.cast(uint32_t, length)
-            elif not self.write_in_pieces(task, body, length):
-                return False
-            self.codec.end_data(cython.address(connection.output))
-        self.codec.write_end(None, cython.address(connection.output))
-        connection.written()
-        if self.turns:
-            self.reactor.wake_soon(cython.cast(Task, self.turns[0]))
-        return True
-
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
-    def wait_room(self, task: Task, room: uint64_t = 1024) -> cython.bint:
-        """Wait in turn until *room* bytes of output can be written; False: the connection broke or the deadline passed."""
-        first: cython.bint = False
-        connection: Connection = self.connection
-        while True:
-            if connection.fd < 0 or connection.broken:
-                return False
-            if not self.writing and (first or not self.turns) and connection.reserve(cython.cast(uint32_t, room)):
-                return True
-            if not self.wait_turn(task, first):
-                return False
-            first = True
-
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
-    def write_in_pieces(self, task: Task, body: cython.p_const_char, length: uint64_t) -> cython.bint:
-        """A body larger than a buffer leaves directly; until it has, nobody else writes. Broken off, it costs the connection."""
-        count: cython.Py_ssize_t
-        connection: Connection = self.connection
-        self.writing = True
-        while length:
-            count = connection.send_through(body, length)
-            if count < 0:
-                break
-            body += count
-            length -= count
-            if length and not self.wait_turn(task, True):
-                break
-        self.writing = False
-        if length:
-            connection.close()
-            return False
-        while not connection.reserve(cython.cast(uint32_t, FRAME_ROOM)):
-            if connection.fd < 0 or connection.broken or not self.wait_turn(task, True):
-                connection.close()
-                return False
-        return True
-
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
-    def wait_turn(self, task: Task, first: cython.bint) -> cython.bint:
-        """Wait until the socket takes more; *first*: before all others. False: *task*'s deadline passed."""
-        if first:
-            self.turns.insert(0, task)
-        else:
-            self.turns.append(task)
-        self.reactor.sleep(task)
-        if task in self.turns:
-            self.turns.remove(task)
-        return not task.expired
-
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
-    def give_turns(self) -> cython.int:
-        """Let those that wait try again, in order, as long as there is room. Only from the hub: it switches."""
-        left: cython.int = len(self.turns)
-        connection: Connection = self.connection
-        while left > 0 and self.turns and (connection.fd < 0 or not connection.is_stalled()):
-            left -= 1
-            self.reactor.wake(self.turns.pop(0))
+    def on_writable(self) -> cython.int:
+        """The socket may take more than before. Only from the hub: it may switch."""
         return 0
 
     @cython.cfunc

@@ -98,6 +98,8 @@ DOWNSTREAM = _block(
         ("filter_error", "counter", "Requests failed by an exception in a filter (500)."),
         ("access_log_dropped", "counter", "Access-log lines dropped because the log could not be written in time."),
         ("tunnels_active", "gauge", "Open tunnels (Upgrade, CONNECT)."),
+        ("limit_in_flight", "counter", "Times a client was not read from: too much of it was under way (RPC)."),
+        ("limit_unread", "counter", "Answers replaced by an error: too much waited for a client that read too slowly (RPC)."),
         ("request_time", "histogram", "Time from a request's first byte to its response's last."),
         ("process_time", "histogram", "Time of a request that was spent in the proxy itself."),
     ],

@@ -179,8 +179,7 @@ class Exchange(LocalReply):
     @cython.exceptval(check=False)
     def on_request_sent(self) -> cython.void:
         """The request is complete: from now on the upstream's time counts (MOSN starts its timers here)."""
-        if self.down.input.start == self.down.input.end:
-            self.down.drop_input()  # the response may be long in coming
+        self.down.drop_empty()  # the response may be long in coming
         self.sent_at_us = self.reactor.now_us
         self.record.request_finished_at = self.reactor.now_us
         if self.global_timeout_ms > 0 and self.global_at_ms == 0:

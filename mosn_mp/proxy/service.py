@@ -3,6 +3,7 @@
 import cython
 from cython.cimports.libc.stdint import uint32_t
 from cython.cimports.mosn_mp.buffer.body import Body
+from cython.cimports.mosn_mp.buffer.buf import Buf
 from cython.cimports.mosn_mp.buffer.head import Head
 from cython.cimports.mosn_mp.codec.codec import SERVER, WRITTEN, Codec
 from cython.cimports.mosn_mp.net.client_session import Call
@@ -40,7 +41,7 @@ from mosn_mp.codec.protocol import Match
 IDLE_STREAMS = cython.declare(cython.int, 512)
 # Which protocol it is must be clear by then.
 DETECT_BYTES = cython.declare(cython.int, 64)
-GOODBYE_ROOM = cython.declare(cython.int, 64)
+GOODBYE_ROOM = cython.declare(uint32_t, 64)
 
 MATCH_AGAIN = cython.declare(cython.int, int(Match.AGAIN))
 MATCH_YES = cython.declare(cython.int, int(Match.YES))
@@ -242,6 +243,7 @@ class Service(Acceptor):
             codec = kind.spoken.protocol.make_codec(SERVER, kind.spoken.limits)
         codec.restore(connection.slot)
         session.message_timeout_ms = self.listener.runtime.body_timeout_ms
+        session.counters = self.listener.counters
         session.attach(connection, codec)
         return session
 
@@ -355,9 +357,9 @@ class Service(Acceptor):
     @cython.exceptval(check=False)
     def say_goodbye(self, session: ServerSession) -> cython.void:
         """Streams are under way: the client shall send no new ones (if its protocol can be told so)."""
-        if session.inbox is self.requests and not session.writing and session.connection.reserve(GOODBYE_ROOM):
-            if session.codec.write_goaway(cython.address(session.connection.output)) == WRITTEN:
-                session.connection.written()
+        out: cython.pointer(Buf) = session.room_for(GOODBYE_ROOM) if session.inbox is self.requests else cython.NULL
+        if out != cython.NULL and session.codec.write_goaway(out) == WRITTEN:
+            session.connection.written()
 
 
 @cython.cclass
@@ -384,6 +386,7 @@ class Requests(Inbox):
         stream.session = session
         stream.down = session.connection
         stream.message_id = session.message_id
+        stream.message_bytes = session.message_bytes
         stream.runtime = self.service.listener.runtime
         stream.frame_timeout_ms = session.codec.timeout_ms
         stream.one_way = session.codec.one_way
@@ -407,10 +410,10 @@ class Requests(Inbox):
         if connection.output.end > connection.output.start and connection.is_stalled():
             return 0
         connection.slot = session.codec.state_word()
+        kind.sessions.append(session)  # first: the connection's may be the only reference to it
         connection.keeper = self.service
         connection.state = S_PARKED
         session.connection = None
-        kind.sessions.append(session)
         self.service.listener.counters[D_CONNECTION_PARKED] += 1
         if self.service.listener.draining:
             self.service.close_politely(connection)

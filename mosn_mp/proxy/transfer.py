@@ -123,7 +123,7 @@ def depart_session(service: Service, session: ServerSession) -> Departure:
     kind: Kind = cython.cast(Kind, session.kind)
     if cython.cast(Requests, session.inbox).service is not service or not kind.spoken.protocol.movable:
         return None
-    if session.writing or session.reading or session.turns or session.body_left >= 0:
+    if session.moving or session.reading or session.backlog.end or session.body_left >= 0:
         return None
     if session.ended or session.relay is not None:
         return None
@@ -147,7 +147,7 @@ def depart_session(service: Service, session: ServerSession) -> Departure:
         departure.fds.extend(departure.own_fds)
     unsent = hide_unsent(connection, cython.address(departure.hidden))
     departure.frame = describe(service, connection, kind, session.codec.state_word(), unsent, waiting)
-    session.writing = True  # answers wait their turn until it is decided where they go
+    session.moving = True
     connection.state = S_MOVING
     connection.watched = False
     service.reactor.arm(connection, 0)
@@ -203,7 +203,7 @@ class SessionDeparture(Departure):
         connection: Connection = self.connection
         drop_hidden(connection, cython.address(self.hidden))
         connection.drop_input()
-        session.writing = False
+        session.moving = False
         self.close_own()
         self.listener.count(-1)
         if self.relay_fd < 0:
@@ -225,7 +225,7 @@ class SessionDeparture(Departure):
         if self.relay_fd >= 0:
             os.close(self.relay_fd)
         show_unsent(connection, cython.address(self.hidden))
-        self.session.writing = False
+        self.session.moving = False
         connection.state = S_SHARED
         connection.reactor.serve_again(connection)
 
@@ -377,7 +377,7 @@ class Arrival(Keeper):
         reader: Codec = self.kind.spoken.protocol.make_codec(CLIENT, self.kind.spoken.limits)
         reader.restore(self.frame.word)
         fd: cython.int = self.rest.pop(0)
-        open_relay(fd, session, reader, self.frame.waiting, service.listener.runtime.write_timeout_ms)
+        open_relay(fd, session, reader, self.frame.waiting)
         return service.reactor.serve_again(self.down)
 
     @cython.cfunc

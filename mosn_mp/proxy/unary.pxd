@@ -11,6 +11,7 @@ from mosn_mp.proxy.runtime cimport SpokenProtocol
 cdef class UnaryExchange(Exchange):
     cdef ServerSession session      # the request came on a shared connection; None = it has a connection of its own
     cdef uint64_t message_id
+    cdef uint64_t message_bytes     # as the session counts them
     cdef Body request_body          # whole, when one side is shared
     cdef Body response_body
     cdef Call call
@@ -22,7 +23,6 @@ cdef class UnaryExchange(Exchange):
     cdef SpokenProtocol usual       # what spoken is unless route or filter want another upstream protocol
     cdef object up_codec_protocol   # what up_codec was made for
 
-    cdef int write_failure(self, int reason) except -1
     cdef void choose_protocol(self) noexcept
     cdef void take_codec(self) noexcept
     cdef bint collect_request(self) except -1

@@ -17,7 +17,7 @@ from cython.cimports.mosn_mp.filter.chain import CONTINUE, TERMINATE
 from cython.cimports.mosn_mp.net.client_session import C_ANSWERED, C_LOST, C_WAITING, Call
 from cython.cimports.mosn_mp.net.connection import BLOCK_LARGE, BLOCK_SMALL, EOF, RESET, Connection
 from cython.cimports.mosn_mp.net.reactor import HANGUP, READ
-from cython.cimports.mosn_mp.net.server_session import ServerSession
+from cython.cimports.mosn_mp.net.server_session import GONE, OVERFLOW, SENT
 from cython.cimports.mosn_mp.net.shared_pool import shared_pool_of
 from cython.cimports.mosn_mp.proxy.account import account_failure, account_upstream, account_upstream_end
 from cython.cimports.mosn_mp.proxy.exchange import DONE, Exchange
@@ -29,6 +29,7 @@ TRY_TIMEOUT = cython.declare(cython.int, int(Reason.PER_TRY_TIMEOUT))
 UPSTREAM_CLOSED = cython.declare(cython.int, int(Reason.UPSTREAM_CLOSED))
 UPSTREAM_RESET = cython.declare(cython.int, int(Reason.UPSTREAM_RESET))
 UPSTREAM_PROTOCOL = cython.declare(cython.int, int(Reason.UPSTREAM_PROTOCOL))
+DOWNSTREAM_OVERFLOW = cython.declare(cython.int, int(Reason.DOWNSTREAM_OVERFLOW))
 DOWNSTREAM_GONE = cython.declare(cython.int, int(Reason.DOWNSTREAM_GONE))
 BODY_TIMEOUT = cython.declare(cython.int, int(Reason.BODY_TIMEOUT))
 BODY_TOO_LARGE = cython.declare(cython.int, int(Reason.BODY_TOO_LARGE))
@@ -343,21 +344,16 @@ class UnaryExchange(Exchange):
             return Exchange.deliver(self, body, length)
         if self.one_way:
             return 0
-        self.task.expired = False
-        self.reactor.arm(self.task, self.runtime.write_timeout_ms)
-        if self.session.turns:
-            self.response_body.tighten()
-            body = self.response_body.data if self.response_body.length else body
-        if self.session.write_message(self.task, self.message_id, self.response, body, length):
+        sent: cython.int = self.session.write_answer(self.message_id, self.response, body, length)
+        if sent == SENT:
             self.response_begun = True
             self.record.bytes_sent += length
-        elif self.session.unsendable:
-            self.session.unsendable = False
-            account_failure(self, INTERNAL)
-            self.write_failure(INTERNAL)
+        elif sent == GONE:
+            account_failure(self, DOWNSTREAM_GONE)
         else:
-            account_failure(self, DOWNSTREAM_GONE if self.session.connection.fd < 0 else WRITE_TIMEOUT)
-        self.reactor.arm(self.task, 0)
+            reason: cython.int = DOWNSTREAM_OVERFLOW if sent == OVERFLOW else INTERNAL
+            account_failure(self, reason)
+            self.session.write_error(self.message_id, reason)
         return 0
 
     @cython.cfunc
@@ -369,20 +365,7 @@ class UnaryExchange(Exchange):
         account_failure(self, reason)
         if not self.response_begun and not self.answering and not self.one_way:
             self.answering = True
-            return self.write_failure(reason)
-        return 0
-
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
-    def write_failure(self, reason: cython.int) -> cython.int:
-        session: ServerSession = self.session
-        self.task.expired = False
-        self.reactor.arm(self.task, self.runtime.write_timeout_ms)
-        if session.wait_room(self.task):
-            session.codec.stream_id = self.message_id
-            session.codec.write_error(reason, cython.address(session.connection.output))
-            session.connection.written()
-        self.reactor.arm(self.task, 0)
+            self.session.write_error(self.message_id, reason)
         return 0
 
     @cython.cfunc

@@ -30,7 +30,11 @@ class Client:
         self._last_id = 0
         self._thread = threading.Thread(target=self._read, daemon=True)
         if reads:
-            self._thread.start()
+            self.start()
+
+    def start(self) -> None:
+        """Begin to read."""
+        self._thread.start()
 
     def send(self, raw: bytes) -> None:
         """Send bytes as they are."""
@@ -52,7 +56,7 @@ class Client:
         """The response to the request *id_*."""
         wait_until(lambda: self.answers(id_) or self.closed.is_set(), f"a response with the id {id_}", deadline_s)
         found = self.answers(id_)
-        assert found, f"closed without a response with the id {id_}; {self.error!r}, frames: {self.frames}"
+        assert found, f"closed without a response with the id {id_}; {self.error!r}, {len(self.frames)} frames"
         assert len(found) == 1, f"{len(found)} responses with the id {id_}"
         return found[0]
 

@@ -26,6 +26,20 @@ def test_a_one_way_heartbeat_is_answered_too(setting: RpcSetting, upstream: Upst
         client.wait_frame(lambda frame: frame.command == HEARTBEAT and frame.kind == RESPONSE, "the answer")
 
 
+def test_a_heartbeat_in_two_pieces_is_answered_and_costs_nothing(setting: RpcSetting, upstream: Upstream) -> None:
+    workers = setting.pids("worker")
+    raw = heartbeat(6).encode()
+    for _ in range(3):
+        with setting.client() as client:
+            client.send(raw[:10])
+            wait_until(lambda: setting.counts()["bolt.connection_parked"] == 0, "the first piece at the proxy")
+            client.send(raw[10:])
+            client.wait_frame(lambda frame: frame.command == HEARTBEAT, "the answer")
+            wait_until(lambda: setting.counts()["bolt.connection_parked"] == 1, "the connection parked")
+        wait_until(lambda: setting.counts()["bolt.connection_active"] == 0, "its end")
+    assert setting.pids("worker") == workers
+
+
 def test_heartbeats_pass_requests_that_wait(setting: RpcSetting, upstream: Upstream) -> None:
     upstream.script = silent
     with setting.client() as client:
