@@ -40,6 +40,7 @@ cdef class Connection(Pollable):
     cdef uint8_t close_after_flush # and how: THEN_CLOSE, THEN_LINGER
     cdef uint8_t shut_after_flush
     cdef uint8_t shut              # FIN was sent
+    cdef uint8_t parting           # the client was told that it shall go (GOAWAY)
     cdef uint8_t watched           # its own deadline is that of a stalled write
     cdef Address remote
     cdef Address local          # asked for when first wanted

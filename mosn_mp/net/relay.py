@@ -62,14 +62,14 @@ class Relay(Session):
             return self.answer_error(self.message_id, DOWNSTREAM_OVERFLOW)
         if sent == NO_SUCH_MESSAGE:
             return self.answer_error(self.message_id, INTERNAL)
-        return self.client.finished(self.message_id, 0)
+        return self.client.finished(self.message_id, 0, self)
 
     @cython.cfunc
     @cython.exceptval(-1, check=False)
     def answer_error(self, stream_id: uint64_t, reason: cython.int) -> cython.int:
         """The request *stream_id* gets no other answer."""
         self.client.write_error(stream_id, reason)
-        return self.client.finished(stream_id, 0)
+        return self.client.finished(stream_id, 0, self)
 
     @cython.cfunc
     @cython.exceptval(-1, check=False)

@@ -15,6 +15,7 @@ cdef class ServerSession(Session):
     cdef Inbox inbox
     cdef object kind            # the inbox's own use
     cdef dict calls             # stream id -> what serves it
+    cdef list twins             # what serves a request whose id was taken when it came
     cdef int in_flight
     cdef uint64_t held          # bytes of the requests in flight
     cdef uint64_t message_bytes # of the request that has just arrived
@@ -34,7 +35,8 @@ cdef class ServerSession(Session):
     cdef void watch(self) noexcept
     cdef int drain(self) except -1
     cdef void drop_backlog(self) noexcept
-    cdef int finished(self, uint64_t stream_id, uint64_t message_bytes) except -1
+    cdef int remember(self, uint64_t stream_id, object call) except -1
+    cdef int finished(self, uint64_t stream_id, uint64_t message_bytes, object call) except -1
     cdef int rest(self) except -1
 
 cdef class Inbox(Keeper):

@@ -68,6 +68,7 @@ class ServerSession(Session):
     def __cinit__(self, inbox: Inbox) -> None:
         self.inbox = inbox
         self.calls = {}
+        self.twins = []
 
     def __dealloc__(self) -> None:
         free(self.backlog.base)
@@ -97,6 +98,17 @@ class ServerSession(Session):
 
     @cython.cfunc
     @cython.exceptval(-1, check=False)
+    def remember(self, stream_id: uint64_t, call: object) -> cython.int:
+        """*call* serves *stream_id*. A client that gives two of its requests one id gets an answer to each, as from SOFABolt's and
+        MOSN's servers, which keep no table of ids: what they mean is the client's business."""
+        if stream_id in self.calls:
+            self.twins.append(call)
+        else:
+            self.calls[stream_id] = call
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
     def on_reset(self, stream_id: uint64_t) -> cython.int:
         call = self.calls.get(stream_id)
         if call is not None:
@@ -105,11 +117,17 @@ class ServerSession(Session):
 
     @cython.cfunc
     @cython.exceptval(-1, check=False)
-    def finished(self, stream_id: uint64_t, message_bytes: uint64_t) -> cython.int:
-        """The stream of *stream_id*, whose request had *message_bytes*, has ended."""
+    def finished(self, stream_id: uint64_t, message_bytes: uint64_t, call: object) -> cython.int:
+        """*call*, the stream of *stream_id* whose request had *message_bytes*, has ended."""
         self.in_flight -= 1
         self.held -= message_bytes
-        self.calls.pop(stream_id, None)
+        found: object = self.calls.pop(stream_id, None)
+        if found is not call:
+            # a one-way request, or one of several with the same id
+            if found is not None:
+                self.calls[stream_id] = found
+            if call in self.twins:
+                self.twins.remove(call)
         if self.connection.fd < 0 or self.reading:
             return 0
         if self.held_back:

@@ -19,6 +19,7 @@ cdef class Service(Acceptor):
     cdef uint32_t worker_cell       # index of the worker's connections in a row
     cdef readonly uint64_t refused  # connections, because of a limit
     cdef uint32_t max_here          # connections in this worker: what its descriptors allow
+    cdef uint64_t part_by_ms        # the drain's deadline
     cdef uint32_t max_in_all        # over all workers and listeners; 0 = unlimited
 
     cdef Stream take_stream(self, Kind kind)
@@ -29,9 +30,9 @@ cdef class Service(Acceptor):
     cdef Kind kind_for(self, SpokenProtocol spoken)
     cdef int place_of(self, Kind kind) noexcept
     cdef bint has_room(self) noexcept
-    cdef uint32_t idle_ms(self) noexcept
+    cdef uint64_t idle_ms(self, Connection connection) noexcept
     cdef void say_goodbye(self, ServerSession session) noexcept
-    cdef void close_politely(self, Connection connection) noexcept
+    cdef void part_from(self, Connection connection) noexcept
 
 # One protocol of a listener in this worker: what it is now, and what of it is at rest.
 cdef class Kind:

@@ -1,7 +1,7 @@
 """The service of a listener in one worker: admits connections, gives each readable one a stream, keeps the parked ones."""
 
 import cython
-from cython.cimports.libc.stdint import uint32_t
+from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.mosn_mp.buffer.body import Body
 from cython.cimports.mosn_mp.buffer.buf import Buf
 from cython.cimports.mosn_mp.buffer.head import Head
@@ -118,7 +118,7 @@ class Service(Acceptor):
         self.listener.counters[D_CONNECTION_PARKED] += 1
         connection.write_timeout_ms = self.listener.runtime.write_timeout_ms
         connection.state = S_PARKED
-        self.reactor.arm(connection, self.idle_ms())
+        self.reactor.arm(connection, self.idle_ms(connection))
         return 0
 
     @cython.cfunc
@@ -130,7 +130,7 @@ class Service(Acceptor):
     @cython.exceptval(check=False)
     def connection_flushed(self, connection: Connection) -> cython.void:
         if connection.state == S_PARKED:
-            self.reactor.arm(connection, self.idle_ms())
+            self.reactor.arm(connection, self.idle_ms(connection))
 
     @cython.cfunc
     @cython.exceptval(-1, check=False)
@@ -255,7 +255,7 @@ class Service(Acceptor):
             self.listener.counters[D_TIMEOUT_IDLE] += 1
             connection.close()
         elif recv(connection.fd, cython.address(byte), 1, MSG_PEEK | MSG_DONTWAIT) <= 0:
-            self.close_politely(connection)
+            self.part_from(connection)
         return 0  # a request that has just arrived is served yet: its event is on the way
 
     @cython.cfunc
@@ -312,34 +312,44 @@ class Service(Acceptor):
 
     @cython.cfunc
     @cython.exceptval(check=False)
-    def close_politely(self, connection: Connection) -> cython.void:
-        """Close a connection that waits between requests, with a goodbye if its protocol has one and the config wants it."""
+    def part_from(self, connection: Connection) -> cython.void:
+        """The listener drains and *connection* waits between requests: say goodbye, once, if its protocol has one and the config
+        wants it. Then the client may close, and what it had sent before is served until the drain's deadline. Else close."""
         kind: Kind = self.kind_of(connection) if connection.protocol else None
         codec: Codec
-        if kind is not None and kind.spoken.is_shared and connection.reserve(GOODBYE_ROOM):
+        if kind is not None and kind.spoken.is_shared and not connection.parting and connection.reserve(GOODBYE_ROOM):
             codec = kind.spoken.protocol.make_codec(SERVER, kind.spoken.limits)
             codec.restore(connection.slot)
-            if codec.write_goaway(cython.address(connection.output)) == WRITTEN:
+            connection.parting = codec.write_goaway(cython.address(connection.output)) == WRITTEN
+            if connection.parting:
                 connection.written()
+                self.reactor.arm(connection, self.idle_ms(connection))
+                return
         connection.close_when_flushed()
 
     @cython.cfunc
     @cython.exceptval(check=False)
-    def idle_ms(self) -> uint32_t:
-        """How long a connection may wait for its next request."""
-        return PARTING_MS if self.listener.draining else self.listener.runtime.idle_timeout_ms
+    def idle_ms(self, connection: Connection) -> uint64_t:
+        """How long *connection* may wait for its next request."""
+        if not self.listener.draining:
+            return self.listener.runtime.idle_timeout_ms
+        if not connection.parting:
+            return PARTING_MS
+        return self.part_by_ms - self.reactor.now_ms if self.part_by_ms > self.reactor.now_ms else 1
 
-    def part(self, within_ms: int) -> int:
+    def part(self, within_ms: int, deadline_ms: int) -> int:
         """Drain: every response is the last one of its connection, those that wait between requests are closed *within_ms*.
 
         Not at once: the next request of a busy client is on its way already, and learns by its answer that the connection ends.
-        And each at a moment of its own: who comes back does not come with all others. Returns how many wait.
+        And each at a moment of its own: who comes back does not come with all others. Who was told to go may take *deadline_ms* for
+        it. Returns how many wait.
         """
         fd: cython.int
         parted: cython.int = 0
         spread_ms: cython.int = max(1, within_ms // 2)
         connection: Connection
         self.listener.drain()
+        self.part_by_ms = self.reactor.now_ms + cython.cast(uint64_t, deadline_ms)
         for fd in range(self.reactor.table_size):
             if self.reactor.table[fd] == cython.NULL:
                 continue
@@ -347,7 +357,8 @@ class Service(Acceptor):
             if isinstance(found, Connection):
                 connection = cython.cast(Connection, found)
                 if connection.keeper is self and connection.state == S_PARKED:
-                    self.reactor.arm(connection, spread_ms + fd * 7919 % spread_ms)
+                    if not connection.parting:
+                        self.reactor.arm(connection, spread_ms + fd * 7919 % spread_ms)
                     parted += 1
                 elif connection.state == S_SHARED and isinstance(connection.keeper, ServerSession):
                     self.say_goodbye(cython.cast(ServerSession, connection.keeper))
@@ -357,9 +368,12 @@ class Service(Acceptor):
     @cython.exceptval(check=False)
     def say_goodbye(self, session: ServerSession) -> cython.void:
         """Streams are under way: the client shall send no new ones (if its protocol can be told so)."""
-        out: cython.pointer(Buf) = session.room_for(GOODBYE_ROOM) if session.inbox is self.requests else cython.NULL
-        if out != cython.NULL and session.codec.write_goaway(out) == WRITTEN:
-            session.connection.written()
+        out: cython.pointer(Buf)
+        if session.inbox is self.requests and not session.connection.parting:
+            out = session.room_for(GOODBYE_ROOM)
+            if out != cython.NULL and session.codec.write_goaway(out) == WRITTEN:
+                session.connection.parting = True
+                session.connection.written()
 
 
 @cython.cclass
@@ -391,7 +405,7 @@ class Requests(Inbox):
         stream.frame_timeout_ms = session.codec.timeout_ms
         stream.one_way = session.codec.one_way
         if not stream.one_way:
-            session.calls[stream.message_id] = stream
+            session.remember(stream.message_id, stream)
         return self.service.reactor.spawn(stream.job)
 
     @cython.cfunc
@@ -415,19 +429,17 @@ class Requests(Inbox):
         connection.state = S_PARKED
         session.connection = None
         self.service.listener.counters[D_CONNECTION_PARKED] += 1
-        if self.service.listener.draining:
-            self.service.close_politely(connection)
-            return 0
         connection.drop_input()
-        self.service.reactor.arm(connection, self.service.listener.runtime.idle_timeout_ms)
+        self.service.reactor.arm(connection, self.service.idle_ms(connection))
         return 0
 
     @cython.cfunc
     @cython.exceptval(check=False)
     def session_closed(self, session: ServerSession) -> cython.void:
-        for call in session.calls.values():
+        for call in (*session.calls.values(), *session.twins):
             self.request_reset(session, call)
         session.calls.clear()
+        session.twins.clear()
 
     @cython.cfunc
     @cython.exceptval(-1, check=False)

@@ -94,7 +94,7 @@ class Stream(TunnelExchange):
             self.crash()
         self.release_upstream()
         account_end(self)
-        session.finished(self.message_id, self.message_bytes)
+        session.finished(self.message_id, self.message_bytes, self)
         self.clear_request()
         self.down = None
         self.home.append(self)

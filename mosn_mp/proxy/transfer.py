@@ -125,7 +125,7 @@ def depart_session(service: Service, session: ServerSession) -> Departure:
         return None
     if session.moving or session.reading or session.backlog.end or session.body_left >= 0:
         return None
-    if session.ended or session.relay is not None:
+    if session.ended or session.relay is not None or session.twins:
         return None
     connection.flush()
     if connection.fd < 0 or connection.output.end - connection.output.start > BLOCK_LARGE // 2:
@@ -365,7 +365,7 @@ class Arrival(Keeper):
         else:
             down.state = S_PARKED
             service.listener.counters[D_CONNECTION_PARKED] += 1
-            service.reactor.arm(down, self.frame.idle_ms or service.idle_ms())
+            service.reactor.arm(down, self.frame.idle_ms or service.idle_ms(down))
             if down.input.base != cython.NULL:
                 service.reactor.serve_again(down)
 

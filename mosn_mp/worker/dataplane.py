@@ -50,6 +50,8 @@ RESERVED_FDS = 256
 PUBLISH_EVERY_S = 1.0
 # Idle connections of a listener or worker that leaves are closed one by one over this time, those in use at their next response.
 PART_WITHIN_MS = 500
+# Clients of a removed listener that were told to go (GOAWAY) may take so long for it.
+RETIRE_MS = 10_000
 
 
 class Prepared(NamedTuple):
@@ -262,7 +264,7 @@ class DataPlane:
 
     def _retire(self, service: Service) -> None:
         """Its listener is gone: part from every client. What still comes through its sockets is answered, once."""
-        service.part(PART_WITHIN_MS)
+        service.part(PART_WITHIN_MS, RETIRE_MS)
         self.leaving.append(service)
 
     def give(self, channel: Channel, count: int) -> int:
@@ -284,7 +286,7 @@ class DataPlane:
         for key in list(self.open):
             self.withdraw(key)
         for service in self.services.values():
-            service.part(min(PART_WITHIN_MS, int(deadline_s * 500)))
+            service.part(min(PART_WITHIN_MS, int(deadline_s * 500)), int(deadline_s * 1000))
 
     def is_drained(self) -> bool:
         """No connection is left."""

@@ -83,6 +83,21 @@ def test_a_one_way_request_arrives_and_leaves_nothing_open(setting: RpcSetting, 
         tally.wait("bolt.request_active", 0)
 
 
+def test_requests_with_one_id_are_answered_each_with_its_own(setting: RpcSetting, upstream: Upstream) -> None:
+    held: list[Visit] = []
+    upstream.script = held.append
+    with setting.client() as client:
+        client.send(b"".join(request(7, content).encode() for content in (b"one", b"two", b"three")))
+        client.send(request(7, b"one way", kind=ONE_WAY).encode())
+        wait_until(lambda: len(held) == 3 and len(upstream.requests) == 4, "all requests at the upstream")
+        for visit in held[1:]:
+            visit.reply()
+        wait_until(lambda: len(client.answers(7)) == 2, "two answers")
+        assert sorted(frame.content for frame in client.answers(7)) == [b"three", b"two"]
+    # the client has gone: the third stream is not forgotten
+    wait_until(lambda: setting.counts()["bolt.request_active"] == 0, "the end of the third stream", 3)
+
+
 @EVERY_KIND
 @pytest.mark.parametrize("size", [1, 4000, 33_000, 65_536, 200_000, 4_000_000])
 def test_contents_of_every_size_come_back(setting: RpcSetting, upstream: Upstream, size: int, kind: dict[str, Any]) -> None:
