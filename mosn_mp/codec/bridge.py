@@ -33,8 +33,6 @@ class BridgedProtocol(Protocol):
             raise ValueError(f"name is {self.name!r}, not a name as in downstream_protocol")
         if not isinstance(self.pool_mode, PoolMode):
             raise ValueError(f"pool_mode is {self.pool_mode!r}, not a PoolMode")
-        if self.pool_mode is PoolMode.BIND:
-            raise ValueError("pool_mode BIND, a connection to a host for each client, is not in this version of mosn_mp")
         if self.multiplexed and self.id_bits not in ID_WIDTHS:
             raise ValueError(f"id_bits is {self.id_bits!r}; expected one of {', '.join(map(str, ID_WIDTHS))}")
         if not (isinstance(id_at, int) and -1 <= id_at <= 255):

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from typing import Protocol as Interface
 
 from mosn_mp.codec.bridge import bridge
-from mosn_mp.codec.protocol import Protocol
+from mosn_mp.codec.protocol import Protocol, can_go_as
 from mosn_mp.config import model
 from mosn_mp.errors import ConfigError
 from mosn_mp.plugin import CATALOGUE, Catalogue
@@ -69,6 +69,15 @@ class Protocols:
         if name not in self.loaded:
             self.loaded[name] = _made(self._catalogue.resolve(KIND, name), name, {})
         return self.loaded[name]
+
+    def mismatch(self, downstream: str, upstream: str) -> str:
+        """Why requests of *downstream* clients cannot go upstream as *upstream*; "" if they can. Both names can be loaded."""
+        if can_go_as(self.named(downstream), self.named(upstream)):
+            return ""
+        return (
+            f"{upstream!r} has pool_mode BIND, a connection to the host for each client, and clients of {downstream!r} ask many "
+            f"things at a time; let them come to a listener of {upstream!r}"
+        )
 
     def spoken(self, downstream: Sequence[str], upstream: str = "") -> Spoken:
         """The Spoken of these names; no name downstream = every protocol there is, none upstream = the client's."""

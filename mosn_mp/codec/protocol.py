@@ -5,7 +5,7 @@ protocols; what a message looks like is the Codec's business (codec/codec), and 
 
                      Http1        Http2          bolt, dubbo, tars ...
     pool_mode        PING_PONG    MULTIPLEX      MULTIPLEX (BIND where a connection carries a session)
-    multiplexed      no           yes            yes
+    multiplexed      no           yes            yes            (never with BIND: requests are answered in turn)
     ids              none         31 bits, +2    32 or 64 bits, +1, wrapping; the client's id is restored on the response
     heartbeat        none         PING           frame of the protocol, answered by write_heartbeat_reply, sent by write_heartbeat
     goaway           close_after  GOAWAY         write_goaway where the peers understand it (bolt: only if configured)
@@ -39,6 +39,12 @@ class PoolMode(Enum):
     PING_PONG = "ping_pong"  # one stream at a time, idle connections are reused
     MULTIPLEX = "multiplex"  # many streams at a time
     BIND = "bind"  # one upstream connection per downstream connection, both close together
+
+
+def can_go_as(downstream: "Protocol", upstream: "Protocol") -> bool:
+    """Whether requests of *downstream* clients may go upstream as *upstream*: a connection that is bound to one client needs a
+    client that sends one request after the other."""
+    return upstream.pool_mode is not PoolMode.BIND or not downstream.multiplexed
 
 
 class Protocol(ABC):

@@ -22,6 +22,9 @@ class Protocols(Protocol):
     def named(self, name: str) -> object:
         """The protocol of that name; ConfigError if it cannot be loaded."""
 
+    def mismatch(self, downstream: str, upstream: str) -> str:
+        """Why requests of *downstream* clients cannot go upstream as *upstream*; "" if they can."""
+
 
 class ProtocolCheck:
     """Checks names of protocols against what *config* can name."""
@@ -76,6 +79,17 @@ class ProtocolCheck:
                 self.check_name(name, at)
         if proxy.upstream_protocol != proxy.downstream_protocol:
             self._check_one(proxy.upstream_protocol, (*path, "upstream_protocol"))
+            self._check_pair(proxy, (*path, "upstream_protocol"))
+
+    def _check_pair(self, proxy: Proxy, path: Path) -> None:
+        """Check that every client's requests can go upstream as the proxy wants it."""
+        upstream = proxy.upstream_protocol
+        if not upstream or self._protocols is None or self._findings.has_error_within(path[:-1]):
+            return
+        for name in proxy.downstream_protocols or self._protocols.names():
+            problem = self._protocols.mismatch(name, upstream)
+            if problem:
+                self._findings.error(path, problem, value=upstream)
 
     def _check_one(self, name: str, path: Path) -> None:
         if name == AUTO or "," in name:

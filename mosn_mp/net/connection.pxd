@@ -12,6 +12,7 @@ cdef enum State:
     S_CLOSED = 4
     S_SHARED = 5        # carries messages of many streams; its session is its keeper
     S_MOVING = 6        # at rest until another process says whether it takes it (moving.py)
+    S_BOUND = 7         # upstream, idle, for one client only: its mate
 
 # Connection.fill()
 cdef enum:
@@ -41,7 +42,9 @@ cdef class Connection(Pollable):
     cdef uint8_t shut_after_flush
     cdef uint8_t shut              # FIN was sent
     cdef uint8_t parting           # the client was told that it shall go (GOAWAY)
+    cdef uint8_t bereft            # its mate has closed: it ends with the answer at hand
     cdef uint8_t watched           # its own deadline is that of a stalled write
+    cdef Connection mate        # pool mode BIND: the connection of the other side, which closes together with this one
     cdef Address remote
     cdef Address local          # asked for when first wanted
 
@@ -67,6 +70,8 @@ cdef class Connection(Pollable):
     cdef bint _make_room(self, uint32_t block_size) noexcept
     cdef void _count_written(self, Py_ssize_t count) noexcept
     cdef void _break(self) noexcept
+    cdef void bind_to(self, Connection mate) noexcept
+    cdef void _part_from_mate(self) noexcept
     cdef void _starve(self) noexcept
     cdef void _close_flushed(self) noexcept
     cdef void _drop_output(self) noexcept

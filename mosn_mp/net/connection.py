@@ -4,6 +4,7 @@
     S_SERVING   -> S_POOLED     response complete, may be used again     (upstream)
     S_PARKED    -> S_SERVING    readable: the keeper spawns a serving greenlet
     S_POOLED    -> S_SERVING    the pool hands it to a stream
+    S_SERVING   -> S_BOUND      response complete, kept for the one client that it is bound to (upstream)
     S_PARKED    -> S_SHARED     a protocol that carries many streams at a time: a session has it until nothing is under way
     S_PARKED, S_SHARED -> S_MOVING      another process is to go on with it; back if it does not (moving.py)
     any         -> S_LINGERING  our half is shut, what still arrives is thrown away for a moment, so that the far side can
@@ -433,7 +434,7 @@ class Connection(Pollable):
             self.flush()
         if self.state == S_LINGERING:
             return self._drain_lingering()
-        if self.state == S_PARKED or self.state == S_POOLED or self.state == S_SHARED:
+        if self.state == S_PARKED or self.state == S_POOLED or self.state == S_SHARED or self.state == S_BOUND:
             return self.keeper.connection_ready(self)
         return 0
 
@@ -474,6 +475,8 @@ class Connection(Pollable):
             return
         self.keeper.connection_closed(self)
         self.state = S_CLOSED
+        if self.mate is not None:
+            self._part_from_mate()
         self.reactor.arm(self, 0)
         self.release_buffers()
         self.ready = READ | WRITE | HANGUP
@@ -481,6 +484,23 @@ class Connection(Pollable):
         self.reactor.forget(self)
         self.fd = -1
         close(fd)
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def bind_to(self, mate: Connection) -> cython.void:
+        """From now on neither this connection nor *mate* outlives the other."""
+        self.mate = mate
+        mate.mate = self
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def _part_from_mate(self) -> cython.void:
+        """Close the other one as well; if a stream has it, behind the answer that is under way."""
+        mate: Connection = self.mate
+        self.mate = mate.mate = None
+        mate.bereft = True
+        if mate.state != S_SERVING:
+            mate.close_when_flushed()
 
     @cython.cfunc
     @cython.exceptval(check=False)

@@ -29,6 +29,7 @@ cdef class HostPool(Keeper):
 
     cdef Connection take(self)
     cdef Connection dial(self, Task task, uint64_t deadline_ms)
+    cdef int keep_bound(self, Connection connection) except -1
     cdef int give_back(self, Connection connection) except -1
     cdef void count_moved(self, int count) noexcept
     cdef void _count_closed(self) noexcept

@@ -12,7 +12,7 @@ from cython.cimports.libc.stdlib import free, realloc
 from cython.cimports.mosn_mp.cluster.cluster import Cluster
 from cython.cimports.mosn_mp.cluster.host import Host
 from cython.cimports.mosn_mp.cluster.state import G_CONNECTIONS, State
-from cython.cimports.mosn_mp.net.connection import S_POOLED, S_SERVING, Connection, Keeper
+from cython.cimports.mosn_mp.net.connection import S_BOUND, S_POOLED, S_SERVING, Connection, Keeper
 from cython.cimports.mosn_mp.net.libc import (
     IPPROTO_TCP,
     SO_ERROR,
@@ -221,6 +221,18 @@ class HostPool(Keeper):
         self.idle_count += 1
         self.host.up[U_CONNECTION_IDLE] += 1
         self.reactor.arm(connection, self.idle_timeout_ms)
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def keep_bound(self, connection: Connection) -> cython.int:
+        """give_back() of a connection that is bound to a client: it waits for that client's next request."""
+        if connection.broken or self.retired or connection.input.end > connection.input.start or not connection.is_quiet():
+            self.host.up[U_CONNECTION_LOCAL_CLOSE] += 1
+            connection.close()
+            return 0
+        connection.drop_input()
+        connection.state = S_BOUND
         return 0
 
     @cython.cfunc

@@ -99,8 +99,8 @@ class ServerSession(Session):
     @cython.cfunc
     @cython.exceptval(-1, check=False)
     def remember(self, stream_id: uint64_t, call: object) -> cython.int:
-        """*call* serves *stream_id*. A client that gives two of its requests one id gets an answer to each, as from SOFABolt's and
-        MOSN's servers, which keep no table of ids: what they mean is the client's business."""
+        """*call* serves *stream_id*. A client that gives two of its requests one id gets an answer to each, as from SOFABolt's
+        and MOSN's servers, which keep no table of ids: what they mean is the client's business."""
         if stream_id in self.calls:
             self.twins.append(call)
         else:

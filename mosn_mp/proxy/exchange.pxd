@@ -18,9 +18,12 @@ cdef class Exchange(LocalReply):
     cdef bint resent                # the request was sent a second time
     cdef bint tunnel
     cdef bint awaiting_head
+    cdef bint one_way               # the request takes no response
+    cdef bint unsendable            # the upstream's protocol cannot say what the request says
     cdef bint reusable              # the upstream connection may carry another request
 
     cdef bint connect(self) except -1
+    cdef bint connect_bound(self) except -1
     cdef void release_upstream(self) noexcept
     cdef bint send_head(self) except -1
     cdef bint may_resend(self) noexcept

@@ -10,7 +10,7 @@ request is complete.
 """
 
 import cython
-from cython.cimports.libc.stdint import uint8_t, uint64_t
+from cython.cimports.libc.stdint import int32_t, int64_t, uint8_t, uint64_t
 from cython.cimports.mosn_mp.buffer.head import (
     F_CHUNKED,
     F_LENGTH,
@@ -24,10 +24,11 @@ from cython.cimports.mosn_mp.buffer.head import (
     M_TRACE,
     Head,
 )
-from cython.cimports.mosn_mp.codec.codec import ERROR, HEAD
+from cython.cimports.mosn_mp.codec.codec import ERROR, HEAD, HEARTBEAT, WRITTEN
 from cython.cimports.mosn_mp.filter.chain import CONTINUE, TERMINATE, FilterChain
-from cython.cimports.mosn_mp.net.connection import BLOCK_SMALL, EOF, RESET, Connection
+from cython.cimports.mosn_mp.net.connection import BLOCK_SMALL, EOF, RESET, S_SERVING, Connection
 from cython.cimports.mosn_mp.net.reactor import HANGUP, READ, WRITE
+from cython.cimports.mosn_mp.net.session import FRAME_ROOM
 from cython.cimports.mosn_mp.observe.metrics import D_TIMEOUT_IDLE, D_TUNNELS_ACTIVE
 from cython.cimports.mosn_mp.proxy.account import account_failure, account_upstream, account_upstream_end
 from cython.cimports.mosn_mp.proxy.flow import (
@@ -51,6 +52,8 @@ UPSTREAM_RESET = cython.declare(cython.int, int(Reason.UPSTREAM_RESET))
 UPSTREAM_PROTOCOL = cython.declare(cython.int, int(Reason.UPSTREAM_PROTOCOL))
 DOWNSTREAM_GONE = cython.declare(cython.int, int(Reason.DOWNSTREAM_GONE))
 BODY_TIMEOUT = cython.declare(cython.int, int(Reason.BODY_TIMEOUT))
+INTERNAL = cython.declare(cython.int, int(Reason.INTERNAL))
+MAX_TIMEOUT_MS = cython.declare(int64_t, 0x7FFFFFFF)
 WRITE_TIMEOUT = cython.declare(cython.int, int(Reason.WRITE_TIMEOUT))
 
 
@@ -74,6 +77,8 @@ class Exchange(LocalReply):
     def connect(self) -> cython.bint:
         """A connection to the chosen host: an idle one, or a new one (always for a request that met a dead idle one)."""
         self.attempts += 1
+        if self.spoken.upstream_bound:
+            return self.connect_bound()
         self.up = None if self.resent else self.pool.take()
         self.reused = self.up is not None
         if not self.reused:
@@ -81,6 +86,27 @@ class Exchange(LocalReply):
             if self.up is None:
                 return False
         self.up.requests += 1
+        account_upstream(self)
+        return True
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def connect_bound(self) -> cython.bint:
+        """The client's own connection, made for its first request. Nothing is sent twice: the host remembers what was said."""
+        up: Connection = self.down.mate
+        self.reused = False
+        if up is None:
+            up = self.pool.dial(self.task, self.global_at_ms)
+            if up is None:
+                return False
+            if self.down.fd < 0:
+                up.close()
+                self.pool.failure = DOWNSTREAM_GONE
+                return False
+            self.down.bind_to(up)
+        up.state = S_SERVING
+        self.up = up
+        up.requests += 1
         account_upstream(self)
         return True
 
@@ -96,7 +122,9 @@ class Exchange(LocalReply):
         if self.tunnel:
             self.counters[D_TUNNELS_ACTIVE] -= 1
             self.listener.tunnels.discard(self)
-        if self.reusable:
+        if self.reusable and self.spoken.upstream_bound:
+            self.pool.keep_bound(up)
+        elif self.reusable:
             self.pool.give_back(up)
         elif self.tunnel and not self.drop:
             up.close_when_flushed()
@@ -115,7 +143,13 @@ class Exchange(LocalReply):
             return False
         self.up_codec.head = self.response
         self.up_codec.begin_message()
-        self.up_codec.write_head(self.request, not has_body, cython.address(self.up.output))
+        self.up_codec.one_way = self.one_way
+        self.up_codec.timeout_ms = cython.cast(int32_t, self.global_timeout_ms if self.global_timeout_ms < MAX_TIMEOUT_MS else 0)
+        self.unsendable = (
+            self.up_codec.write_head(self.request, not has_body, cython.address(self.up.output)) != WRITTEN
+        )
+        if self.unsendable:
+            return False
         self.up.written()
         self.awaiting_head = True
         self.sent_at_us = 0
@@ -148,6 +182,9 @@ class Exchange(LocalReply):
                 upload_stop = ENDED
             if upload_stop == ENDED and self.sent_at_us == 0:
                 self.on_request_sent()
+            if self.one_way and upload_stop == ENDED:
+                self.reusable = True
+                return DONE
             if self.awaiting_head:
                 download_stop = self.receive_head()
                 if self.awaiting_head and download_stop == ENDED:
@@ -207,6 +244,11 @@ class Exchange(LocalReply):
                 if event == ERROR:
                     self.fail(UPSTREAM_PROTOCOL)
                     return ENDED
+                if event >= HEARTBEAT:
+                    if event == HEARTBEAT and up.reserve(FRAME_ROOM):
+                        self.up_codec.write_heartbeat_reply(cython.address(up.output))
+                        up.written()
+                    continue
             count = up.fill(BLOCK_SMALL)
             if count == EOF or count == RESET:
                 return READ_FAILED
@@ -249,7 +291,10 @@ class Exchange(LocalReply):
             self.drop = self.awaiting_head = True
             return ENDED
         self.down_codec.close_after = self.must_close()
-        self.down_codec.write_head(self.response, self.up_codec.body_done, cython.address(self.down.output))
+        if self.down_codec.write_head(self.response, self.up_codec.body_done, cython.address(self.down.output)) != WRITTEN:
+            account_failure(self, INTERNAL)
+            self.drop = self.awaiting_head = True
+            return ENDED
         self.down.written()
         self.response_begun = True
         self.tunnel = self.up_codec.tunnel

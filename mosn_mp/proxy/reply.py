@@ -7,7 +7,7 @@ import cython
 from cython.cimports.libc.stdint import int64_t, uint32_t, uint64_t
 from cython.cimports.libc.string import memcpy
 from cython.cimports.mosn_mp.buffer.head import F_LENGTH, F_NONE, M_HEAD
-from cython.cimports.mosn_mp.codec.codec import Codec
+from cython.cimports.mosn_mp.codec.codec import WRITTEN, Codec
 from cython.cimports.mosn_mp.filter.chain import TERMINATE
 from cython.cimports.mosn_mp.net.connection import Connection
 from cython.cimports.mosn_mp.net.reactor import HANGUP, WRITE
@@ -27,6 +27,7 @@ TEXTS = cython.declare(list, [REASONS[reason].text for reason in Reason])
 STATUSES = cython.declare(list, [REASONS[reason].status for reason in Reason])
 FILTER_ERROR = cython.declare(cython.int, int(Reason.FILTER_ERROR))
 BODY_TIMEOUT = cython.declare(cython.int, int(Reason.BODY_TIMEOUT))
+INTERNAL = cython.declare(cython.int, int(Reason.INTERNAL))
 WRITE_TIMEOUT = cython.declare(cython.int, int(Reason.WRITE_TIMEOUT))
 
 
@@ -83,7 +84,10 @@ class LocalReply(StreamView):
         if not self.make_room(self.down, self.response.wire_bound()):
             return self.give_up_writing()
         self.down_codec.close_after = self.must_close()
-        self.down_codec.write_head(self.response, not has_body, cython.address(self.down.output))
+        if self.down_codec.write_head(self.response, not has_body, cython.address(self.down.output)) != WRITTEN:
+            account_failure(self, INTERNAL)
+            self.drop = True  # the client waits for an answer that its protocol does not have
+            return 0
         self.down.written()
         self.response_begun = True
         if has_body and not self.write_body(self.down, self.down_codec, body, length):
@@ -149,6 +153,7 @@ class LocalReply(StreamView):
         """Is this the last response of the connection, whatever the client wants?"""
         return (
             self.listener.draining
+            or self.down.bereft
             or (self.runtime.max_requests != 0 and self.down.requests >= self.runtime.max_requests)
             or not self.may_drain()
         )

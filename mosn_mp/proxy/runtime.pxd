@@ -15,6 +15,7 @@ cdef class SpokenProtocol:
     cdef readonly bint is_shared        # many streams on a connection
     cdef readonly bint is_dated         # responses carry a Date
     cdef readonly bint upstream_shared
+    cdef readonly bint upstream_bound   # a connection to the host for each client
     cdef public dict variants           # name of another upstream protocol -> the SpokenProtocol with that one
 
 # What one listener serves by, compiled from one snapshot; immutable. A stream keeps the one that it began with.

@@ -11,6 +11,7 @@ from cython.cimports.mosn_mp.net.libc import AF_INET, AF_INET6
 from cython.cimports.mosn_mp.observe.metrics import D_CONNECTION_ACTIVE, W_CONNECTIONS, Metrics
 from cython.cimports.mosn_mp.route.router import Router
 
+from mosn_mp.codec.protocol import PoolMode
 from mosn_mp.config.model import HTTP1
 from mosn_mp.config.model import Listener as ListenerConfig
 
@@ -31,6 +32,7 @@ class SpokenProtocol:
         self.is_shared = protocol.multiplexed
         self.is_dated = protocol.name == HTTP1
         self.upstream_shared = upstream.multiplexed
+        self.upstream_bound = upstream.pool_mode is PoolMode.BIND
         self.variants = {}
 
 

@@ -341,8 +341,8 @@ class Service(Acceptor):
         """Drain: every response is the last one of its connection, those that wait between requests are closed *within_ms*.
 
         Not at once: the next request of a busy client is on its way already, and learns by its answer that the connection ends.
-        And each at a moment of its own: who comes back does not come with all others. Who was told to go may take *deadline_ms* for
-        it. Returns how many wait.
+        And each at a moment of its own: who comes back does not come with all others. Who was told to go may take *deadline_ms*
+        for it. Returns how many wait.
         """
         fd: cython.int
         parted: cython.int = 0

@@ -9,12 +9,13 @@ whole messages of shared connections (unary.py).
 import cython
 from cython.cimports.libc.stdint import int64_t, uint32_t, uint64_t
 from cython.cimports.mosn_mp.buffer.head import K_GLOBAL_TIMEOUT, K_TRY_TIMEOUT
-from cython.cimports.mosn_mp.codec.codec import ERROR, HEAD
+from cython.cimports.mosn_mp.codec.codec import ERROR, HEAD, HEARTBEAT
 from cython.cimports.mosn_mp.filter.chain import CONTINUE, RE_CHOOSE, RE_MATCH, TERMINATE
 from cython.cimports.mosn_mp.net.connection import BLOCK_SMALL, EOF, RESET, S_PARKED, Connection
 from cython.cimports.mosn_mp.net.pool import HostPool
 from cython.cimports.mosn_mp.net.reactor import READ, Pollable
 from cython.cimports.mosn_mp.net.server_session import ServerSession
+from cython.cimports.mosn_mp.net.session import FRAME_ROOM
 from cython.cimports.mosn_mp.observe.metrics import (
     D_CONNECTION_PARKED,
     D_LIMIT_REQUESTS_PER_CONNECTION,
@@ -44,6 +45,7 @@ RE_ENTRIES = cython.declare(cython.int, 10)  # MOSN's bound on phases entered ag
 
 NO_ROUTE = cython.declare(cython.int, int(Reason.NO_ROUTE))
 NO_HOST = cython.declare(cython.int, int(Reason.NO_HEALTHY_UPSTREAM))
+INTERNAL = cython.declare(cython.int, int(Reason.INTERNAL))
 CONNECT_FAILED = cython.declare(cython.int, int(Reason.CONNECT_FAILED))
 HEAD_TIMEOUT = cython.declare(cython.int, int(Reason.HEAD_TIMEOUT))
 WRITE_TIMEOUT = cython.declare(cython.int, int(Reason.WRITE_TIMEOUT))
@@ -133,7 +135,15 @@ class Stream(TunnelExchange):
                 event = self.down_codec.next_event(cython.address(down.input))
                 if event == HEAD:
                     self.request.own(down.input.base)
+                    self.one_way = self.down_codec.one_way
+                    self.frame_timeout_ms = self.down_codec.timeout_ms
                     return True
+                if event == HEARTBEAT and down.reserve(FRAME_ROOM):
+                    self.down_codec.write_heartbeat_reply(cython.address(down.output))
+                    down.written()
+                if HEARTBEAT <= event < ERROR or event > ERROR:
+                    self.record.start_at = 0
+                    continue
                 if event == ERROR:
                     return self.refuse(self.down_codec.reason)
             count = down.fill(BLOCK_SMALL)
@@ -189,15 +199,15 @@ class Stream(TunnelExchange):
         if self.route.action != A_CLUSTER:
             return self.answer_by_route()
         self.set_timeouts()
-        if self.variable_values is not None or self.route.upstream_protocol is not None:
-            self.choose_protocol()
+        if (self.variable_values is not None or self.route.upstream_protocol is not None) and not self.choose_protocol():
+            return 0
         while self.choose_host():
             if not self.connect():
                 if self.pool.failure == CONNECT_FAILED and self.attempts < MAX_ATTEMPTS and self.cluster.hosts.count > 1:
                     continue
                 return self.fail(self.pool.failure)
             if not self.send_head():
-                return self.fail(WRITE_TIMEOUT)
+                return self.fail(INTERNAL if self.unsendable else WRITE_TIMEOUT)
             if self.exchange() == DONE:
                 return 0
             self.release_upstream()
@@ -266,6 +276,12 @@ class Stream(TunnelExchange):
         verdict: cython.int
         tries: cython.int
         self.cluster = self.route.cluster
+        if self.spoken.upstream_bound and self.down.mate is not None:
+            self.pool = cython.cast(HostPool, self.down.mate.keeper)
+            self.chosen = self.pool.host
+            if self.route.has_request_edits:
+                self.route.finish_request(self.request)
+            return True
         for tries in range(RE_ENTRIES):
             self.chosen = self.cluster.pick(self.request, self.chosen)
             if self.chosen is None:

@@ -97,7 +97,7 @@ def depart_idle(service: Service, connection: Connection) -> Departure:
     departure: IdleDeparture
     unsent: bytes
     kind: Kind = service.kind_of(connection) if connection.protocol else None
-    if kind is not None and not kind.spoken.protocol.movable:
+    if (kind is not None and not kind.spoken.protocol.movable) or connection.mate is not None:
         return None
     connection.flush()
     if connection.fd < 0 or connection.output.end - connection.output.start > BLOCK_LARGE // 2:

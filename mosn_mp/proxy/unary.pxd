@@ -17,13 +17,12 @@ cdef class UnaryExchange(Exchange):
     cdef Call call
     cdef ClientSession client
     cdef SharedPool shared_pool
-    cdef bint one_way
     cdef bint departed              # the client does not want the answer any more
     cdef int32_t frame_timeout_ms   # the request's own; 0 = none given
     cdef SpokenProtocol usual       # what spoken is unless route or filter want another upstream protocol
     cdef object up_codec_protocol   # what up_codec was made for
 
-    cdef void choose_protocol(self) noexcept
+    cdef bint choose_protocol(self) except -1
     cdef void take_codec(self) noexcept
     cdef bint collect_request(self) except -1
     cdef int call_shared(self) except -1

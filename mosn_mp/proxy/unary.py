@@ -9,7 +9,7 @@ here but that the message is whole. What is collected is bounded by the protocol
 """
 
 import cython
-from cython.cimports.libc.stdint import int32_t, int64_t, uint64_t
+from cython.cimports.libc.stdint import int32_t, int64_t, uint32_t, uint64_t
 from cython.cimports.mosn_mp.buffer.body import Body
 from cython.cimports.mosn_mp.buffer.head import F_LENGTH, F_NONE, M_HEAD
 from cython.cimports.mosn_mp.codec.codec import CLIENT, DATA, END, ERROR, HEAD, NEED_MORE, WRITTEN
@@ -38,6 +38,7 @@ WRITE_TIMEOUT = cython.declare(cython.int, int(Reason.WRITE_TIMEOUT))
 
 # The largest body that is collected for a conversion: the default of the RPC protocols' frames.
 MAX_TIMEOUT_MS = cython.declare(int64_t, 0x7FFFFFFF)
+ERROR_ROOM = cython.declare(uint32_t, 1024)
 MAX_COLLECTED = cython.declare(uint64_t, 8 << 20)
 
 
@@ -48,9 +49,10 @@ class UnaryExchange(Exchange):
     # -- the upstream half ---------------------------------------------------------------------------------------------------
 
     @cython.cfunc
-    @cython.exceptval(check=False)
-    def choose_protocol(self) -> cython.void:
-        """What goes upstream: what a filter asked for (MOSN's variable upstream_protocol), the route, else the listener."""
+    @cython.exceptval(-1, check=False)
+    def choose_protocol(self) -> cython.bint:
+        """What goes upstream: what a filter asked for (MOSN's variable upstream_protocol), the route, else the listener. False:
+        there is no such protocol, or it is not for clients of this one; the stream has failed."""
         wanted: object = None
         if self.variable_values is not None:
             wanted = self.variable_values.get("upstream_protocol")
@@ -58,10 +60,14 @@ class UnaryExchange(Exchange):
             wanted = self.route.upstream_protocol.name
         if wanted is not None and wanted != self.spoken.upstream.name:
             found: object = self.usual.variants.get(wanted)
-            if found is not None:
-                self.spoken = found
-                if not self.spoken.upstream_shared:
-                    self.take_codec()
+            if found is None:
+                self.listener.log.error("requests of %s cannot go upstream as %s", self.usual.protocol.name, wanted)
+                self.fail(INTERNAL)
+                return False
+            self.spoken = found
+            if not self.spoken.upstream_shared:
+                self.take_codec()
+        return True
 
     @cython.cfunc
     @cython.exceptval(check=False)
@@ -340,10 +346,10 @@ class UnaryExchange(Exchange):
     @cython.exceptval(-1, check=False)
     def deliver(self, body: cython.p_const_char, length: uint64_t) -> cython.int:
         """LocalReply.deliver(), or one message on the client's shared connection."""
-        if self.session is None:
-            return Exchange.deliver(self, body, length)
         if self.one_way:
             return 0
+        if self.session is None:
+            return Exchange.deliver(self, body, length)
         sent: cython.int = self.session.write_answer(self.message_id, self.response, body, length)
         if sent == SENT:
             self.response_begun = True
@@ -359,13 +365,22 @@ class UnaryExchange(Exchange):
     @cython.cfunc
     @cython.exceptval(-1, check=False)
     def fail(self, reason: cython.int) -> cython.int:
-        """LocalReply.fail(), or the protocol's own error message on the client's shared connection."""
-        if self.session is None:
+        """LocalReply.fail(), or the protocol's own error message."""
+        if self.spoken.is_dated:
             return Exchange.fail(self, reason)
         account_failure(self, reason)
-        if not self.response_begun and not self.answering and not self.one_way:
+        if self.response_begun or self.answering:
+            self.drop = True
+        elif not self.one_way:
             self.answering = True
-            self.session.write_error(self.message_id, reason)
+            if self.session is not None:
+                self.session.write_error(self.message_id, reason)
+            elif self.make_room(self.down, ERROR_ROOM) and (
+                self.down_codec.write_error(reason, cython.address(self.down.output)) == WRITTEN
+            ):
+                self.down.written()
+            else:
+                self.drop = True  # requests are answered in turn: without an answer there can be no next one
         return 0
 
     @cython.cfunc

@@ -2,7 +2,7 @@
 
 from mosn_mp.codec.compile import Protocols, rpc_limits
 from mosn_mp.codec.http1.limits import Http1Limits
-from mosn_mp.codec.protocol import Protocol
+from mosn_mp.codec.protocol import Protocol, can_go_as
 from mosn_mp.config.model import HTTP1, Http1Options, Proxy
 from mosn_mp.proxy.runtime import SpokenProtocol
 
@@ -16,7 +16,8 @@ def spoken_protocols(proxy: Proxy, protocols: Protocols) -> tuple[SpokenProtocol
     made = []
     for protocol in spoken.downstream:
         one = _spoken(protocol, spoken.upstream or protocol, proxy)
-        one.variants = {name: _spoken(protocol, other, proxy) for name, other in spoken.by_name.items()}
+        variants = {name: other for name, other in spoken.by_name.items() if can_go_as(protocol, other)}
+        one.variants = {name: _spoken(protocol, other, proxy) for name, other in variants.items()}
         made.append(one)
     return tuple(made)
 

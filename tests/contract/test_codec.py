@@ -35,11 +35,11 @@ from tests.contract.codec_kit import (
     to_wire,
     transcribe,
 )
-from tests.contract.examples import X_EXAMPLE
+from tests.contract.examples import SERIAL, SESSION, X_EXAMPLE
 
 WIRE = Path(__file__).parents[1] / "wire"
 BUILT_IN = {name: CATALOGUE.resolve("codec", name) for name in CATALOGUE.names("codec")}
-PROTOCOLS = BUILT_IN | {"x_example": X_EXAMPLE}
+PROTOCOLS = BUILT_IN | {"x_example": X_EXAMPLE, "serial": SERIAL, "session": SESSION}
 MULTIPLEXED = {name: found for name, found in PROTOCOLS.items() if isinstance(found, Protocol) and found.multiplexed}
 
 
