@@ -28,6 +28,10 @@ cdef enum:
     FAMILY_NONE = 0
     FAMILY_BOLT = 1     # bolt v1 and v2
 
+# In a pool word: messages are converted to the upstream's protocol; without it those of its family leave as they came.
+cdef enum:
+    CONVERTS = 0x80000000
+
 cdef class Codec:
     cdef Head head
     cdef Head trailers
@@ -63,5 +67,7 @@ cdef class Codec:
     cdef int fail(self, int reason, const char* detail) noexcept
     cdef void checksum(self, const char* payload, size_t length) noexcept
     cdef uint32_t pool_word(self, Head head) noexcept
+    cdef uint32_t answer_word(self, Head request) noexcept
+    cdef void write_as(self, uint32_t word) noexcept
     cdef uint32_t state_word(self) noexcept
     cdef void restore(self, uint32_t word) noexcept

@@ -133,6 +133,18 @@ class Codec:
 
     @cython.cfunc
     @cython.exceptval(check=False)
+    def answer_word(self, request: Head) -> uint32_t:
+        """What write_as() takes for the answer to *request*, where that comes from a host of another protocol of the family."""
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def write_as(self, word: uint32_t) -> cython.void:
+        """Heads of the own family are written in the form of *word*, a pool_word() with CONVERTS or an answer_word(); 0 = as they
+        came."""
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
     def state_word(self) -> uint32_t:
         """Between messages: what a codec of the same kind needs to go on with this connection."""
         return 0

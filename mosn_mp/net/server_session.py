@@ -189,8 +189,11 @@ class ServerSession(Session):
 
     @cython.cfunc
     @cython.exceptval(-1, check=False)
-    def write_answer(self, stream_id: uint64_t, head: Head, body: cython.p_const_char, length: uint64_t) -> cython.int:
-        """Write one whole message; what the socket does not take goes to the backlog. SENT, GONE, NO_SUCH_MESSAGE or OVERFLOW."""
+    def write_answer(
+        self, stream_id: uint64_t, head: Head, body: cython.p_const_char, length: uint64_t, word: uint32_t = 0
+    ) -> cython.int:
+        """Write one whole message, in the form of *word* (Codec.answer_word); what the socket does not take goes to the backlog.
+        SENT, GONE, NO_SUCH_MESSAGE or OVERFLOW."""
         connection: Connection = self.connection
         out: cython.pointer(Buf) = cython.NULL
         room: uint64_t = head.wire_bound() + head.raw.len + 8 * head.count + FRAME_ROOM
@@ -211,6 +214,7 @@ class ServerSession(Session):
         self.codec.stream_id = stream_id
         self.codec.timeout_ms = 0
         self.codec.one_way = False
+        self.codec.write_as(word)
         if self.codec.write_head(head, length == 0, out) != WRITTEN:
             return NO_SUCH_MESSAGE
         if length:

@@ -6,7 +6,7 @@ turn, replaced when they end or say GOAWAY.
 
 import cython
 from cython.cimports.libc.stdint import uint32_t, uint64_t
-from cython.cimports.mosn_mp.codec.codec import CLIENT, Codec
+from cython.cimports.mosn_mp.codec.codec import CLIENT, CONVERTS, Codec
 from cython.cimports.mosn_mp.net.client_session import ClientSession
 from cython.cimports.mosn_mp.net.connection import Connection
 from cython.cimports.mosn_mp.net.pool import HostPool
@@ -75,6 +75,8 @@ class SharedPool:
             self.failure = self.pool.failure
         else:
             codec = self.protocol.make_codec(CLIENT, self.limits)
+            if self.word & CONVERTS:
+                codec.write_as(self.word)
             session = ClientSession.__new__(ClientSession, self.protocol, self.pool, self.sessions)
             session.attach(connection, codec)
             session.keepalive_ms = self.pool.keepalive_ms

@@ -31,6 +31,7 @@ class SpokenProtocol:
         self.upstream_name = upstream.name.encode()
         self.is_shared = protocol.multiplexed
         self.is_dated = protocol.name == HTTP1
+        self.converts = upstream is not protocol
         self.upstream_shared = upstream.multiplexed
         self.upstream_bound = upstream.pool_mode is PoolMode.BIND
         self.variants = {}

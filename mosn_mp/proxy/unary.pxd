@@ -1,4 +1,4 @@
-from libc.stdint cimport int32_t, uint64_t
+from libc.stdint cimport int32_t, uint32_t, uint64_t
 from mosn_mp.buffer.body cimport Body
 from mosn_mp.buffer.head cimport Head
 from mosn_mp.net.client_session cimport Call, ClientSession
@@ -23,6 +23,7 @@ cdef class UnaryExchange(Exchange):
     cdef object up_codec_protocol   # what up_codec was made for
 
     cdef bint choose_protocol(self) except -1
+    cdef uint32_t pool_word(self) noexcept
     cdef void take_codec(self) noexcept
     cdef bint collect_request(self) except -1
     cdef int call_shared(self) except -1

@@ -12,7 +12,7 @@ import cython
 from cython.cimports.libc.stdint import int32_t, int64_t, uint32_t, uint64_t
 from cython.cimports.mosn_mp.buffer.body import Body
 from cython.cimports.mosn_mp.buffer.head import F_LENGTH, F_NONE, M_HEAD
-from cython.cimports.mosn_mp.codec.codec import CLIENT, DATA, END, ERROR, HEAD, NEED_MORE, WRITTEN
+from cython.cimports.mosn_mp.codec.codec import CLIENT, CONVERTS, DATA, END, ERROR, HEAD, NEED_MORE, WRITTEN
 from cython.cimports.mosn_mp.filter.chain import CONTINUE, TERMINATE
 from cython.cimports.mosn_mp.net.client_session import C_ANSWERED, C_LOST, C_WAITING, Call
 from cython.cimports.mosn_mp.net.connection import BLOCK_LARGE, BLOCK_SMALL, EOF, RESET, Connection
@@ -88,7 +88,7 @@ class UnaryExchange(Exchange):
             self.pool,
             self.spoken.upstream,
             self.spoken.upstream_limits,
-            self.session.codec.pool_word(self.request) if self.session is not None else 0,
+            self.pool_word(),
         )
         self.client = self.shared_pool.acquire(self.task, self.global_at_ms)
         if self.client is None:
@@ -98,6 +98,14 @@ class UnaryExchange(Exchange):
         self.up.requests += 1
         account_upstream(self)
         return True
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def pool_word(self) -> uint32_t:
+        """Codec.pool_word() of the request, CONVERTS where the host shall get another protocol than the client speaks."""
+        if self.session is None:
+            return 0
+        return self.session.codec.pool_word(self.request) | (CONVERTS if self.spoken.converts else 0)
 
     @cython.cfunc
     @cython.exceptval(check=False)
@@ -350,7 +358,8 @@ class UnaryExchange(Exchange):
             return 0
         if self.session is None:
             return Exchange.deliver(self, body, length)
-        sent: cython.int = self.session.write_answer(self.message_id, self.response, body, length)
+        word: uint32_t = self.session.codec.answer_word(self.request) if self.spoken.converts else 0
+        sent: cython.int = self.session.write_answer(self.message_id, self.response, body, length, word)
         if sent == SENT:
             self.response_begun = True
             self.record.bytes_sent += length

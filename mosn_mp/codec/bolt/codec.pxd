@@ -6,9 +6,11 @@ from mosn_mp.codec.bolt.reader cimport BoltReader
 cdef class BoltCodec(BoltReader):
     cdef uint64_t out_left      # bytes of content still to be announced
     cdef uint32_t out_crc
+    cdef uint32_t wanted        # form of what is written, WITH_CRC or not; 0 = as it came
 
     cdef uint32_t _own_form(self) noexcept
     cdef int _refuse(self, const char* detail) noexcept
+    cdef uint32_t _put_converted(self, char* at, const char* raw) noexcept
     cdef int _write_again(self, Head head, uint64_t length, Buf* out) noexcept
     cdef int _write_new(self, Head head, uint64_t length, Buf* out) noexcept
     cdef int _finish(self, char* at, uint32_t size, uint64_t length, Buf* out) noexcept

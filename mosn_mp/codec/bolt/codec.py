@@ -3,6 +3,7 @@
 What this side writes of its own accord (errors, heartbeats, heads of other protocols) has the form of the connection's first
 frame, because that is the form in which SOFABolt itself answers and expects answers; an answer to a heartbeat has the heartbeat's
 form. A head that came as a bolt frame is written as it came: form, type, timeout, class, and, where nothing was edited, block.
+After write_as() it has another form, and all else is carried over.
 """
 
 import cython
@@ -21,6 +22,7 @@ from cython.cimports.mosn_mp.codec.bolt.frame import (
     CRC_BYTES,
     FORM_V1,
     FORM_V2,
+    SWITCH_CRC,
     T_ONE_WAY,
     T_REQUEST,
     T_RESPONSE,
@@ -31,10 +33,12 @@ from cython.cimports.mosn_mp.codec.bolt.frame import (
 )
 from cython.cimports.mosn_mp.codec.bolt.reader import BoltReader
 from cython.cimports.mosn_mp.codec.bolt.status import bolt_status, http_status
-from cython.cimports.mosn_mp.codec.codec import CLIENT, FAMILY_BOLT, NO_ROOM, SERVER, UNSUPPORTED, WRITTEN
+from cython.cimports.mosn_mp.codec.codec import CLIENT, CONVERTS, FAMILY_BOLT, NO_ROOM, SERVER, UNSUPPORTED, WRITTEN
 
 from mosn_mp.errors import REASONS
 
+FORM = cython.declare(uint32_t, 0xFFFF)
+WITH_CRC = cython.declare(uint32_t, 0x10000)
 LONGEST_BLOCK = cython.declare(cython.Py_ssize_t, 32767)
 LONGEST_CONTENT = cython.declare(uint64_t, 0x7FFFFFFF)
 
@@ -63,6 +67,7 @@ class BoltCodec(BoltReader):
         BoltReader.restore(self, word)
         self.out_left = 0
         self.out_crc = 0
+        self.wanted = 0
 
     @cython.cfunc
     @cython.exceptval(check=False)
@@ -71,10 +76,42 @@ class BoltCodec(BoltReader):
         return form_of(head.at(head.raw.at)) if head.raw_protocol == FAMILY_BOLT else self.usual
 
     @cython.cfunc
+    @cython.exceptval(check=False)
+    def answer_word(self, request: Head) -> uint32_t:
+        """The request's own form, and whether it had a checksum."""
+        if request.raw_protocol != FAMILY_BOLT:
+            return 0
+        raw: cython.p_const_char = request.at(request.raw.at)
+        return form_of(raw) | (WITH_CRC if carries_crc(raw) else 0)
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def write_as(self, word: uint32_t) -> cython.void:
+        """Towards a host every frame of the other version is converted; one of its own version keeps its form."""
+        self.wanted = word & (FORM | WITH_CRC)
+        if word & CONVERTS and (word & FORM) >> 8 != self.usual >> 8:
+            self.wanted = self.usual
+
+    @cython.cfunc
     @cython.inline
     @cython.exceptval(check=False)
     def _own_form(self) -> uint32_t:
         return self.form if self.form else self.usual
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def _put_converted(self, at: cython.p_char, raw: cython.p_const_char) -> uint32_t:
+        """Write the fixed part of the frame *raw* in the wanted form; returns its length."""
+        kind: cython.p_const_char = raw + (1 if raw[0] == 1 else 2)
+        kind_out: cython.p_char = at + (1 if self.wanted & FORM == FORM_V1 else 2)
+        fixed: uint32_t = put_fixed(at, self.wanted & FORM, kind[0], get16(kind + 1))
+        rest: uint32_t = 10 if kind[0] == T_RESPONSE else 12  # status or timeout, and the lengths
+        kind_out[3] = kind[3]
+        kind_out[8] = kind[8]
+        memcpy(at + fixed - rest, raw + fixed_of(raw) - rest, rest)
+        if self.wanted & WITH_CRC:
+            at[11] = SWITCH_CRC
+        return fixed
 
     @cython.cfunc
     @cython.exceptval(check=False)
@@ -110,13 +147,20 @@ class BoltCodec(BoltReader):
         end: cython.p_char = out.base + out.cap
         fixed: uint32_t = fixed_of(raw)
         size: uint32_t = head.raw.len
-        status_at: uint32_t = 10 if raw[0] == 1 else 12
+        rest: uint32_t
+        status: cython.int
         behind: cython.p_char
         if head.edited:
             size = fixed + get16(raw + fixed - 8)
-        if end - at < cython.cast(cython.Py_ssize_t, size) + CRC_BYTES:
+        if end - at < cython.cast(cython.Py_ssize_t, size) + 2 + CRC_BYTES:
             return NO_ROOM
-        memcpy(at, raw, size)
+        if self.wanted and self.wanted & FORM != form_of(raw):
+            rest = size - fixed
+            fixed = self._put_converted(at, raw)
+            memcpy(at + fixed, raw + size - rest, rest)
+            size = fixed + rest
+        else:
+            memcpy(at, raw, size)
         if head.edited:
             behind = write_block(head, edited_pseudos(head) if head.status == 0 else 0, False, at + size, end)
             if behind == cython.NULL:
@@ -125,8 +169,10 @@ class BoltCodec(BoltReader):
                 return self._refuse(b"header block is longer than 32767 bytes")
             put16(at + fixed - 6, behind - at - size)
             size = behind - at
-        if head.status and head.status != http_status(get16(raw + status_at)):
-            put16(at + status_at, bolt_status(head.status))
+        if head.status:
+            status = get16(at + fixed - 10)
+            if head.status != http_status(status):
+                put16(at + fixed - 10, bolt_status(head.status))
         put32(at + fixed - 4, length)
         return self._finish(at, size, length, out)
 
@@ -139,7 +185,7 @@ class BoltCodec(BoltReader):
         fixed: uint32_t
         pseudos: cython.int = 0
         behind: cython.p_char
-        form: uint32_t = self._own_form()
+        form: uint32_t = self.wanted & FORM if self.wanted else self._own_form()
         if end - at < 24 + CRC_BYTES:
             return NO_ROOM
         if self.role == CLIENT:
