@@ -8,7 +8,8 @@ from cython.cimports.mosn_mp.buffer.head import Head
 from cython.cimports.mosn_mp.codec.codec import WRITTEN
 from cython.cimports.mosn_mp.net.connection import Connection, Keeper
 from cython.cimports.mosn_mp.net.reactor import WRITE, Task
-from cython.cimports.mosn_mp.net.session import FRAME_ROOM, ONE_BUFFER, Session
+from cython.cimports.mosn_mp.net.session import FRAME_ROOM, ONE_BUFFER, Session, room_of
+from cython.cimports.mosn_mp.net.stock import RESPONSE_HEAD
 
 # MOSN's keepalive: closed after this many heartbeats without an answer.
 HEARTBEATS_TO_CLOSE = cython.declare(cython.int, 6)
@@ -29,6 +30,7 @@ class ClientSession(Session):
         self.siblings = siblings
         self.calls = {}
         self.turns = []
+        self.begin_rank = RESPONSE_HEAD
 
     @cython.cfunc
     @cython.exceptval(-1, check=False)
@@ -135,7 +137,7 @@ class ClientSession(Session):
         """Write one message, waiting for room in *task*'s greenlet. False: the connection broke, *task*'s deadline passed first,
         or (unsendable) the protocol cannot say what the message says."""
         connection: Connection = self.connection
-        room: uint64_t = head.wire_bound() + head.raw.len + 8 * head.count + FRAME_ROOM
+        room: uint64_t = room_of(head)
         whole: cython.bint = room + length <= ONE_BUFFER
         if whole:
             room += length

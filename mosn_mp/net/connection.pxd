@@ -77,7 +77,7 @@ cdef class Connection(Pollable):
     cdef void _drop_output(self) noexcept
 
 cdef class Keeper:
-    cdef bint begins            # what its connections send begins something: it waits while buffers are short
+    cdef uint32_t rank          # of what its connections send now (stock.py)
     cdef uint64_t* read_cell    # metric cells that count the bytes of its connections
     cdef uint64_t* write_cell
     cdef uint64_t* starved_cell # counts the times that the arena was empty; may be NULL

@@ -207,8 +207,8 @@ class Connection(Pollable):
     @cython.cfunc
     @cython.exceptval(check=False)
     def _take_input(self, block_size: uint32_t) -> cython.bint:
-        rank: uint32_t = REQUEST_HEAD if self.keeper.begins else RESPONSE_HEAD
-        if block_size != BLOCK_SMALL:
+        rank: uint32_t = self.keeper.rank
+        if block_size != BLOCK_SMALL and (rank == REQUEST_HEAD or rank == RESPONSE_HEAD):
             rank -= 1  # that of the body
         block: cython.p_char = self.reactor.stock.take(block_size, rank)
         if block == cython.NULL:

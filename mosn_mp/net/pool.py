@@ -30,6 +30,7 @@ from cython.cimports.mosn_mp.net.libc import (
     socklen_t,
 )
 from cython.cimports.mosn_mp.net.reactor import HANGUP, READ, WRITE, Reactor, Task
+from cython.cimports.mosn_mp.net.stock import RESPONSE_HEAD
 from cython.cimports.mosn_mp.observe.metrics import (
     U_CONNECT_TIME,
     U_CONNECTION_ACTIVE,
@@ -64,6 +65,7 @@ class HostPool(Keeper):
         self.host = host
         self.host_text = host.address.encode()
         self.shared = []
+        self.rank = RESPONSE_HEAD
         self.state = state
         self.worker_slot = slot
         host.up = metrics.cells(slot) + cython.cast(uint64_t, base)

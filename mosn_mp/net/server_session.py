@@ -16,7 +16,8 @@ from cython.cimports.mosn_mp.buffer.head import Head
 from cython.cimports.mosn_mp.codec.codec import WRITTEN
 from cython.cimports.mosn_mp.net.connection import Connection, Keeper
 from cython.cimports.mosn_mp.net.reactor import WRITE
-from cython.cimports.mosn_mp.net.session import FRAME_ROOM, ONE_BUFFER, Session
+from cython.cimports.mosn_mp.net.session import FRAME_ROOM, ONE_BUFFER, Session, room_of
+from cython.cimports.mosn_mp.net.stock import REQUEST_HEAD
 from cython.cimports.mosn_mp.observe.metrics import D_LIMIT_IN_FLIGHT, D_LIMIT_UNREAD, D_TIMEOUT_WRITE
 
 # Requests that one client may have under way, and their bytes; beyond, its connection is not read.
@@ -69,6 +70,7 @@ class ServerSession(Session):
         self.inbox = inbox
         self.calls = {}
         self.twins = []
+        self.begin_rank = REQUEST_HEAD
 
     def __dealloc__(self) -> None:
         free(self.backlog.base)
@@ -196,7 +198,7 @@ class ServerSession(Session):
         SENT, GONE, NO_SUCH_MESSAGE or OVERFLOW."""
         connection: Connection = self.connection
         out: cython.pointer(Buf) = cython.NULL
-        room: uint64_t = head.wire_bound() + head.raw.len + 8 * head.count + FRAME_ROOM
+        room: uint64_t = room_of(head)
         whole: cython.bint = room + length <= ONE_BUFFER
         count: cython.Py_ssize_t
         if connection.fd < 0 or connection.broken:

@@ -6,9 +6,11 @@ from mosn_mp.codec.codec cimport Codec
 from mosn_mp.net.connection cimport Connection, Keeper
 from mosn_mp.net.reactor cimport Reactor
 
+cdef uint32_t room_of(Head head) noexcept
+
 cdef enum:
     FRAME_ROOM = 256        # what a codec writes beside fields, class and body
-    ONE_BUFFER = 61440      # the largest message that is put into one output buffer
+    ONE_BUFFER = 16384      # the largest message that is put into an output buffer; bodies of others leave from where they lie
 
 cdef class Session(Keeper):
     cdef Reactor reactor
@@ -17,6 +19,7 @@ cdef class Session(Keeper):
     cdef Head head              # the message being read
     cdef Body body
     cdef uint64_t message_id
+    cdef uint32_t begin_rank    # of a message that begins; the next lower one is of one that goes on
     cdef int64_t body_left      # -1 = no message is being read
     cdef bint reading           # read() is on the stack
     cdef uint64_t read_at_ms    # when something was read last

@@ -13,18 +13,36 @@ holds no block.
 
 import cython
 from cython.cimports.libc.stdint import int64_t, uint32_t, uint64_t
+from cython.cimports.mosn_mp.buffer.arena import LARGEST_BLOCK
 from cython.cimports.mosn_mp.buffer.body import Body
 from cython.cimports.mosn_mp.buffer.buf import Buf
 from cython.cimports.mosn_mp.buffer.head import Head
 from cython.cimports.mosn_mp.codec.codec import DATA, END, ERROR, GOAWAY, HEAD, HEARTBEAT, HEARTBEAT_REPLY, Codec
 from cython.cimports.mosn_mp.codec.codec import RESET as STREAM_RESET
-from cython.cimports.mosn_mp.net.connection import BLOCK_LARGE, BLOCK_SMALL, EOF, RESET, S_SHARED, Connection, Keeper
+from cython.cimports.mosn_mp.net.connection import (
+    BLOCK_LARGE,
+    BLOCK_SMALL,
+    EOF,
+    RESET,
+    S_SHARED,
+    STARVED,
+    Connection,
+    Keeper,
+)
 from cython.cimports.mosn_mp.net.reactor import HANGUP
 
 # A body up to this size waits to be read in one piece: no copy.
 WHOLE = cython.declare(int64_t, 32768)
 # Reads of one connection in a wake-up; then others have their turn.
 SHARE_READS = cython.declare(cython.int, 16)
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def room_of(head: Head) -> uint32_t:
+    """Room for *head* in an output buffer. A head that may need more than the largest block fits all the same, or is refused."""
+    room: uint32_t = head.wire_bound() + FRAME_ROOM
+    return room if room < LARGEST_BLOCK else LARGEST_BLOCK
 
 
 @cython.cclass
@@ -70,9 +88,10 @@ class Session(Keeper):
         count: cython.int
         reads: cython.int = 0
         connection: Connection = self.connection
+        input: cython.pointer(Buf) = cython.address(connection.input)
         self.reading = True
         while connection.fd >= 0:
-            if connection.input.end > connection.input.start or self.body_left == 0:
+            if input.end > input.start or self.body_left == 0:
                 if self.body_left <= 0 or self._has_enough():
                     if self.take_event():
                         continue
@@ -84,11 +103,16 @@ class Session(Keeper):
                 self.reactor.serve_again(connection)
                 break
             reads += 1
+            self.rank = self.begin_rank if self.body_left < 0 and input.end == input.start else self.begin_rank - 1
             count = connection.fill(BLOCK_LARGE if self.body_left > WHOLE else BLOCK_SMALL)
             if count > 0:
                 self.read_at_ms = self.reactor.now_ms
                 continue
-            if count == EOF or count == RESET:
+            if count == STARVED and self.body_left > 0 and input.end > input.start:
+                # no block for the body in one piece: what is there goes to the heap, and its block to those that wait
+                if self.take_event():
+                    continue
+            elif count == EOF or count == RESET:
                 self.on_end(count == RESET)
             elif connection.input.end == connection.input.start:
                 connection.drop_empty()

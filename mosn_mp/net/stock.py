@@ -10,7 +10,10 @@ of the four it leaves to others. Blocks that come back fill the stock up to its 
     RESPONSE_BODY  1
     OUTPUT         0    waits for nobody but the network
 
-(Dijkstra's ordered resources: whoever holds a block waits only for blocks of a higher rank. An empty block is not held.)
+(Dijkstra's ordered resources: whoever holds a block waits only for blocks of a lower rank. An empty block is not held.)
+
+On shared connections a message that begins has the rank of a head, one that goes on that of a body, whose bytes then go to the
+heap and the block back at once; answers that clients do not read wait on the heap. So what has begun can always be completed.
 """
 
 import cython
@@ -48,16 +51,21 @@ class Stock:
     @cython.cfunc
     @cython.exceptval(check=False)
     def _pop(self, size: uint32_t) -> cython.p_char:
-        """A block of the stock that holds *size* bytes, or NULL."""
+        """The smallest block of the stock that holds *size* bytes, or NULL: a large one is kept for an output that needs it."""
         i: uint32_t
-        block: cython.p_char
+        best: uint32_t = self.count
+        found: cython.p_char
         for i in range(self.count):
-            block = self.blocks[i]
-            if self.arena.size_of(block) >= size:
-                self.count -= 1
-                self.blocks[i] = self.blocks[self.count]
-                return block
-        return cython.NULL
+            if self.arena.size_of(self.blocks[i]) >= size and (
+                best == self.count or self.arena.size_of(self.blocks[i]) < self.arena.size_of(self.blocks[best])
+            ):
+                best = i
+        if best == self.count:
+            return cython.NULL
+        found = self.blocks[best]
+        self.count -= 1
+        self.blocks[best] = self.blocks[self.count]
+        return found
 
     @cython.cfunc
     @cython.exceptval(check=False)

@@ -13,6 +13,7 @@ from cython.cimports.mosn_mp.net.listener import Acceptor
 from cython.cimports.mosn_mp.net.reactor import HANGUP, READ, Reactor, Task
 from cython.cimports.mosn_mp.net.server_session import Inbox, ServerSession
 from cython.cimports.mosn_mp.net.splice import PipePool
+from cython.cimports.mosn_mp.net.stock import REQUEST_HEAD
 from cython.cimports.mosn_mp.observe.metrics import (
     D_ARENA_EXHAUSTED,
     D_BYTES_READ_TOTAL,
@@ -63,7 +64,7 @@ class Service(Acceptor):
         self.read_cell = listener.counters + D_BYTES_READ_TOTAL
         self.write_cell = listener.counters + D_BYTES_WRITE_TOTAL
         self.starved_cell = listener.counters + D_ARENA_EXHAUSTED
-        self.begins = True
+        self.rank = REQUEST_HEAD
         self.active_cell = bases[0] + D_CONNECTION_ACTIVE
         self.worker_cell = bases[1] + W_CONNECTIONS
 

@@ -83,6 +83,12 @@ def test_a_one_way_request_arrives_and_leaves_nothing_open(setting: RpcSetting, 
         tally.wait("bolt.request_active", 0)
 
 
+@pytest.mark.parametrize("size", [8_000, 16_500, 30_000, 32_400])
+def test_header_blocks_of_every_size_arrive(setting: RpcSetting, upstream: Upstream, size: int) -> None:
+    with setting.client() as client:
+        assert client.call(b"x" * 20_000, [(b"big", b"v" * size)], timeout_ms=2000).get(b"echo-big") == b"v" * size
+
+
 def test_requests_with_one_id_are_answered_each_with_its_own(setting: RpcSetting, upstream: Upstream) -> None:
     held: list[Visit] = []
     upstream.script = held.append
