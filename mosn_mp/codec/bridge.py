@@ -5,7 +5,7 @@ import re
 
 from mosn_mp.codec.codec import Codec
 from mosn_mp.codec.protocol import Match, PoolMode, Protocol
-from mosn_mp.codec.python_codec import PythonCodec, PythonLimits
+from mosn_mp.codec.python_codec import PythonCodec, PythonLimits, line_of
 from mosn_mp.codec.python_protocol import PythonProtocol
 
 MAX_FRAME_LIMIT = (1 << 31) - 1
@@ -44,8 +44,8 @@ class BridgedProtocol(Protocol):
         """The user's match(); one that fails does not match: the connection may be another protocol's."""
         try:
             return Match(self._protocol.match(first_bytes))
-        except Exception as e:  # noqa: BLE001 - the user's code may raise anything; others' clients shall not suffer
-            self._log.error("%s: match: %s: %s", self.name, type(e).__name__, e)
+        except BaseException as e:  # noqa: BLE001 - the user's code may raise anything; others' clients shall not suffer
+            self._log.error("%s: match: %s", self.name, line_of(e))
             return Match.NO
 
     def make_limits(self, max_head_bytes: int = 61440, max_fields: int = 100, max_body: int = -1) -> PythonLimits:

@@ -142,8 +142,8 @@ class PythonCodec(Codec):
                 window = window * WINDOW_GROWTH if window else FIRST_BYTES
                 window = min(window, available)
                 frame = self.limits.protocol.decode(PyBytes_FromStringAndSize(input.base + input.start, window))
-        except Exception as e:  # noqa: BLE001 - the user's code may raise anything, and only this connection shall suffer
-            self._blame(BAD_REQUEST, f"decode: {_line(e)}")
+        except BaseException as e:  # noqa: BLE001 - the user's code may raise anything, and only this connection shall suffer
+            self._blame(BAD_REQUEST, f"decode: {line_of(e)}")
             return None
         if frame is not None and not 0 < frame.head_size <= window:
             self._blame(INTERNAL, f"decode: a head of {frame.head_size} bytes in {window}")
@@ -190,8 +190,8 @@ class PythonCodec(Codec):
     def _take_message(self, frame: Frame, input: cython.pointer(Buf)) -> cython.int:
         try:
             self._fill_head(frame, input)
-        except Exception as e:  # noqa: BLE001 - headers are whatever the user's decode() made of them
-            return self._blame(BAD_REQUEST, f"decode: {_line(e)}")
+        except BaseException as e:  # noqa: BLE001 - headers are whatever the user's decode() made of them
+            return self._blame(BAD_REQUEST, f"decode: {line_of(e)}")
         input.start += frame.head_size
         self.timeout_ms = frame.timeout_ms
         self.one_way = frame.kind == ONE_WAY
@@ -375,9 +375,9 @@ class PythonCodec(Codec):
         size: cython.Py_ssize_t
         try:
             encoded = self.limits.protocol.encode(frame)
-        except Exception as e:  # noqa: BLE001 - the user's code may raise anything, and only this stream shall suffer
-            self.limits.tell(f"encode: {_line(e)}")
-            return self._refuse(f"encode: {_line(e)}")
+        except BaseException as e:  # noqa: BLE001 - the user's code may raise anything, and only this stream shall suffer
+            self.limits.tell(f"encode: {line_of(e)}")
+            return self._refuse(f"encode: {line_of(e)}")
         if encoded is None:
             return self._refuse(f"encode: there is no {frame!r}")
         size = PyBytes_GET_SIZE(encoded)
@@ -479,10 +479,14 @@ def _rpc_path(paths: dict[bytes, bytes]) -> bytes:
     return b"/" + b"/".join(paths[name] for name in (b"service", b"method") if paths.get(name))
 
 
-def _line(error: Any) -> str:
-    """*error* with the innermost line of the user's that raised it."""
+def line_of(error: Any) -> str:
+    """*error* with the innermost line of the user's that raised it; sys.exit() and the like are errors here, they end nothing."""
     where = ""
     for frame in traceback.extract_tb(error.__traceback__):
-        if not frame.filename.endswith("codec/python_codec.py"):
+        if not frame.filename.endswith(("codec/python_codec.py", "codec/bridge.py")):
             where = f" ({frame.filename.rpartition('/')[2]}:{frame.lineno})"
-    return f"{type(error).__name__}: {error}{where}"[:300]
+    try:
+        text = str(error)
+    except BaseException:  # noqa: BLE001 - the user's own __str__
+        text = "an error without a text"
+    return f"{type(error).__name__}: {text[:200]}{where}"[:300]

@@ -1,10 +1,12 @@
 """Protocols in plain Python, named from the configuration: the example of the docs, and what a mistake in one costs others."""
 
+import random
 import socket
 import struct
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -37,6 +39,9 @@ class EchoServer:
         try:
             while data := sock.recv(65536):
                 buf += data
+                if buf[:1] == b"W":
+                    sock.sendall(bytes(buf))
+                    buf = b""
                 while len(buf) >= 5 and buf[:1] == b"B" and len(buf) >= 5 + buf[4]:
                     sock.sendall(b"B.s" + buf[3 : 5 + buf[4]])
                     buf = buf[5 + buf[4] :]
@@ -59,12 +64,14 @@ def configure(setting: RpcSetting, origin: Upstream) -> None:
     files = [
         (HERE / "buggy.py", "Sound"),
         (HERE / "buggy.py", "Buggy"),
+        (HERE / "wild.py", "Wild"),
         (ROOT / "docs" / "examples" / "x_example.py", "XExample"),
     ]
     codecs = [{"enable": True, "type": "python", "path": str(path), "loader_func_name": name} for path, name in files]
     setting.config["third_part_codec"] = {"codecs": codecs}
-    for name in ("sound", "buggy", "x_example"):
+    for name in ("sound", "buggy", "x_example", "wild"):
         setting.add_protocol(name, name)
+    setting.add_protocol("mixed", "wild,sound")
 
 
 class Line:
@@ -122,6 +129,41 @@ def test_a_mistake_in_encode_hurts_its_own_connection_only(setting: RpcSetting) 
         line.exchange(b"B.q\xee\x01x", 6)
     except TimeoutError:
         pass  # without an error frame in this protocol there is nothing that could be said
+
+
+@pytest.mark.timeout(120)
+def test_a_protocol_that_does_anything_wrong_ends_nobody_elses_connection(
+    setting: RpcSetting, request: pytest.FixtureRequest
+) -> None:
+    dice = random.Random(int(request.config.option.hypothesis_seed or 0))
+    workers = setting.pids("worker")
+    tally = setting.tally()
+    others = [Line(setting.ports["sound"]), Line(setting.ports["x_example"]), Line(setting.ports["mixed"])]
+    asked = b"B.q\x07\x05hello", b"x\1\0\0\0\0\x07\0\0\0\5hello", b"B.q\x08\x05hello"
+    for turn in range(4000):
+        frames = [b"W" + dice.randbytes(3) + b"abc" for _ in range(dice.randrange(1, 6))]
+        raw = bytearray(b"".join(frames))
+        if turn % 3 == 0:
+            raw[dice.randrange(len(raw))] = dice.randrange(256)
+        with socket.create_connection(("127.0.0.1", setting.ports[dice.choice(["wild", "mixed"])]), timeout=4) as sock:
+            cut = dice.randrange(len(raw) + 1)
+            sock.sendall(raw[:cut])
+            sock.sendall(raw[cut:])
+            if turn % 4 == 0:
+                sock.settimeout(0.01)
+                with suppress(OSError):
+                    sock.recv(65536)
+        if turn % 50 == 0:
+            for line, raw_request in zip(others, asked, strict=True):
+                size = len(raw_request) + (2 if raw_request.startswith(b"x") else 0)
+                assert line.exchange(raw_request, size).endswith(b"hello")
+    assert setting.pids("worker") == workers
+    for line in others:
+        line.sock.close()
+    for name in ("wild", "mixed"):
+        wait_until(lambda name=name: setting.counts()[f"{name}.connection_active"] == 0, f"the end of {name}")  # type: ignore[misc]
+        wait_until(lambda name=name: setting.counts()[f"{name}.request_active"] == 0, f"the streams of {name}")  # type: ignore[misc]
+    assert tally.of("worker.exceptions") == 0
 
 
 def test_the_example_of_the_docs_carries_requests(setting: RpcSetting) -> None:
