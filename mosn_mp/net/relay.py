@@ -11,6 +11,7 @@ from cython.cimports.mosn_mp.codec.codec import Codec
 from cython.cimports.mosn_mp.net.connection import Connection, Keeper
 from cython.cimports.mosn_mp.net.server_session import NO_SUCH_MESSAGE, OVERFLOW, ServerSession
 from cython.cimports.mosn_mp.net.session import Session
+from cython.cimports.mosn_mp.net.stock import RESPONSE_HEAD
 
 from mosn_mp.errors import Reason
 
@@ -36,6 +37,7 @@ class Relay(Session):
     def __cinit__(self, client: ServerSession, waiting: list) -> None:
         self.client = client
         self.waiting = set(waiting)
+        self.begin_rank = RESPONSE_HEAD
 
     @cython.cfunc
     @cython.exceptval(-1, check=False)

@@ -203,7 +203,9 @@ class ServerSession(Session):
         count: cython.Py_ssize_t
         if connection.fd < 0 or connection.broken:
             return GONE
-        if self.backlog.end == 0 and not self.moving and connection.reserve(cython.cast(uint32_t, room + length if whole else room)):
+        if self.backlog.end == 0 and not self.moving and connection.reserve(
+            cython.cast(uint32_t, room + length if whole else room)
+        ):
             out = cython.address(connection.output)
         elif not self.may_wait(room + length):
             self.counters[D_LIMIT_UNREAD] += 1

@@ -42,6 +42,7 @@ from cython.cimports.mosn_mp.net.pool import HostPool
 from cython.cimports.mosn_mp.net.reactor import WRITE
 from cython.cimports.mosn_mp.net.relay import Between, open_relay
 from cython.cimports.mosn_mp.net.server_session import ServerSession
+from cython.cimports.mosn_mp.net.stock import REQUEST_HEAD
 from cython.cimports.mosn_mp.observe.metrics import D_CONNECTION_PARKED
 from cython.cimports.mosn_mp.proxy.departure import Departure
 from cython.cimports.mosn_mp.proxy.service import Kind, Requests, Service
@@ -301,7 +302,7 @@ class Arrival(Keeper):
         self.host = host
         self.read_cell = service.read_cell
         self.write_cell = service.write_cell
-        self.begins = True
+        self.rank = REQUEST_HEAD
 
     @cython.cfunc
     @cython.exceptval(-1, check=False)
