@@ -120,6 +120,7 @@ class ClientSession(Session):
         for task in self.turns:
             self.reactor.wake_soon(cython.cast(Task, task))
         self.pool.connection_closed(connection)
+        self.let_go(connection, self.pool)
 
     # -- writing, in the streams' greenlets ----------------------------------------------------------------------------------
 

@@ -430,12 +430,14 @@ class Connection(Pollable):
     @cython.cfunc
     @cython.exceptval(-1, check=False)
     def on_ready(self) -> cython.int:
+        keeper: Keeper
         if self.output.end > self.output.start and self.ready & WRITE:
             self.flush()
         if self.state == S_LINGERING:
             return self._drain_lingering()
         if self.state == S_PARKED or self.state == S_POOLED or self.state == S_SHARED or self.state == S_BOUND:
-            return self.keeper.connection_ready(self)
+            keeper = self.keeper  # a session lives until it returns, whatever becomes of the connection
+            return keeper.connection_ready(self)
         return 0
 
     @cython.cfunc
@@ -452,10 +454,11 @@ class Connection(Pollable):
     @cython.cfunc
     @cython.exceptval(-1, check=False)
     def on_timer(self) -> cython.int:
+        keeper: Keeper = self.keeper  # as in on_ready()
         if self.state == S_LINGERING or (self.output.end > self.output.start and self.state != S_SHARED):
             self.abort()
         elif self.state == S_PARKED or self.state == S_POOLED or self.state == S_SHARED:
-            self.keeper.connection_expired(self)
+            keeper.connection_expired(self)
         return 0
 
     # -- the end -------------------------------------------------------------------------------------------------------------
@@ -471,9 +474,10 @@ class Connection(Pollable):
     def close(self) -> cython.void:
         """Close now; pending output is lost. Safe to call twice."""
         fd: cython.int = self.fd
+        keeper: Keeper = self.keeper  # as in on_ready()
         if fd < 0:
             return
-        self.keeper.connection_closed(self)
+        keeper.connection_closed(self)
         self.state = S_CLOSED
         if self.mate is not None:
             self._part_from_mate()

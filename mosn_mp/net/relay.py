@@ -94,6 +94,7 @@ class Relay(Session):
     def connection_closed(self, connection: Connection) -> cython.void:
         Session.connection_closed(self, connection)
         self.client.relay = None
+        self.let_go(connection, Between())
 
 
 @cython.cfunc

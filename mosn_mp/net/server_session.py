@@ -186,6 +186,7 @@ class ServerSession(Session):
         self.drop_backlog()
         self.inbox.session_closed(self)
         self.inbox.connection_closed(connection)
+        self.let_go(connection, self.inbox)
 
     # -- answers: nothing here waits -----------------------------------------------------------------------------------------
 

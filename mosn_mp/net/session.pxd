@@ -35,5 +35,6 @@ cdef class Session(Keeper):
     cdef int on_reset(self, uint64_t stream_id) except -1
     cdef int on_broken_rules(self) except -1
     cdef int on_end(self, bint is_reset) except -1
+    cdef void let_go(self, Connection connection, Keeper keeper) noexcept
     cdef Buf* room_for(self, uint32_t room) noexcept
     cdef int on_writable(self) except -1

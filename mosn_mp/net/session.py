@@ -231,6 +231,13 @@ class Session(Keeper):
 
     @cython.cfunc
     @cython.exceptval(check=False)
+    def let_go(self, connection: Connection, keeper: Keeper) -> cython.void:
+        """*connection* has closed. It would keep this session, and this session it, for ever: no garbage collector sees through a
+        connection. *keeper* has no more to do than to be there."""
+        connection.keeper = keeper
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
     def connection_closed(self, connection: Connection) -> cython.void:
         self.head.clear()
         self.body.clear()

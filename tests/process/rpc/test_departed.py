@@ -1,9 +1,12 @@
 """Clients that go away with streams under way: a FIN ends them as a reset does, but for what wants no answer."""
 
+import socket
+from pathlib import Path
+
 from tests.process.program import wait_until
 from tests.process.rpc.setting import RpcSetting
 from tests.rpc.upstream import Upstream, silent
-from tests.rpc.wire import ONE_WAY
+from tests.rpc.wire import ONE_WAY, request
 
 
 def test_a_close_without_a_reset_ends_the_streams_too(setting: RpcSetting, upstream: Upstream) -> None:
@@ -39,3 +42,36 @@ def test_one_way_requests_right_before_a_fin_arrive(setting: RpcSetting, upstrea
         for _ in range(50):
             client.ask(b"one way", kind=ONE_WAY, timeout_ms=-1)
     upstream.wait_requests(50)
+
+
+def private_bytes(pid: int) -> int:
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Private_Dirty")) * 1024
+
+
+def test_nothing_is_left_of_connections_that_were_closed(setting: RpcSetting, upstream: Upstream) -> None:
+    (pid,) = setting.pids("worker")
+    raw = request(1, b"x").encode()
+    sizes = []
+    for _ in range(3):
+        for turn in range(1000):
+            with socket.create_connection(("127.0.0.1", setting.ports["bolt"]), timeout=4) as sock:
+                sock.sendall(raw)
+                if turn % 2:
+                    sock.recv(1000)
+        wait_until(lambda: setting.counts()["bolt.connection_active"] == 0, "the end of all connections")
+        sizes.append(private_bytes(pid))
+    assert sizes[2] - sizes[0] < 1 << 20, f"{sizes}: 2 MB would be 1 KB a connection"
+
+
+def test_nothing_is_left_of_connections_to_hosts(setting: RpcSetting, upstream: Upstream) -> None:
+    (pid,) = setting.pids("worker")
+    sizes = []
+    with setting.client() as client:
+        for _ in range(3):
+            for _ in range(300):
+                client.call()
+                upstream.hang_up()
+                wait_until(lambda: setting.counts()["up.connection_active"] == 0, "its end")
+            sizes.append(private_bytes(pid))
+    assert sizes[2] - sizes[0] < 400_000, f"{sizes}: 600 KB would be 1 KB a connection"
