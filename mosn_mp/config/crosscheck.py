@@ -6,7 +6,8 @@ What is "" was reported as wrong or missing when it was decoded and is passed ov
 from collections.abc import Iterable
 
 from mosn_mp.config.address import parse_address
-from mosn_mp.config.model import Cluster, Config, Listener, Proxy, Router, StreamFilter
+from mosn_mp.config.identity import find_identity
+from mosn_mp.config.model import Cluster, Config, Listener, Proxy, Router, Server, StreamFilter
 from mosn_mp.config.problems import Findings, Path, nearest, parse_path, path_text, show
 from mosn_mp.config.protocols import ProtocolCheck
 from mosn_mp.config.questions import ask
@@ -17,6 +18,7 @@ from mosn_mp.config.unserved import (
     UNSERVED_STREAM_FILTERS,
     not_in_this_version,
 )
+from mosn_mp.errors import ConfigError
 from mosn_mp.plugin import Catalogue
 
 
@@ -31,6 +33,7 @@ def cross_check(config: Config, catalogue: Catalogue, findings: Findings) -> Non
     for index, server in enumerate(config.servers):
         path: Path = ("servers", index)
         _check_log_path(server.default_log_path, (*path, "default_log_path"), findings)
+        _check_user(server, findings)
         _check_unique(((r.router_config_name, (*path, "routers", i)) for i, r in enumerate(server.routers)), "router", findings)
         _check_unique(((one.name, (*path, "listeners", i)) for i, one in enumerate(server.listeners)), "listener", findings)
         for i, router in enumerate(server.routers):
@@ -116,6 +119,13 @@ def _check_listener(
             _check_stream_filter(stream_filter, (*path, "stream_filters", index), protocols, catalogue, findings)
     if listener.stream_filters and not findings.has_error_within((*path, "stream_filters")):
         ask(catalogue, "stream_filters", path, findings, listener.stream_filters)
+
+
+def _check_user(server: Server, findings: Findings) -> None:
+    try:
+        find_identity(server)
+    except ConfigError as e:
+        findings.error(parse_path(e.path), e.problem)
 
 
 def _check_log_path(log_path: str, path: Path, findings: Findings) -> None:

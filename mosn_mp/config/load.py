@@ -1,6 +1,7 @@
 """From a file to a Config: read, decode, fill in, check; everything that is wrong is reported at once."""
 
 import os.path
+from collections.abc import Callable
 
 from msgspec import Struct
 
@@ -8,9 +9,12 @@ from mosn_mp.config.crosscheck import cross_check
 from mosn_mp.config.decode import Decoder
 from mosn_mp.config.defaults import fill_defaults
 from mosn_mp.config.model import Config
-from mosn_mp.config.problems import ConfigErrors, Findings, Problem
+from mosn_mp.config.problems import ConfigErrors, Findings, Problem, parse_path
 from mosn_mp.config.source import Source, read_source
+from mosn_mp.errors import ConfigError
 from mosn_mp.plugin import CATALOGUE, Catalogue
+
+Enter = Callable[[Config], None]
 
 
 class Report(Struct, frozen=True, kw_only=True):
@@ -21,34 +25,47 @@ class Report(Struct, frozen=True, kw_only=True):
     warnings: tuple[Problem, ...] = ()
 
 
-def load(file: str | os.PathLike[str], catalogue: Catalogue = CATALOGUE) -> Config:
+def load(file: str | os.PathLike[str], catalogue: Catalogue = CATALOGUE, enter: Enter | None = None) -> Config:
     """The configuration in *file*, complete and checked; ConfigErrors with all that is wrong with it otherwise."""
-    report = check(file, catalogue)
+    report = check(file, catalogue, enter)
     if report.config is None:
         raise ConfigErrors(report.errors, report.warnings)
     return report.config
 
 
-def check(file: str | os.PathLike[str], catalogue: Catalogue = CATALOGUE) -> Report:
+def check(file: str | os.PathLike[str], catalogue: Catalogue = CATALOGUE, enter: Enter | None = None) -> Report:
     """What load() would make of *file*, with its warnings and without raising.
 
-    Stream filters are imported from where the file says, because only they know what their configuration may be.
+    Stream filters are imported from where the file says, because only they know what their configuration may be. Before that
+    *enter* is called with what the file says; its ConfigError counts as one of the file.
     """
     try:
         source = read_source(os.fspath(file))
     except ConfigErrors as e:
         return Report(config=None, errors=e.errors)
     findings = Findings()
-    config = judge(source.value, os.fspath(file), findings, catalogue)
+    config = judge(source.value, os.fspath(file), findings, catalogue, enter)
     errors = _place(source, findings, "errors")
     return Report(config=None if errors else config, errors=errors, warnings=_place(source, findings, "warnings"))
 
 
-def judge(value: object, file: str, findings: Findings, catalogue: Catalogue = CATALOGUE) -> Config:
+def judge(
+    value: object, file: str, findings: Findings, catalogue: Catalogue = CATALOGUE, enter: Enter | None = None
+) -> Config:
     """The configuration that *value*, read from *file*, says; with an error in *findings* it may not be used."""
     config = fill_defaults(Decoder(findings).decode_struct(Config, value, ()), file)
-    cross_check(config, catalogue, findings)
+    if enter is None or _enters(enter, config, findings):
+        cross_check(config, catalogue, findings)
     return config
+
+
+def _enters(enter: Enter, config: Config, findings: Findings) -> bool:
+    try:
+        enter(config)
+    except ConfigError as e:
+        findings.error(parse_path(e.path), e.problem)
+        return False
+    return True
 
 
 def _place(source: Source, findings: Findings, which: str) -> tuple[Problem, ...]:

@@ -239,6 +239,8 @@ class Server(Frozen, frozen=True, kw_only=True):
     """The one server of a configuration."""
 
     mosn_server_name: str = ""
+    user: str = ""  # controller and workers run as this one; "" = as whoever started the program
+    group: str = ""  # "" = the user's own
     default_log_path: str = ""  # filled in by load(): <base>/logs/mosn.log; also stdout, stderr
     default_log_level: Annotated[str, Meta(extra={"choices": ("FATAL", "ERROR", "WARN", "INFO", "DEBUG", "TRACE")})] = "INFO"
     graceful_timeout: Seconds = 30.0

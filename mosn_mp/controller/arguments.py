@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from mosn_mp.config.identity import Identity
+
 
 class Arguments(NamedTuple):
     """The command line: the channel's descriptor, the config file, the level of `start -l` ("" = the config's), a restart."""
@@ -10,3 +12,4 @@ class Arguments(NamedTuple):
     config_path: str
     log_level: str
     is_adopting: bool
+    identity: Identity | None = None  # whom a restarted one becomes

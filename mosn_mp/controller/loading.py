@@ -17,8 +17,8 @@ from mosn_mp.ipc.plan import encode_plan
 from mosn_mp.ipc.report import Changes, Delta
 from mosn_mp.plugin import CATALOGUE, Renewal
 
-# Made once, at the start: files and shared memory that everything else hangs on.
-NEEDS_RESTART = ("pid", "servers[0].arena_size")
+# Made once, at the start: files and shared memory that everything else hangs on, and who the processes are.
+NEEDS_RESTART = ("pid", "servers[0].arena_size", "servers[0].user", "servers[0].group")
 
 
 class Found(NamedTuple):

@@ -1,11 +1,15 @@
 """The start of the controller: load the config and send it before anything else, because the whole program waits for that.
 
-Arguments: the channel's descriptor, the config file, `--log-level=LEVEL`, `--adopt` (a restart: the master sends what is served).
+Arguments: the channel's descriptor, the config file, `--log-level=LEVEL`, `--adopt` (a restart: the master sends what is served),
+`--become=USER:UID:GID:GROUP,...` (a restart: whom to become; else the file says it, before anything that it names is imported).
 """
 
 import os
 import signal
+from pathlib import Path
 
+import mosn_mp
+from mosn_mp.config.identity import USER, Identity, find_identity
 from mosn_mp.config.load import load
 from mosn_mp.config.model import Config
 from mosn_mp.config.problems import ConfigErrors
@@ -13,10 +17,12 @@ from mosn_mp.config.snapshot import encode
 from mosn_mp.controller.arguments import Arguments
 from mosn_mp.controller.plan import make_plan
 from mosn_mp.controller.stamp import Origin, stamp_of
+from mosn_mp.errors import ConfigError
 from mosn_mp.ipc.channel import Channel, ChannelClosedError
 from mosn_mp.ipc.frames import Loaded, Rejected
 from mosn_mp.ipc.memfd import seal_bytes
 from mosn_mp.ipc.plan import encode_plan
+from mosn_mp.ipc.privilege import become
 
 START_TIMEOUT_S = 60.0
 
@@ -26,6 +32,8 @@ def main(argv: list[str]) -> int:
     arguments = parse(argv)
     for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(number, lambda *_: None)  # the master decides what they mean
+    if arguments.identity is not None:
+        become(arguments.identity)
     channel = Channel.adopt(arguments.channel_fd)
     origin = Origin(arguments.config_path, stamp_of(arguments.config_path))
     try:
@@ -41,16 +49,35 @@ def main(argv: list[str]) -> int:
 
 
 def parse(argv: list[str]) -> Arguments:
-    """The arguments that Keeper.start() gives."""
+    """The arguments that master.launch gives."""
     channel_fd, config_path, *options = argv
-    level = next((option.partition("=")[2] for option in options if option.startswith("--log-level=")), "")
-    return Arguments(int(channel_fd), config_path, level, "--adopt" in options)
+    given = {name: value for name, _, value in (option.partition("=") for option in options)}
+    identity = None
+    if "--become" in given:
+        user, uid, gid, groups = given["--become"].rsplit(":", 3)
+        identity = Identity(user, int(uid), int(gid), tuple(map(int, groups.split(","))))
+    return Arguments(int(channel_fd), config_path, given.get("--log-level", ""), "--adopt" in given, identity)
+
+
+def enter(config: Config, config_path: str) -> None:
+    """Become whom *config* names; ConfigError if this process cannot, or could not work as that user."""
+    identity = find_identity(config.server) if config.servers else None
+    if identity is None:
+        return
+    try:
+        become(identity)
+    except PermissionError as e:
+        problem = f"user {os.geteuid()} cannot become '{identity.user}': start the program as root, or name no user"
+        raise ConfigError(USER, problem) from e
+    for needed in (config_path, str(Path(mosn_mp.__file__).parent), os.__file__):
+        if not os.access(needed, os.R_OK):
+            raise ConfigError(USER, f"'{identity.user}' cannot read {needed}, which a reload or a new process needs")
 
 
 def _load(channel: Channel, arguments: Arguments) -> Config | None:
     """Load the file and send it to the master, or say what is wrong with it and return None."""
     try:
-        config = load(arguments.config_path)
+        config = load(arguments.config_path, enter=lambda config: enter(config, arguments.config_path))
     except ConfigErrors as e:
         problems_fd = seal_bytes("mosn_mp-problems", "\n".join(map(str, e.errors)).encode())
         channel.send(Rejected(), (problems_fd,))

@@ -2,6 +2,8 @@
 
 from mosn_mp.config.address import Address, parse_address
 from mosn_mp.config.cpus import worker_count
+from mosn_mp.config.defaults import NO_FILE
+from mosn_mp.config.identity import find_identity
 from mosn_mp.config.model import Config, Listener
 from mosn_mp.ipc.plan import ListenerPlan, Need, Plan
 from mosn_mp.plugin import CATALOGUE
@@ -34,6 +36,8 @@ def make_plan(config: Config, config_path: str, log_level: str = "") -> Plan:
             if host.weight != 1
         },
         python=CATALOGUE.stamps(),
+        identity=find_identity(server),
+        access_logs=sorted({log.log_path for one in server.listeners for log in one.access_logs} - set(NO_FILE)),
     )
 
 

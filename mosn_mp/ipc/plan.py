@@ -2,6 +2,7 @@
 
 import msgspec
 
+from mosn_mp.config.identity import Identity
 from mosn_mp.plugin import Stamp
 
 
@@ -48,6 +49,8 @@ class Plan(msgspec.Struct, frozen=True):
     inherit_config: bool = False
     weights: dict[str, int] = {}  # `cluster/address` of hosts with another weight than 1
     python: dict[str, Stamp] = {}  # users' modules that were loaded to judge it
+    identity: Identity | None = None  # whom controller and workers become; None = they stay who they are
+    access_logs: list[str] = []  # their files
 
 
 _encoder = msgspec.msgpack.Encoder()

@@ -28,6 +28,7 @@ from mosn_mp.ipc.report import Changes, ReloadReport
 from mosn_mp.master.crew import Crew, Worker
 from mosn_mp.master.deployment import Snapshot
 from mosn_mp.master.keeper import Keeper
+from mosn_mp.master.log_access import provide_logs
 from mosn_mp.master.loop import Loop, Timer
 from mosn_mp.master.shared import SharedMemory
 from mosn_mp.master.sockets import BindError, ListeningSockets
@@ -262,6 +263,7 @@ class ReloadDesk:
         try:
             if plan.workers > shared.most_workers:
                 raise ValueError(f"{plan.workers} workers: at most {shared.most_workers} without a restart")
+            provide_logs(plan)
             fresh = owner.sockets.open(plan.listeners, plan.workers, wait_s=0)
             tables_fd = seal_bytes("mosn_mp-tables", shared.place(plan))
             serving = owner.crew.of_slots(plan.workers)

@@ -53,6 +53,7 @@ from mosn_mp.master.heritage import Inherited
 from mosn_mp.master.keeper import Keeper
 from mosn_mp.master.launch import Launched, launch_controller
 from mosn_mp.master.lending import Lending
+from mosn_mp.master.log_access import provide_logs
 from mosn_mp.master.loop import Loop
 from mosn_mp.master.pidfile import AlreadyRunningError, PidFile
 from mosn_mp.master.proposals import log_change, take_proposal
@@ -214,7 +215,7 @@ class Master:
 
     def _open_log(self, plan: Plan) -> None:
         """Log where the config says from now on; until here it was stderr."""
-        logs = LogFiles("master")
+        logs = LogFiles("master", plan.identity)
         logs.open(plan.log_path, plan.log_level)
         self._logs.close()
         self._logs, self._log_path = logs, plan.log_path
@@ -343,7 +344,7 @@ class Master:
         if self._is_stopping() or self.accepted is None:
             return
         try:
-            self.keeper.keep(launch_controller(self.config_path, self._log_level, is_restart=True))
+            self.keeper.keep(launch_controller(self.config_path, self._log_level, True, self.plan.identity))
         except OSError as e:
             log.error("cannot start a controller: %s", e)
             self.loop.call_later(RETRY_S, self._restart_controller)
@@ -363,9 +364,11 @@ class Master:
     def _make_order(self, slot: int, row: int, channel: Channel) -> WorkerOrder:
         assert self.shared is not None and self._make_plane is not None
         level = self._logs.levels()[self._log_path]  # which the admin API may have changed
+        provide_logs(self.plan)
         return WorkerOrder(
-            slot, row, channel, self._logs, self._log_path, level, self.plan.graceful_timeout_s, self._make_plane, self.shared
-        )
+            slot, row, channel, self._logs, self._log_path, level, self.plan.graceful_timeout_s, self._make_plane, self.shared,
+            self.plan.identity,
+        )  # fmt: skip
 
     def deploy(
         self,
@@ -592,6 +595,8 @@ class Master:
 
     def _reopen_logs(self) -> None:
         self._logs.reopen()
+        if self.accepted is not None:
+            provide_logs(self.plan)
         self.crew.broadcast(ReopenLogs())
         self.keeper.send(ReopenLogs())
         log.info("SIGUSR1: logs reopened")

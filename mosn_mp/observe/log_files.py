@@ -7,11 +7,13 @@ counts the failure and never raises into the code that logged. It is for what ha
 
 import logging
 import os
+import stat
 import time
 from logging.handlers import SysLogHandler
 from socket import SOCK_DGRAM, SOCK_STREAM, socket
 from urllib.parse import urlsplit
 
+from mosn_mp.config.identity import Identity
 from mosn_mp.errors import ConfigError
 
 LEVELS = {"OFF": 60, "FATAL": 50, "ERROR": 40, "WARN": 30, "INFO": 20, "DEBUG": 10, "TRACE": 5}
@@ -22,6 +24,7 @@ SYSLOG_SOCKET = "/dev/log"
 SYSLOG_PORT = 514
 SYSLOG_TIMEOUT_S = 1.0
 FILE_MODE = 0o644
+DEFAULT_PATH = "servers[0].default_log_path"
 
 
 def level_name(number: int) -> str:
@@ -55,15 +58,20 @@ class LineFormatter(logging.Formatter):
 class AppendHandler(logging.Handler):
     """Writes each record with one write(2) to a file opened with O_APPEND, or to a standard stream."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, owner: Identity | None = None) -> None:
+        """A file is made *owner*'s, who is to write to it too."""
         super().__init__()
         self.path = path
         self.errors = 0
+        self._owner = owner
         self._fd = STREAMS[path] if path in STREAMS else self._open()
 
     def _open(self) -> int:
         os.makedirs(os.path.dirname(self.path) or ".", exist_ok=True)
-        return os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+        fd = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+        if self._owner is not None:
+            _give(fd, self.path, self._owner)
+        return fd
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write *record*; a failure is counted."""
@@ -96,6 +104,24 @@ class AppendHandler(logging.Handler):
         if self.path not in STREAMS and self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+
+def provide(log_path: str, owner: Identity) -> None:
+    """Make the log file *log_path* if it is not there, and *owner* its owner; OSError if that cannot be."""
+    if log_path not in STREAMS and not log_path.startswith("syslog"):
+        AppendHandler(log_path, owner).close()
+
+
+def _give(fd: int, path: str, owner: Identity) -> None:
+    """Let *owner* write to the file *fd*, which was just opened at *path*.
+
+    Only root can, and a directory may be the owner's own: a link that he puts there must not get him somebody else's file.
+    """
+    found, named = os.fstat(fd), os.lstat(path)
+    is_plain = stat.S_ISREG(named.st_mode) and found.st_nlink == 1
+    is_same = (found.st_dev, found.st_ino) == (named.st_dev, named.st_ino)
+    if os.geteuid() == 0 and found.st_uid != owner.uid and is_plain and is_same:
+        os.fchown(fd, owner.uid, owner.gid)
 
 
 class SyslogHandler(SysLogHandler):
@@ -134,13 +160,15 @@ def syslog_handler(log_path: str) -> SyslogHandler:
 class LogFiles:
     """The logs of this process by path. The first one opened is the default log: all loggers of Python write there."""
 
-    def __init__(self, process: str = "") -> None:
+    def __init__(self, process: str = "", owner: Identity | None = None) -> None:
+        """*owner*: who is given the files, when root opens them."""
         self._process = process
+        self._owner = owner
         self._logs: dict[str, tuple[logging.Logger, LogHandler]] = {}
         self._levels: dict[str, str] = {}
         self._default = ""
 
-    def open(self, log_path: str, level: str, path: str = "default_log_path", logger_name: str = "") -> logging.Logger:
+    def open(self, log_path: str, level: str, path: str = DEFAULT_PATH, logger_name: str = "") -> logging.Logger:
         """Let the logger *logger_name* ("" = the root of all) write to *log_path* from *level* on; returns the logger.
 
         *path* names the setting in the configuration; raises ConfigError there. A path that is open already gets the new level.
@@ -150,12 +178,7 @@ class LogFiles:
         if log_path in self._logs:
             self.set_level(log_path, level)
             return self._logs[log_path][0]
-        try:
-            handler: LogHandler = syslog_handler(log_path) if log_path.startswith("syslog") else AppendHandler(log_path)
-        except OSError as e:
-            raise ConfigError(path, f"cannot open '{log_path}': {e.strerror or e}") from e
-        except ValueError as e:
-            raise ConfigError(path, f"'{log_path}': {e}") from e
+        handler = self._make_handler(log_path, path)
         handler.setFormatter(LineFormatter(self._process))
         logger = logging.getLogger(logger_name)
         logger.addHandler(handler)
@@ -165,6 +188,19 @@ class LogFiles:
         self._logs[log_path] = (logger, handler)
         self.set_level(log_path, level)
         return logger
+
+    def try_open(self, log_path: str, path: str = DEFAULT_PATH) -> None:
+        """Raise the ConfigError that open() would raise; a file that is not there is made."""
+        if log_path not in self._logs:
+            self._make_handler(log_path, path).close()
+
+    def _make_handler(self, log_path: str, path: str) -> LogHandler:
+        try:
+            return syslog_handler(log_path) if log_path.startswith("syslog") else AppendHandler(log_path, self._owner)
+        except OSError as e:
+            raise ConfigError(path, f"cannot open '{log_path}': {e.strerror or e}") from e
+        except ValueError as e:
+            raise ConfigError(path, f"'{log_path}': {e}") from e
 
     def move(self, log_path: str, level: str) -> None:
         """Make *log_path* the default log, at *level*, and close the one before; ConfigError, and all stays, if that fails."""

@@ -15,7 +15,9 @@ from typing import NamedTuple, NoReturn, Protocol
 from mosn_mp.buffer.arena import Arena
 from mosn_mp.buffer.segment import Segment
 from mosn_mp.cluster.state import State
+from mosn_mp.config.identity import Identity
 from mosn_mp.ipc.channel import Channel
+from mosn_mp.ipc.privilege import become
 from mosn_mp.observe.log_files import LogFiles
 from mosn_mp.observe.metrics import Metrics
 from mosn_mp.worker.plane import Plane
@@ -57,6 +59,7 @@ class WorkerOrder(NamedTuple):
     graceful_timeout_s: float
     make_plane: PlaneFactory
     shared: Shared
+    identity: Identity | None = None  # whom it becomes; None: it stays who the master is
 
 
 def run_worker(order: WorkerOrder) -> NoReturn:
@@ -96,6 +99,8 @@ def _leave_master(order: WorkerOrder) -> None:
         signal.signal(number, ignore_signal)
     order.logs.close()
     close_all_but((0, 1, 2, order.channel.fileno(), *order.shared.fds()))
+    if order.identity is not None:
+        become(order.identity)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     random.seed()  # the parent's generator state is the same in every worker
 

@@ -58,6 +58,8 @@ class Program:
         self.log = directory / "logs" / "mosn.log"
         self.master: subprocess.Popen[str] | None = None
         self.start_options: list[str] = []
+        self.python = sys.executable
+        self.environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         self.config: dict[str, Any] = {
             "servers": [
                 {
@@ -115,9 +117,8 @@ class Program:
 
     def spawn(self) -> subprocess.Popen[str]:
         """Start a master without waiting for anything."""
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        command = [sys.executable, "-m", "mosn_mp", "start", "-c", str(self.path), *self.start_options]
-        return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        command = [self.python, "-m", "mosn_mp", "start", "-c", str(self.path), *self.start_options]
+        return subprocess.Popen(command, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def start(self) -> None:
         """Start the master and wait until it serves."""
@@ -148,9 +149,8 @@ class Program:
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run the command `mosn_mp` with *arguments* and `-c` this configuration."""
-        command = [sys.executable, "-m", "mosn_mp", *arguments, "-c", str(self.path)]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=False)
+        command = [self.python, "-m", "mosn_mp", *arguments, "-c", str(self.path)]
+        return subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=30, check=False)
 
     def status(self) -> dict[str, Any]:
         """The answer of `mosn_mp status --json`."""

@@ -45,6 +45,8 @@ def test_the_minimal_configuration_has_nothing_wrong(minimal: dict[str, Any], er
          "admin.address.socket_address.address: \"localhost:1\": 'localhost' is not an IP address; write '127.0.0.1:1'"),
         (f"{LISTENER}.access_logs", [{"log_path": "syslog"}],
          f"{LISTENER}.access_logs[0].log_path: logging to syslog {NOT_SERVED}"),
+        ("servers[0].user", "no-such-user", "servers[0].user: there is no user 'no-such-user' on this machine"),
+        ("servers[0].group", "nogroup", "servers[0].group: the group 'nogroup' needs a user beside it"),
         ("servers[0].default_log_path", "syslog://x", f"servers[0].default_log_path: logging to syslog {NOT_SERVED}"),
     ],
 )  # fmt: skip
@@ -101,3 +103,10 @@ def test_what_nothing_leads_to_is_a_warning(minimal: dict[str, Any], warnings_of
         'cluster_manager.clusters[1]: the cluster "idle" has no hosts: requests to it get 502',
         'cluster_manager.clusters[1]: no route leads to the cluster "idle"',
     ]
+
+
+def test_a_user_and_group_that_are_there_are_accepted(minimal: dict[str, Any], errors_of: Errors) -> None:
+    minimal["servers"][0] |= {"user": "nobody", "group": "daemon"}
+    assert errors_of(minimal) == []
+    minimal["servers"][0]["group"] = "no-such-group"
+    assert errors_of(minimal) == ["servers[0].group: there is no group 'no-such-group' on this machine"]
