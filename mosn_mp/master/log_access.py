@@ -1,9 +1,9 @@
-"""The log files as the master provides them: root makes what the workers' user could not."""
+"""The log files as the master provides them: root makes what the workers' user could not, and tries what a reload names."""
 
 import contextlib
 
 from mosn_mp.ipc.plan import Plan
-from mosn_mp.observe.log_files import provide
+from mosn_mp.observe.log_files import LogFiles, provide
 
 
 def provide_logs(plan: Plan) -> None:
@@ -15,3 +15,8 @@ def provide_logs(plan: Plan) -> None:
         for path in (plan.log_path, *plan.access_logs):
             with contextlib.suppress(OSError):
                 provide(path, plan.identity)
+
+
+def try_default_log(plan: Plan) -> None:
+    """ConfigError if the default log of *plan* cannot be written to."""
+    LogFiles("master", plan.identity).try_open(plan.log_path)

@@ -20,6 +20,7 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
+from mosn_mp.errors import ConfigError
 from mosn_mp.ipc.channel import Delivery, close_fds
 from mosn_mp.ipc.frames import Failed, Load, Loaded, Rejected, SocketName, Unchanged
 from mosn_mp.ipc.memfd import read_sealed, seal_bytes
@@ -28,7 +29,7 @@ from mosn_mp.ipc.report import Changes, ReloadReport
 from mosn_mp.master.crew import Crew, Worker
 from mosn_mp.master.deployment import Snapshot
 from mosn_mp.master.keeper import Keeper
-from mosn_mp.master.log_access import provide_logs
+from mosn_mp.master.log_access import provide_logs, try_default_log
 from mosn_mp.master.loop import Loop, Timer
 from mosn_mp.master.shared import SharedMemory
 from mosn_mp.master.sockets import BindError, ListeningSockets
@@ -263,6 +264,8 @@ class ReloadDesk:
         try:
             if plan.workers > shared.most_workers:
                 raise ValueError(f"{plan.workers} workers: at most {shared.most_workers} without a restart")
+            if plan.log_path != owner.accepted.plan.log_path:
+                try_default_log(plan)
             provide_logs(plan)
             fresh = owner.sockets.open(plan.listeners, plan.workers, wait_s=0)
             tables_fd = seal_bytes("mosn_mp-tables", shared.place(plan))
@@ -271,7 +274,7 @@ class ReloadDesk:
             slots = range(owner.accepted.plan.workers if serving else 0, plan.workers)
             for slot in set(slots) - {worker.slot for worker in serving}:
                 workers.append(owner.crew.spawn(slot))
-        except (BindError, ValueError, OSError) as e:
+        except (BindError, ConfigError, ValueError, OSError) as e:
             os.close(snapshot_fd)
             self._undo(fresh, workers)
             self._refuse([str(e.strerror or e) if isinstance(e, OSError) else str(e)])

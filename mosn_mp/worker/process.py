@@ -220,7 +220,11 @@ class WorkerProcess:
 
     def _open_log(self, delivery: Delivery) -> None:
         assert isinstance(delivery.frame, OpenLog)
-        self._logs.move(delivery.frame.path, delivery.frame.level)
+        try:
+            self._logs.move(delivery.frame.path, delivery.frame.level)
+        except ConfigError as e:  # the master could open it a moment ago
+            self._log.error("%s; still logging to %s", e, self._logs.default_path())
+            return
         self.on_log_change(self._logs.default_path())
 
     def _set_log_level(self, delivery: Delivery) -> None:

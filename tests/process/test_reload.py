@@ -285,6 +285,7 @@ BAD: dict[str, Change] = {
     "unknown key of a filter": _set(*LISTENER, "stream_filters", 0, "config", {"nonsense": 1}),
     "unknown log variable": _set(*LISTENER, "access_logs", [{"log_format": "%nothing%"}]),
     "log in no directory": _set(*LISTENER, "access_logs", [{"log_path": "/proc/nowhere/access.log"}]),
+    "default log in no directory": _set("servers", 0, "default_log_path", "/proc/nowhere/mosn.log"),
 }
 
 
@@ -333,3 +334,22 @@ def test_the_log_moves(running: Program) -> None:
     reload(running)
     running.signal(signal.SIGUSR1)
     wait_until(lambda: moved.exists() and "SIGUSR1: logs reopened" in moved.read_text(), "a line in the new log")
+
+
+@pytest.mark.parametrize("path", ["/proc/nowhere/some.log", "mosn.json/some.log", "logs"])
+def test_logs_that_cannot_be_written_are_refused_exactly(running: Program, path: str) -> None:
+    whole = running.directory / path
+    why = {"logs": "Is a directory", "mosn.json/some.log": "File exists"}.get(path, "No such file or directory")
+    good = json.dumps(running.config)
+    running.server["default_log_path"] = path
+    running.write()
+    (problem,) = _reload_within(running)["problems"]
+    assert problem == f"servers[0].default_log_path: cannot open '{whole}': {why}"
+    running.config = json.loads(good)
+    running.server["listeners"][0]["access_logs"] = [{"log_path": path}]
+    running.write()
+    (problem,) = _reload_within(running)["problems"]
+    assert problem.endswith(f" refused: servers[0].listeners[0].access_logs[0].log_path: cannot open '{whole}': {why}")
+    running.signal(signal.SIGUSR1)
+    wait_until(lambda: "SIGUSR1: logs reopened" in running.log_text(), "a line in the old log")
+    assert running.status()["config_version"] == 1
