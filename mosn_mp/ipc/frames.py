@@ -177,9 +177,14 @@ class Kept(Frame, frozen=True):
 
 
 class Drain(Frame, frozen=True):
-    """master -> worker, controller: accept nothing new, finish what is in flight within *deadline_s*, exit 0."""
+    """master -> worker: finish what is in flight within *deadline_s*, exit 0; told again, within the shorter time.
+
+    What is queued in its sockets is taken, then they are closed; *settle_s* not 0: they begin no handshakes any more, so for that
+    long, or while anything else keeps the worker, it takes what those under way become.
+    """
 
     deadline_s: float
+    settle_s: float = 0.0
 
 
 class Quit(Frame, frozen=True):

@@ -66,6 +66,10 @@ class ServiceManager:
             # Type=notify-reload takes it for the answer to its SIGHUP only if it is not older than that.
             self._notifier.send("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}", "STATUS=Reloading.")
 
+    def keeps_sockets(self) -> bool:
+        """Whether it may have the listening sockets in its store, for a start that follows."""
+        return self._notifier.is_heard()
+
     def stopping(self, status: str) -> None:
         """The end has begun, and may take as long as it does; *status* "": the last one tells more."""
         if not self._is_stopping:

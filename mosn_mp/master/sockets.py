@@ -144,6 +144,13 @@ class ListeningSockets:
         """The inodes of those that a socket unit has open too."""
         return self._claims.kept_by_units()
 
+    def refuse(self) -> None:
+        """No socket that only we and our workers hold begins a handshake any more: who comes now is refused when it is closed."""
+        for name in self._listening:
+            if not self._claims.is_of_unit(self._sockets[name].fileno()):
+                with contextlib.suppress(OSError):  # as in retire()
+                    refuse_handshakes(self._sockets[name])
+
     def names(self) -> list[SocketName]:
         """All that are open."""
         return list(self._sockets)

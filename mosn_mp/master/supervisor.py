@@ -79,6 +79,7 @@ SIGNALS = (
 )  # fmt: skip
 LOAD_TIMEOUT_S = 60.0  # reading and checking a config takes milliseconds; a plug-in's import may take seconds
 QUIT_TIMEOUT_S = 2.0  # children that were told to quit are killed after this
+HURRIED_S = 2.0  # for what is in flight, from the second SIGTERM on
 DRAIN_GRACE_S = 1.0  # workers keep their own deadline; the master kills what is this late
 GIVE_S = 1.0  # what moves does so within milliseconds of coming to rest; the rest is told to close
 TRIM_EVERY_S = 5.0
@@ -147,6 +148,7 @@ class Master:
         self.desk.on_begin = self.manager.reloading
         self.desk.on_end = self._tell_manager
         self._status = 0
+        self._is_hurried = False
 
     # --- start ---------------------------------------------------------------------------------------------------------
 
@@ -645,7 +647,10 @@ class Master:
     # --- the end -------------------------------------------------------------------------------------------------------
 
     def _stop_gracefully(self) -> None:
-        """Nothing new, finish what is in flight; a second SIGTERM ends the patience."""
+        """Nothing new, finish what is in flight; a second SIGTERM leaves little time for that, a third none."""
+        if self.stage is Stage.GRACEFUL_STOPPING and not self._is_hurried:
+            self._hurry()
+            return
         if self._is_stopping() or self.accepted is None:
             self._quit()
             return
@@ -655,13 +660,26 @@ class Master:
         self.desk.close()
         self.upgrades.close()
         self.manager.stopping(f"No new connections; up to {deadline_s:g} s for what is in flight.")
-        # Ours first: a worker accepts what is queued and then closes the last descriptor, and with it the queue.
+        # What is queued in a socket is reset when its last descriptor is closed, so nothing new may come to it before. Where the
+        # service manager has it in its store the queue stays for whoever starts next.
+        settle_s = 0.0
+        if not self.manager.keeps_sockets():
+            self.sockets.refuse()
+            settle_s = SETTLE_S
+        # Ours first: a worker accepts what is queued and then closes the last descriptor.
         self.sockets.close()
         for worker in self.crew.workers():
             worker.state = WorkerState.DRAINING
-        self.crew.broadcast(Drain(deadline_s))
+        self.crew.broadcast(Drain(deadline_s, settle_s))
         self.loop.call_later(deadline_s + DRAIN_GRACE_S, self._kill_workers)
         self._leave_if_alone()
+
+    def _hurry(self) -> None:
+        """End what is idle, and give what is in flight HURRIED_S."""
+        log.info("SIGTERM again: %g s for what is in flight", HURRIED_S)
+        self._is_hurried = True
+        self.crew.broadcast(Drain(HURRIED_S))
+        self.loop.call_later(HURRIED_S + DRAIN_GRACE_S, self._kill_workers)
 
     def _quit(self) -> None:
         """End everything now."""

@@ -280,13 +280,16 @@ class DataPlane:
 
     # -- the end -------------------------------------------------------------------------------------------------------------
 
-    def drain(self, deadline_s: float) -> None:
-        """Accept what is queued, stop listening, part from every client at its next response; idle ones are closed soon."""
+    def part(self, deadline_s: float) -> None:
+        """Part from every client at its next response; idle ones are closed soon, within a tenth of a short deadline."""
         self.is_draining = True
+        for service in (*self.services.values(), *self.leaving):
+            service.part(min(PART_WITHIN_MS, int(deadline_s * 100)), int(deadline_s * 1000))
+
+    def stop_accepting(self) -> None:
+        """Accept what is queued, stop listening."""
         for key in list(self.open):
             self.withdraw(key)
-        for service in self.services.values():
-            service.part(min(PART_WITHIN_MS, int(deadline_s * 500)), int(deadline_s * 1000))
 
     def is_drained(self) -> bool:
         """No connection is left."""

@@ -29,8 +29,11 @@ class Plane(Protocol):
     def abort(self, prepared: Any) -> None:
         """Forget *prepared*."""
 
-    def drain(self, deadline_s: float) -> None:
-        """Take what is queued and stop accepting (the sockets are closed then); finish what is in flight in *deadline_s*."""
+    def part(self, deadline_s: float) -> None:
+        """Finish what is in flight in *deadline_s*; told again, sooner. What is accepted from now on is answered once."""
+
+    def stop_accepting(self) -> None:
+        """Take what is queued and accept no more (the sockets are closed then)."""
 
     def is_drained(self) -> bool:
         """Nothing is in flight any more."""

@@ -51,6 +51,8 @@ from mosn_mp.worker.vitals import Vitals
 PULSE_EVERY_S = 1.0
 BEAT_EVERY_S = 0.25  # the master takes a worker that misses several of these for stuck
 DRAIN_POLL_S = 0.02
+# A worker that nothing else keeps waits for handshakes under way this long; on the longest ways they take 0.3 s, on most 0.05 s.
+HANDSHAKE_S = 0.1
 MAX_REASON = 8192  # characters; what a plug-in puts into an exception has no limit, a frame has
 
 
@@ -69,6 +71,7 @@ class WorkerProcess:
         self._version = 0
         self._is_draining = False
         self._drain_until = 0.0
+        self._accepts_until = 0.0
         self._ended = Event()
         self._failure = 0
         self.on_log_change: Callable[[str], None] = _ignore_path
@@ -238,23 +241,36 @@ class WorkerProcess:
 
     def _take_drain(self, delivery: Delivery) -> None:
         assert isinstance(delivery.frame, Drain)
-        self._drain(delivery.frame.deadline_s)
+        self._drain(delivery.frame.deadline_s, delivery.frame.settle_s)
 
-    def _drain(self, deadline_s: float) -> None:
-        """Begin to leave, or, told again, leave sooner."""
-        until = time.monotonic() + deadline_s
+    def _drain(self, deadline_s: float, settle_s: float = 0.0) -> None:
+        """Begin to leave, or, told again, leave sooner; *settle_s* as Drain says."""
+        now = time.monotonic()
         if self._is_draining:
-            self._drain_until = min(self._drain_until, until)
+            self._drain_until = min(self._drain_until, now + deadline_s)
+            self._plane.part(deadline_s)
             return
         self._is_draining = True
-        self._drain_until = until
-        self._plane.drain(deadline_s)
+        self._drain_until = now + deadline_s
+        self._accepts_until = now + settle_s
+        if not settle_s:
+            self._stop_accepting()
+        self._plane.part(deadline_s)
+        gevent.spawn(self._finish, now + min(settle_s, HANDSHAKE_S))
+
+    def _stop_accepting(self) -> None:
+        self._plane.stop_accepting()
         close_fds(list(self._sockets.values()))
         self._sockets.clear()
-        gevent.spawn(self._finish)
 
-    def _finish(self) -> None:
-        while not self._plane.is_drained() and time.monotonic() < self._drain_until:
+    def _finish(self, earliest: float) -> None:
+        while (now := time.monotonic()) < self._drain_until:
+            is_drained = now >= earliest and self._plane.is_drained()
+            if self._sockets and (is_drained or now >= self._accepts_until):
+                self._stop_accepting()
+                continue  # that may have brought a last one
+            if is_drained:
+                break
             gevent.sleep(DRAIN_POLL_S)
         left = self._plane.active()
         if left:

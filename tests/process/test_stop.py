@@ -1,14 +1,18 @@
 """How the program ends."""
 
 import http.client
+import json
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
+from collections import Counter
 
 import pytest
 
-from tests.process.program import Program, wait_until
+from tests.process.program import HERE, Program, say, wait_until
 
 
 def in_background(program: Program, path: str) -> tuple[threading.Thread, list[object]]:
@@ -45,6 +49,20 @@ def test_sigterm_takes_no_new_connections(running: Program) -> None:
     thread.join()
 
 
+def test_sockets_begin_no_handshake_before_they_are_closed(running: Program) -> None:
+    thread, outcome = in_background(running, "/slower")
+    running.signal(signal.SIGTERM)
+    wait_until(lambda: "no new connections" in running.log_text(), "the drain")
+    with pytest.raises(TimeoutError):  # neither queued, and perhaps reset with the queue, nor refused
+        socket.create_connection(("127.0.0.1", running.port), timeout=0.5)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", running.port), timeout=5)
+    assert thread.is_alive()
+    assert running.wait_exit() == 0
+    thread.join()
+    assert isinstance(outcome[0], int)
+
+
 def test_sigterm_waits_no_longer_than_graceful_timeout(program: Program) -> None:
     program.server["graceful_timeout"] = "300ms"
     program.write()
@@ -70,14 +88,64 @@ def test_sigint_and_sigquit_wait_for_nothing(running: Program, number: signal.Si
     assert not isinstance(outcome[0], int)
 
 
-def test_a_second_sigterm_ends_the_patience(running: Program) -> None:
+def test_a_second_sigterm_leaves_a_short_while_and_nothing_to_the_idle(program: Program) -> None:
+    program.server["graceful_timeout"] = "30s"
+    program.server["listeners"][0]["connection_idle_timeout"] = "60s"
+    program.write()
+    program.start()
+    short, outcome_of_short = in_background(program, "/slow")
+    long, outcome_of_long = in_background(program, "/slower")
+    program.signal(signal.SIGTERM)
+    wait_until(lambda: "no new connections" in program.log_text(), "the drain")
+    begun = time.monotonic()
+    program.signal(signal.SIGTERM)
+    assert program.wait_exit(5) == 0
+    assert 1.5 < time.monotonic() - begun < 2.8
+    short.join()
+    long.join()
+    assert isinstance(outcome_of_short[0], int)
+    assert not isinstance(outcome_of_long[0], int)
+    assert "SIGTERM again: 2 s for what is in flight" in program.log_text()
+
+
+@pytest.mark.parametrize("last", [signal.SIGTERM, signal.SIGINT])
+def test_a_third_signal_ends_everything(running: Program, last: signal.Signals) -> None:
     thread, outcome = in_background(running, "/slower")
     running.signal(signal.SIGTERM)
     wait_until(lambda: "no new connections" in running.log_text(), "the drain")
     running.signal(signal.SIGTERM)
-    assert running.wait_exit(1.5) == 0
+    wait_until(lambda: "SIGTERM again" in running.log_text(), "the hurry")
+    begun = time.monotonic()
+    running.signal(last)
+    assert running.wait_exit() == 0
+    assert time.monotonic() - begun < 0.9
     thread.join()
     assert not isinstance(outcome[0], int)
+
+
+def test_an_idle_program_stops_at_once(running: Program) -> None:
+    begun = time.monotonic()
+    running.signal(signal.SIGTERM)
+    assert running.wait_exit() == 0
+    assert time.monotonic() - begun < 0.3
+
+
+def test_nobody_who_connects_during_sigterm_is_reset(program: Program) -> None:
+    program.server["processor"] = 6  # each of them closes its socket at another moment
+    program.write()
+    program.start()
+    command = [sys.executable, str(HERE / "callers.py"), str(program.port)]
+    callers = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    wait_until(lambda: program.status()["listeners"][0]["connections_total"] > 200, "calls")
+    program.signal(signal.SIGTERM)
+    assert program.wait_exit() == 0
+    counts: Counter[str] = Counter()
+    for caller in callers:
+        counts.update(json.loads(caller.communicate(timeout=10)[0]))
+    say(f"\nconnections while the program stopped: {counts}")
+    assert counts["answered"] > 100
+    assert counts["refused"] > 0
+    assert set(counts) == {"answered", "refused"}, counts
 
 
 def test_the_stop_command_waits_for_the_end(running: Program) -> None:
