@@ -1,5 +1,6 @@
 cdef class PipePool:
     cdef list pipes
+    cdef Py_ssize_t low  # the fewest at rest since the last trim
     cdef readonly int made
     cdef int take(self, int* ends) except -1
     cdef void give_back(self, int read_end, int write_end) noexcept

@@ -48,6 +48,8 @@ class PipePool:
         """1 and an empty pipe in *ends* (read, write), or 0: no descriptors left."""
         if self.pipes:
             pair = self.pipes.pop()
+            if len(self.pipes) < self.low:
+                self.low = len(self.pipes)
             ends[0] = pair[0]
             ends[1] = pair[1]
             return 1
@@ -65,6 +67,14 @@ class PipePool:
             self.pipes.append((read_end, write_end))
         else:
             self.discard(read_end, write_end)
+
+    def trim(self) -> None:
+        """Close the pipes that nobody needed since the last trim."""
+        unused = self.pipes[: self.low]
+        del self.pipes[: self.low]
+        self.low = len(self.pipes)
+        for ends in unused:
+            self.discard(ends[0], ends[1])
 
     @cython.cfunc
     @cython.exceptval(check=False)

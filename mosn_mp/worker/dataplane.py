@@ -326,6 +326,7 @@ class DataPlane:
         while True:
             for service in self.services.values():
                 service.trim()
+            self.pipes.trim()
             vitals = self._vitals()
             for key, value in vitals.items():
                 self.shared.metrics.put(self.slot, cells[key], value)
