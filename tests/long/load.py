@@ -1,6 +1,7 @@
-"""Checks every answer: load.py PORT CONNECTIONS [fresh], until its standard input ends; prints as JSON what happened.
+"""Checks every answer: load.py PORT CONNECTIONS [fresh] [think], until its standard input ends; prints as JSON what happened.
 
-Each connection asks for /echo/N, N never the same twice, and wants it back as the body; `fresh` makes a connection per request.
+Each connection asks for /echo/N, N never the same twice, and wants it back as the body; `fresh` makes a connection per request,
+`think` waits up to 100 ms before each and makes a new one for about every tenth.
 
     ok          answers that were right
     connect     connections that were refused or timed out
@@ -8,11 +9,14 @@ Each connection asks for /echo/N, N never the same twice, and wants it back as t
     status      answers of another status than 200
     wrong       answers with another body
     idle        connections that ended between two requests: no failure
+    broken      for each request in_flight: the client's port and when the request was sent (CLOCK_MONOTONIC)
 """
 
 import json
+import random
 import socket
 import sys
+import time
 from collections import Counter
 from itertools import count
 
@@ -21,16 +25,19 @@ from gevent import select
 from gevent import socket as green
 
 TIMEOUT_S = 20.0
+THINK_S = 0.1
 
 
 class Client:
     """All connections."""
 
-    def __init__(self, port: int, *, is_fresh: bool) -> None:
+    def __init__(self, port: int, *, is_fresh: bool, is_thinking: bool) -> None:
         self.port = port
         self.is_fresh = is_fresh
+        self.is_thinking = is_thinking
         self.seen: Counter[str] = Counter()
         self.examples: list[str] = []
+        self.broken: list[tuple[int, float]] = []
         self.numbers = count()
         self.is_ending = False
 
@@ -45,20 +52,28 @@ class Client:
                 continue
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with sock:
-                while not self.is_ending and self.ask(sock) and not self.is_fresh:
+                while not self.is_ending and self.ask(sock) and not self.is_moving_on():
                     continue
+
+    def is_moving_on(self) -> bool:
+        """Whether the next request takes a new connection."""
+        return self.is_fresh or (self.is_thinking and random.random() < 0.1)
 
     def ask(self, sock: green.socket) -> bool:
         """One request; whether the connection may carry another."""
+        if self.is_thinking:
+            gevent.sleep(random.uniform(0, THINK_S))
         if select.select([sock], [], [], 0)[0]:
             self.seen["idle"] += 1
             return False
         path = f"/echo/{next(self.numbers)}"
+        sent_at = time.monotonic()
         try:
             sock.sendall(f"GET {path} HTTP/1.1\r\nHost: load\r\n\r\n".encode())
             head, body = self.read(sock)
         except OSError as error:
             self.note("in_flight", f"{path}: {error}")
+            self.broken.append((sock.getsockname()[1], sent_at))
             return False
         if not head.startswith("HTTP/1.1 200 "):
             self.note("status", head + body)
@@ -94,12 +109,12 @@ class Client:
 def main() -> None:
     """Until standard input ends."""
     port, connections, *words = sys.argv[1:]
-    client = Client(int(port), is_fresh="fresh" in words)
+    client = Client(int(port), is_fresh="fresh" in words, is_thinking="think" in words)
     workers = [gevent.spawn(client.run) for _ in range(int(connections))]
     gevent.os.tp_read(0, 1)
     client.is_ending = True
     gevent.joinall(workers)
-    sys.stdout.write(json.dumps({**client.seen, "examples": client.examples}))
+    sys.stdout.write(json.dumps({**client.seen, "examples": client.examples, "broken": client.broken}))
 
 
 if __name__ == "__main__":
