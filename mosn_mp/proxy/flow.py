@@ -103,9 +103,9 @@ class Flow:
                 if share <= 0:
                     return YIELD
                 stop = self._read_more()
-                if stop > 0:
+                if stop:
                     return stop
-                share += stop  # what was spliced counts as well, as a negative number
+                share -= cython.cast(int64_t, self.in_pipe)
             elif event == END:
                 self.end_seen = True
                 if self.filters is not None:
@@ -226,7 +226,7 @@ class Flow:
     @cython.cfunc
     @cython.exceptval(-1, check=False)
     def _read_more(self) -> cython.int:
-        """Read once: 0 or less = go on (minus the bytes spliced), else the Stop."""
+        """Read once: 0 = go on, else the Stop."""
         count: cython.int
         event: cython.int
         if self.raw and self.reader.splice_length() >= SPLICE_BYTES and self.filters is None and not self.discard:
@@ -248,7 +248,7 @@ class Flow:
     @cython.cfunc
     @cython.exceptval(-1, check=False)
     def _splice(self) -> cython.int:
-        """Move one pipe's worth past the codec; minus the bytes, or the Stop."""
+        """Move one pipe's worth past the codec, into the empty pipe; 0, or the Stop."""
         count: cython.Py_ssize_t
         length: uint64_t = self.reader.splice_length()
         ends: cython.int[2]
@@ -272,7 +272,7 @@ class Flow:
             self.source.keeper.read_cell[0] += count
             # frames nothing here, but has to know of every byte of the message
             self.writer.begin_data(count, cython.address(self.target.output))
-            return -cython.cast(cython.int, count)
+            return 0
         if count < 0:
             if errno == EAGAIN:
                 self.source.ready &= ~READ

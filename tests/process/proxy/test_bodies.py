@@ -3,6 +3,7 @@
 import hashlib
 import select
 import threading
+import time
 
 import pytest
 
@@ -100,6 +101,33 @@ def test_a_request_by_length_may_be_cut_at_any_byte(setting: Setting, bodies: li
             assert client.response().body == b"12"
     assert {m.body for m in bodies} == {b"a short body"}
     assert len({m.head for m in bodies}) == 1
+
+
+def test_single_bytes_within_large_bodies_arrive(setting: Setting, upstream: Upstream) -> None:
+    """Large enough for splice(2), which then moves one byte."""
+    body = bytes(range(256)) * 256
+    lengths = [1, 2, 40_000, 1, 1, len(body) - 40_006, 1]
+    pieces = [body[sum(lengths[:i]) : sum(lengths[: i + 1])] for i in range(len(lengths))]
+    seen = []
+
+    def script(visit: Visit) -> None:
+        seen.append(visit.exactly(len(body)))
+        visit.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body))
+        for piece in pieces:
+            time.sleep(0.02)
+            visit.send(piece)
+
+    upstream.script = script
+    worker = setting.pids("worker")
+    with setting.connect() as client:
+        client.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body))
+        for piece in pieces:
+            time.sleep(0.02)
+            client.send(piece)
+        response = client.response()
+    assert seen == [body]
+    assert response.body == body
+    assert setting.pids("worker") == worker
 
 
 def test_requests_sent_byte_by_byte_are_understood(setting: Setting, bodies: list[Message]) -> None:

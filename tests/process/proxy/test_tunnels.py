@@ -67,6 +67,22 @@ def test_bytes_pass_both_ways(setting: Setting, upstream: Upstream, asks: bytes,
 
 
 @both_kinds
+def test_single_bytes_pass_both_ways(setting: Setting, upstream: Upstream, asks: bytes, agrees: bytes) -> None:
+    upstream.script = switch = Switch(agrees)
+    with setting.connect() as client:
+        client.send(asks)
+        client.head()
+        far = switch.wait()
+        for byte in b"one by one":
+            client.send(bytes([byte]))
+            assert far.exactly(1) == bytes([byte])
+            far.send(bytes([byte]))
+            assert client.exactly(1) == bytes([byte])
+        switch.over.set()
+        assert client.rest() == b""
+
+
+@both_kinds
 def test_the_heads_of_a_tunnel_are_forwarded(setting: Setting, upstream: Upstream, asks: bytes, agrees: bytes) -> None:
     upstream.script = switch = Switch(agrees)
     with setting.connect() as client:
