@@ -9,7 +9,7 @@ Each connection asks for /echo/N, N never the same twice, and wants it back as t
     status      answers of another status than 200
     wrong       answers with another body
     idle        connections that ended between two requests: no failure
-    broken      for each request in_flight: the client's port and when the request was sent (CLOCK_MONOTONIC)
+    broken      for each request in_flight: the client's port, when it was sent and when it failed (CLOCK_MONOTONIC)
 """
 
 import json
@@ -37,7 +37,7 @@ class Client:
         self.is_thinking = is_thinking
         self.seen: Counter[str] = Counter()
         self.examples: list[str] = []
-        self.broken: list[tuple[int, float]] = []
+        self.broken: list[tuple[int, float, float]] = []
         self.numbers = count()
         self.is_ending = False
 
@@ -73,7 +73,7 @@ class Client:
             head, body = self.read(sock)
         except OSError as error:
             self.note("in_flight", f"{path}: {error}")
-            self.broken.append((sock.getsockname()[1], sent_at))
+            self.broken.append((sock.getsockname()[1], sent_at, time.monotonic()))
             return False
         if not head.startswith("HTTP/1.1 200 "):
             self.note("status", head + body)

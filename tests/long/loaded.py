@@ -17,7 +17,7 @@ class Loaded:
         self._command = [sys.executable, str(Path(__file__).parent / "load.py"), str(port), str(connections), *words]
         self.counts: dict[str, int] = {}
         self.examples: list[str] = []
-        self.broken: list[tuple[int, float]] = []  # of each request in flight: the client's port, when it was sent
+        self.broken: list[tuple[int, float, float]] = []  # of each request in flight: the client's port, when sent, when failed
 
     def __enter__(self) -> "Loaded":
         self._process = subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
@@ -27,7 +27,7 @@ class Loaded:
         output, _ = self._process.communicate(timeout=60)
         found: dict[str, Any] = json.loads(output or "{}")
         self.examples = found.pop("examples", [])
-        self.broken = [(port, sent_at) for port, sent_at in found.pop("broken", [])]
+        self.broken = [(port, sent_at, failed_at) for port, sent_at, failed_at in found.pop("broken", [])]
         self.counts = {name: found.get(name, 0) for name in KINDS}
 
     @property

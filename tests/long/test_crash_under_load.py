@@ -84,16 +84,17 @@ def kill(proxied: Proxied, witness: Witness, pid: int) -> Kill:
     return Kill(in_flight, dead_at)
 
 
-def blame(kills: list[Kill], broken: list[tuple[int, float]]) -> list[tuple[int, int]]:
+def blame(kills: list[Kill], broken: list[tuple[int, float, float]]) -> list[tuple[int, int]]:
     """Of each kill: the requests that it broke, and how many of those were sent after the measure, while it died.
 
     A request is broken by the first death after it was sent, on a connection of the worker that died.
     """
     costs = [(0, 0)] * len(kills)
-    for port, sent_at in broken:
+    for port, sent_at, failed_at in broken:
         which = next((i for i, one in enumerate(kills) if sent_at <= one.dead_at), None)
         assert which is not None, f"a request sent after the last death failed, from port {port}"
-        assert port in kills[which].in_flight.ports, f"a request failed that was not in the worker which died: {port}, {sent_at}"
+        told = f"from port {port}, sent at {sent_at}, failed at {failed_at}; deaths at {[one.dead_at for one in kills]}"
+        assert port in kills[which].in_flight.ports, f"a request failed that was not in the worker which died: {told}"
         cost, late = costs[which]
         costs[which] = (cost + 1, late + (sent_at > kills[which].in_flight.looked_at))
     return costs

@@ -1,13 +1,15 @@
-"""A load client that believes nothing: `python -m tests.rpc.load PORT CONNECTIONS RATE SECONDS [PROTOCOL]`, a process of its own.
+"""A load client that believes nothing: `python -m tests.rpc.load PORT CONNECTIONS RATE SECONDS [PROTOCOL [DEPTH]]`, a process.
 
 Sends RATE requests a second in all, each with a content of its own, whether answers come or not; opens a connection anew when it
-was closed. At the end it waits DRAIN_S for answers and prints one line of JSON, the fields of Result: every request is counted
-exactly once, as right, failed (an error frame with its status), lost (its connection was closed) or silent (nothing came).
+was closed. With a DEPTH each connection keeps that many requests under way instead, until SIGTERM or SECONDS are over. At the end
+it waits DRAIN_S for answers and prints one line of JSON, the fields of Result: every request is counted exactly once, as right,
+failed (an error frame with its status), lost (its connection was closed) or silent (nothing came).
 """
 
 import array
 import json
 import selectors
+import signal
 import socket
 import struct
 import sys
@@ -174,7 +176,9 @@ class Line:
 class Load:
     """All connections, at one rate."""
 
-    def __init__(self, port: int, connections: int, rate: float, seconds: float, protocol: int) -> None:
+    def __init__(self, port: int, connections: int, rate: float, seconds: float, protocol: int, depth: int = 0) -> None:
+        self.depth = depth
+        self.is_ended = False
         self.port, self.rate, self.seconds, self.protocol = port, rate, seconds, protocol
         self.result = Result()
         self.latencies = array.array("d")
@@ -183,6 +187,29 @@ class Load:
 
     def run(self) -> Result:
         """Ask for the whole time, wait for the rest."""
+        if self.depth:
+            self._keep_under_way()
+        else:
+            self._keep_rate()
+        until = time.monotonic() + DRAIN_S
+        while any(line.pending for line in self.lines) and time.monotonic() < until:
+            self._read(time.monotonic() + TICK_S)
+        self._finish()
+        return self.result
+
+    def end(self, *_: object) -> None:
+        """Ask no more."""
+        self.is_ended = True
+
+    def _keep_under_way(self) -> None:
+        until = time.monotonic() + self.seconds
+        while (now := time.monotonic()) < until and not self.is_ended:
+            for line in self.lines:
+                if len(line.pending) < self.depth and not line.goes_away:
+                    line.ask(self.depth - len(line.pending), now)
+            self._read(now + TICK_S)
+
+    def _keep_rate(self) -> None:
         start = time.monotonic()
         due, turn = 0.0, 0
         while (now := time.monotonic()) < start + self.seconds:
@@ -197,11 +224,6 @@ class Load:
                     line.ask(count, now)
             turn += more
             self._read(now + TICK_S)
-        until = time.monotonic() + DRAIN_S
-        while any(line.pending for line in self.lines) and time.monotonic() < until:
-            self._read(time.monotonic() + TICK_S)
-        self._finish()
-        return self.result
 
     def _read(self, until: float) -> None:
         while (left := until - time.monotonic()) > 0:
@@ -221,10 +243,11 @@ class Load:
             self.result.p99_ms = ordered[len(ordered) * 99 // 100] * 1000
 
 
-def main(port: str, connections: str, rate: str, seconds: str, protocol: str = "1") -> None:
+def main(port: str, connections: str, rate: str, seconds: str, protocol: str = "1", depth: str = "0") -> None:
     """Run and print the result."""
-    result = Load(int(port), int(connections), float(rate), float(seconds), int(protocol)).run()
-    sys.stdout.write(json.dumps(asdict(result)) + "\n")
+    load = Load(int(port), int(connections), float(rate), float(seconds), int(protocol), int(depth))
+    signal.signal(signal.SIGTERM, load.end)
+    sys.stdout.write(json.dumps(asdict(load.run())) + "\n")
 
 
 if __name__ == "__main__":

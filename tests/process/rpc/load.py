@@ -16,13 +16,14 @@ from tests.process.rpc.setting import RpcSetting
 class Echo:
     """tests/rpc/echo.py as a process; restart() takes the same port."""
 
-    def __init__(self) -> None:
+    def __init__(self, delay_s: float = 0.0) -> None:
+        self.delay_s = delay_s
         self.port = free_port()
         self.start()
 
     def start(self) -> None:
         """Start it and wait until it listens."""
-        command = [sys.executable, "-m", "tests.rpc.echo", str(self.port)]
+        command = [sys.executable, "-m", "tests.rpc.echo", str(self.port), str(self.delay_s)]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
         assert self.process.stdout is not None
         assert int(self.process.stdout.readline()) == self.port
@@ -51,10 +52,15 @@ class Echo:
 class Load:
     """tests/rpc/load.py as a process."""
 
-    def __init__(self, port: int, connections: int, rate: float, seconds: float, protocol: int = 1) -> None:
+    def __init__(self, port: int, connections: int, rate: float, seconds: float, protocol: int = 1, depth: int = 0) -> None:
         self.seconds = seconds
-        command = [sys.executable, "-m", "tests.rpc.load", *map(str, (port, connections, rate, seconds, protocol))]
+        command = [sys.executable, "-m", "tests.rpc.load", *map(str, (port, connections, rate, seconds, protocol, depth))]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+
+    def stop(self) -> dict[str, Any]:
+        """End it now, for one with a depth, and say as result()."""
+        self.process.terminate()
+        return self.result()
 
     def result(self) -> dict[str, Any]:
         """What became of the requests: the fields of tests.rpc.load.Result."""

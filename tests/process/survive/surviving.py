@@ -1,0 +1,179 @@
+"""A program that everything is done to while clients of all kinds are connected, and the operations that it has to survive."""
+
+import collections
+import os
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.process.loaded import Loaded
+from tests.process.program import DEADLINE_S, free_port, is_alive, say, wait_until
+
+OPERATION_S = 60.0  # an upgrade may wait for graceful_timeout
+LEFT_BEHIND = re.compile(r"mosn")  # names of ours in directories that everybody uses
+
+
+class Footprint(NamedTuple):
+    """What the program has of the machine."""
+
+    processes: tuple[str, ...]  # roles and slots
+    descriptors: dict[str, collections.Counter[str]]  # what they are, by role and slot
+    pss_bytes: int  # without pages of files
+    shared: tuple[str, ...]  # in /dev/shm
+    temporary: tuple[str, ...]  # in /tmp
+
+    @property
+    def fds(self) -> int:
+        """Descriptors of all processes."""
+        return sum(kinds.total() for kinds in self.descriptors.values())
+
+    def __str__(self) -> str:
+        return (
+            f"{len(self.processes)} processes, {self.fds} descriptors, {self.pss_bytes / 2**20:.2f} MiB, "
+            f"{len(self.shared)} in /dev/shm, {len(self.temporary)} in /tmp"
+        )
+
+
+class Surviving(Loaded):
+    """`/ws` leads to a WebSocket server, the listener `bolt` to a bolt server, `/up` and `/` as in Loaded."""
+
+    def __init__(self, directory: Path, ws_port: int, bolt_port: int, workers: int = 3) -> None:
+        super().__init__(directory)
+        self.bolt_port = free_port()
+        self.server["processor"] = workers
+        self.server["arena_size"] = "256MB"
+        self.server["graceful_timeout"] = "10s"
+        front = self.server["listeners"][0]
+        front["connection_idle_timeout"] = "10m"
+        routes = self.server["routers"][0]["virtual_hosts"][0]["routers"]
+        service = {"headers": [{"name": "service", "value": ".+", "regex": True}]}
+        routes.insert(0, {"match": {"prefix": "/ws"}, "route": {"cluster_name": "ws", "timeout": "10m"}})
+        routes.insert(1, {"match": service, "route": {"cluster_name": "bolt"}})
+        for name, port in (("ws", ws_port), ("bolt", bolt_port)):
+            self.config["cluster_manager"]["clusters"].append({"name": name, "hosts": [{"address": f"127.0.0.1:{port}"}]})
+        proxy = {"type": "proxy", "config": {"downstream_protocol": "bolt", "router_config_name": "r"}}
+        bolt = {"name": "bolt", "address": f"127.0.0.1:{self.bolt_port}", "filter_chains": [{"filters": [proxy]}]}
+        self.server["listeners"].append(bolt)
+        self.turn = 1  # what `/` answers
+        self.write()
+
+    # -- what is done to it ----------------------------------------------------------------------------------------------------
+
+    def command(self, name: str) -> str:
+        """Run the command *name*, which must succeed; what it printed."""
+        command = [self.python, "-m", "mosn_mp", name, "-c", str(self.path)]
+        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=OPERATION_S, check=False)
+        assert done.returncode == 0, (name, done.stdout, done.stderr, self.log_text()[-3000:])
+        return done.stdout
+
+    def knows(self, name: str) -> bool:
+        """Whether there is such a command."""
+        command = [self.python, "-m", "mosn_mp", name, "--help"]
+        return subprocess.run(command, env=self.environment, capture_output=True, check=False).returncode == 0
+
+    def reload(self) -> str:
+        """Another version: `/` answers another number."""
+        self.turn += 1
+        self.set_answer(str(self.turn))
+        text = self.command("reload")
+        assert self.get() == self.turn
+        return text
+
+    def upgrade(self) -> str:
+        """Another generation: the pid file names a new master, and the old one goes."""
+        before = self.master_pid()
+        text = self.command("upgrade")
+        after = wait_until(lambda: (pid := self.master_pid()) != before and pid, f"another master than {before}")
+        assert is_alive(after)
+        wait_until(lambda: not is_alive(before), f"the end of the old master {before}", OPERATION_S)
+        return text
+
+    def rebalance(self) -> str:
+        """Connections are evened out over the workers; the command says how many moved."""
+        text = self.command("rebalance")
+        assert re.search(r"\d", text), text
+        return text
+
+    # -- what it has -----------------------------------------------------------------------------------------------------------
+
+    def master_pid(self) -> int:
+        """The pid in the pid file; 0 if there is none just now."""
+        try:
+            return int((self.directory / "logs" / "mosn.pid").read_text())
+        except (FileNotFoundError, ValueError):
+            return 0
+
+    def is_serving(self) -> bool:
+        """Whether the listener answers; the master that was started may have been upgraded away."""
+        pid = self.master_pid()
+        if pid and is_alive(pid):
+            try:
+                return self.get() > 0
+            except OSError:
+                return False
+        return super().is_serving()
+
+    def loads(self) -> list[int]:
+        """Connections of each worker that serves."""
+        return [p["connections"] for p in self.status()["processes"] if p["role"] == "worker" and p["state"] == "serving"]
+
+    def footprint(self) -> Footprint:
+        """Everything that is to be the same afterwards."""
+        processes = self.status()["processes"]
+        names = {process["pid"]: f"{process['role']} {process['slot']}" for process in processes}
+        assert sorted(self.family()) == sorted(names), "processes that status does not know"
+        return Footprint(
+            tuple(sorted(names.values())),
+            {name: collections.Counter(map(kind_of, Path(f"/proc/{pid}/fd").iterdir())) for pid, name in names.items()},
+            sum(own_bytes(pid) for pid in names),
+            tuple(sorted(filter(LEFT_BEHIND.search, os.listdir("/dev/shm")))),
+            tuple(sorted(filter(LEFT_BEHIND.search, os.listdir("/tmp")))),
+        )
+
+    def settled(self) -> Footprint:
+        """The footprint once all clients are gone and what their load needed was given back."""
+        wait_until(lambda: sum(self.loads()) <= 1, "the end of all connections", 30)  # <= 1: of whoever asks
+        last = self.footprint()
+        quiet_since = time.monotonic()
+        until = quiet_since + 30
+        while time.monotonic() < min(until, quiet_since + 4):
+            time.sleep(0.5)
+            found = self.footprint()
+            if abs(found.pss_bytes - last.pss_bytes) > 65536 or found._replace(pss_bytes=0) != last._replace(pss_bytes=0):
+                last, quiet_since = found, time.monotonic()
+        return last
+
+    def end(self) -> None:
+        """Leave nothing behind, of whatever generation."""
+        pid = self.master_pid()
+        if self.master is not None and self.master.poll() is not None and pid and is_alive(pid):
+            os.kill(pid, signal.SIGINT)
+            wait_until(lambda: not is_alive(pid), "the end of the last generation", DEADLINE_S)
+        super().end()
+
+
+def check_same(before: Footprint, after: Footprint, tolerance: float = 0.02) -> None:
+    """*after* is what *before* was."""
+    say(f"before: {before}\nafter:  {after}")
+    assert after.processes == before.processes
+    assert after.descriptors == before.descriptors
+    assert after.shared == before.shared
+    assert after.temporary == before.temporary
+    assert abs(after.pss_bytes - before.pss_bytes) <= tolerance * before.pss_bytes
+
+
+def kind_of(link: Path) -> str:
+    """What a descriptor is, without the numbers of this run."""
+    try:
+        return re.sub(r"[0-9a-f]{4,}|\d+", "N", os.readlink(link))
+    except FileNotFoundError:
+        return "closed meanwhile"
+
+
+def own_bytes(pid: int) -> int:
+    """Memory of *pid* without pages of files, whose share changes with what else runs on the machine."""
+    rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    return sum(int(kib) for kib in re.findall(r"^(?:Pss_Anon|Pss_Shmem):\s+(\d+)", rollup, re.M)) * 1024
