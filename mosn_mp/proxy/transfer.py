@@ -400,6 +400,7 @@ class Arrival(Keeper):
     @cython.exceptval(-1, check=False)
     def connection_ready(self, connection: Connection) -> cython.int:
         """The hub runs: let the tunnel's stream go on."""
-        connection.keeper = self.service
+        stream: Stream = self.stream
         connection.state = S_SERVING
-        return self.service.reactor.spawn(self.stream.job)
+        connection.keeper = self.service  # nobody else refers to this object: it is gone from here on
+        return stream.reactor.spawn(stream.job)

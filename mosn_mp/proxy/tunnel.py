@@ -7,6 +7,7 @@ packs all this between two waits, sends it off and sleeps until the other proces
 
 import cython
 import msgspec
+from cython.cimports.cpython.bytes import PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cython.cimports.libc.stdint import uint64_t
 from cython.cimports.mosn_mp.buffer.head import Head
 from cython.cimports.mosn_mp.net.connection import BLOCK_LARGE, Connection
@@ -40,10 +41,12 @@ def head_state(head: Head) -> HeadState:
 @cython.cfunc
 @cython.exceptval(-1, check=False)
 def restore_head(head: Head, state: object) -> cython.int:
-    """Make *head* what head_state() was of."""
+    """Make *head* what head_state() was of, also with the fields that no filter may write (Upgrade, Content-Length)."""
+    field: bytes
+    value: bytes
     head.clear()
-    for name, value in state.fields:
-        head.add(name, value)
+    for field, value in state.fields:
+        head.add_field(PyBytes_AS_STRING(field), PyBytes_GET_SIZE(field), PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value))
     for name in PSEUDO:
         if getattr(state, name):
             setattr(head, name, getattr(state, name))

@@ -9,6 +9,8 @@ from tests.process.proxy.upstream import Upstream
 from tests.process.proxy.wire import Wire, request
 
 UPGRADE = request("/web", "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Key: x")
+# As browsers and most libraries have it.
+UPGRADE_FIRST = request("/web", "Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Key: x")
 
 
 def test_idle_connections_serve_on_in_the_other_worker(moving: MovingSetting) -> None:
@@ -41,7 +43,11 @@ def test_a_connection_that_has_said_nothing_moves(moving: MovingSetting) -> None
         client.close()
 
 
-@pytest.mark.parametrize(("asks", "agrees"), [(UPGRADE, SWITCHED), (CONNECT, CONNECTED)], ids=["upgrade", "connect"])
+@pytest.mark.parametrize(
+    ("asks", "agrees"),
+    [(UPGRADE, SWITCHED), (UPGRADE_FIRST, SWITCHED), (CONNECT, CONNECTED)],
+    ids=["upgrade", "upgrade first", "connect"],
+)
 def test_a_tunnel_moves_with_its_bytes(moving: MovingSetting, http_origin: Upstream, asks: bytes, agrees: bytes) -> None:
     if asks is CONNECT:
         moving.server["routers"][0]["virtual_hosts"][0]["routers"][-1]["route"]["cluster_name"] = "web"
