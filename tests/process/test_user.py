@@ -101,6 +101,21 @@ def test_those_that_come_later_are_the_user_too(program: Program) -> None:
         check_unprivileged(pid)
 
 
+def test_the_next_generation_is_the_user_too(program: Program) -> None:
+    program.start()
+    assert program.master is not None
+    old = program.family()
+    done = program.run("upgrade")
+    assert done.returncode == 0, done.stderr
+    program.master.wait(20)  # its connections have moved: it leaves at once
+    wait_until(lambda: not set(program.family()) & set(old), "the end of the old generation")
+    for pid in (*program.pids("worker"), *program.pids("controller")):
+        check_unprivileged(pid)
+    assert program.get() in program.pids("worker")
+    access = program.log.parent / "front_access.log"
+    wait_until(lambda: access.exists() and access.read_text(), "a line of the access log")
+
+
 def test_logs_of_root_are_written_by_the_user_also_after_a_rotation(program: Program) -> None:
     program.start()
     access = program.log.parent / "front_access.log"

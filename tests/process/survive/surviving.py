@@ -13,7 +13,7 @@ from tests.process.loaded import Loaded
 from tests.process.program import DEADLINE_S, free_port, is_alive, say, wait_until
 
 OPERATION_S = 60.0  # an upgrade may wait for graceful_timeout
-LEFT_BEHIND = re.compile(r"mosn")  # names of ours in directories that everybody uses
+LEFT_BEHIND = re.compile(r"^mosn")  # names of ours in directories that everybody uses
 
 
 class Footprint(NamedTuple):
@@ -54,6 +54,8 @@ class Surviving(Loaded):
         routes.insert(1, {"match": service, "route": {"cluster_name": "bolt"}})
         for name, port in (("ws", ws_port), ("bolt", bolt_port)):
             self.config["cluster_manager"]["clusters"].append({"name": name, "hosts": [{"address": f"127.0.0.1:{port}"}]})
+        for cluster in self.config["cluster_manager"]["clusters"]:
+            cluster["idle_timeout"] = "1s"  # connections to hosts are none of what is to be the same afterwards
         proxy = {"type": "proxy", "config": {"downstream_protocol": "bolt", "router_config_name": "r"}}
         bolt = {"name": "bolt", "address": f"127.0.0.1:{self.bolt_port}", "filter_chains": [{"filters": [proxy]}]}
         self.server["listeners"].append(bolt)
@@ -92,10 +94,20 @@ class Surviving(Loaded):
         return text
 
     def rebalance(self) -> str:
-        """Connections are evened out over the workers; the command says how many moved."""
+        """All connections go to one worker, others come, and they are evened out again; the command says how many moved."""
+        workers = self.server["processor"]
+        self.use_workers(1)
+        wait_until(lambda: len(self.loads()) == len(self.pids("worker")) == 1, "the one worker that is left")
+        self.use_workers(workers)
         text = self.command("rebalance")
-        assert re.search(r"\d", text), text
+        assert re.search(r"\d+ connections moved", text), text
         return text
+
+    def use_workers(self, count: int) -> None:
+        """Reload with that many."""
+        self.server["processor"] = count
+        self.write()
+        self.command("reload")
 
     # -- what it has -----------------------------------------------------------------------------------------------------------
 
@@ -159,7 +171,8 @@ def check_same(before: Footprint, after: Footprint, tolerance: float = 0.02) -> 
     """*after* is what *before* was."""
     say(f"before: {before}\nafter:  {after}")
     assert after.processes == before.processes
-    assert after.descriptors == before.descriptors
+    for name, kinds in after.descriptors.items():
+        assert kinds == before.descriptors[name], name
     assert after.shared == before.shared
     assert after.temporary == before.temporary
     assert abs(after.pss_bytes - before.pss_bytes) <= tolerance * before.pss_bytes

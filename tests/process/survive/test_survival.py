@@ -55,25 +55,6 @@ def need(surviving: Surviving, command: str) -> None:
         pytest.skip(f"this version has no `mosn_mp {command}`")
 
 
-def spread(surviving: Surviving, command: str) -> Callable[[], None]:
-    """For rebalance: let all clients come to one worker first. Returns what adds the others once they are connected."""
-    if command != "rebalance":
-        return lambda: None
-    workers = surviving.server["processor"]
-
-    def add() -> None:
-        surviving.server["processor"] = workers
-        surviving.write()
-        surviving.command("reload")
-        say(f"connections before: {surviving.loads()}")
-
-    surviving.server["processor"] = 1
-    surviving.write()
-    surviving.command("reload")
-    time.sleep(2)  # the sockets of the others are closed in this time
-    return add
-
-
 def check_even(surviving: Surviving, command: str, count: int) -> None:
     """After a rebalance the workers have about as many connections each."""
     if command == "rebalance":
@@ -84,10 +65,8 @@ def check_even(surviving: Surviving, command: str, count: int) -> None:
 
 def web_sockets_survive(surviving: Surviving, command: str, times: int, count: int) -> None:
     need(surviving, command)
-    add_workers = spread(surviving, command)
     clients = WebSockets(surviving.port, count)
     try:
-        add_workers()
         operate(surviving, command, times)
         check_even(surviving, command, count)
         clients.check()
@@ -110,11 +89,9 @@ def test_a_thousand_web_sockets_survive(surviving: Surviving, command: str, time
 
 def bolt_connections_survive(surviving: Surviving, command: str, times: int, count: int) -> None:
     need(surviving, command)
-    add_workers = spread(surviving, command)
     clients = BoltConnections(surviving.bolt_port, count)
     try:
         time.sleep(0.5)
-        add_workers()
         operate(surviving, command, times)
         check_even(surviving, command, count)
         clients.check()
@@ -139,10 +116,8 @@ def test_200_bolt_connections_with_8_requests_under_way_survive(surviving: Survi
 @each_command
 def test_500_idle_connections_notice_nothing(surviving: Surviving, command: str, times: int) -> None:
     need(surviving, command)
-    add_workers = spread(surviving, command)
     clients = IdleConnections(surviving.port, 500)
     try:
-        add_workers()
         operate(surviving, command, times)
         check_even(surviving, command, 500)
         clients.check()
@@ -176,6 +151,7 @@ def everything_at_once(surviving: Surviving, commands: list[str], times: int, si
         IdleConnections(surviving.port, 5 * size),
     ]
     try:
+        time.sleep(2)
         for _ in range(times):
             for command in commands:
                 operate(surviving, command, 1)
