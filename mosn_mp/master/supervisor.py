@@ -17,6 +17,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 
 from mosn_mp.errors import ConfigError
 from mosn_mp.ipc.channel import Channel, Delivery, close_fds
@@ -66,7 +67,7 @@ from mosn_mp.master.shared import SharedMemory
 from mosn_mp.master.sockets import BindError, ListeningSockets
 from mosn_mp.master.status import MasterView
 from mosn_mp.master.succession import Succession
-from mosn_mp.master.transfers import Send, Transfers
+from mosn_mp.master.transfers import Bequest, Send, Transfers
 from mosn_mp.master.upgrade import Belongings, UpgradeDesk
 from mosn_mp.master.watchdog import Watchdog
 from mosn_mp.observe.log_files import STREAMS, LogFiles
@@ -81,7 +82,6 @@ LOAD_TIMEOUT_S = 60.0  # reading and checking a config takes milliseconds; a plu
 QUIT_TIMEOUT_S = 2.0  # children that were told to quit are killed after this
 HURRIED_S = 2.0  # for what is in flight, from the second SIGTERM on
 DRAIN_GRACE_S = 1.0  # workers keep their own deadline; the master kills what is this late
-GIVE_S = 1.0  # what moves does so within milliseconds of coming to rest; the rest is told to close
 TRIM_EVERY_S = 5.0
 SETTLE_S = 1.5  # handshakes that began before a socket was told to begin no more have ended by then; a lost segment takes 1 s
 ROLLOUT_POLL_S = 0.02
@@ -412,9 +412,11 @@ class Master:
             self._move_log(plan)
         if self.sockets.retire(plan.listeners, plan.workers):
             self.loop.call_later(SETTLE_S + 0.1, self._close_leaving)
-        for worker in self.crew.workers():
-            if worker.slot >= plan.workers and worker.state is not WorkerState.DRAINING:
-                self._let_go(worker)
+        leaving = [w for w in self.crew.workers() if w.slot >= plan.workers and w.state is not WorkerState.DRAINING]
+        for worker in leaving:
+            worker.state = WorkerState.DRAINING  # none of them is another one's heir
+        for worker in leaving:
+            self._let_go(worker)
         self._tell_served()
 
     def _set_watch(self, plan: Plan) -> None:
@@ -450,23 +452,17 @@ class Master:
     def _let_go(self, worker: Worker) -> None:
         """Let *worker* give its connections to another one, finish what is left and leave; its queues are others' meanwhile."""
         worker.state = WorkerState.DRAINING
-        heirs = [heir for heir in self.crew.workers() if heir.state is WorkerState.SERVING]
-        if heirs:
-            heir = heirs[worker.slot % len(heirs)]
-            self._bequeath(worker, lambda frame, fds: self.crew.send(heir, frame, fds))
-        else:
-            self._drain(worker)
 
-    def _bequeath(self, worker: Worker, send: Send) -> None:
-        """Let *worker* give what it can to whom *send* reaches, and then drain."""
+        def find_heir() -> Send | None:
+            heirs = [heir for heir in self.crew.workers() if heir.state is WorkerState.SERVING]
+            return partial(self.crew.send, heirs[worker.slot % len(heirs)]) if heirs else None
 
-        def drain(_: int = 0) -> None:
-            timer.cancel()
-            self._drain(worker)
+        self._bequeath(worker, find_heir)
 
-        timer = self.loop.call_later(GIVE_S, drain)
+    def _bequeath(self, worker: Worker, find_heir: Callable[[], Send | None]) -> None:
+        """Let *worker* give what it can, and then drain."""
         self.crew.withdraw(worker, list(worker.held))
-        self.transfers.begin(worker, send, -1, drain)
+        Bequest(self.loop, self.transfers, worker, find_heir, self._connections_of, self._drain).begin()
 
     def _drain(self, worker: Worker) -> None:
         deadline_s = self.plan.graceful_timeout_s
@@ -635,9 +631,12 @@ class Master:
         self.upgrades.send(TakeOver())
         for worker in self.crew.workers():
             worker.state = WorkerState.DRAINING
-            self._bequeath(worker, lambda frame, fds, slot=worker.slot: self.upgrades.send(Heir(slot), fds))  # type: ignore[misc]
+            self._bequeath(worker, partial(self._send_to_heir, worker.slot))
         self.sockets.close()
         self._leave_if_alone()
+
+    def _send_to_heir(self, slot: int) -> Send:
+        return lambda _, fds: self.upgrades.send(Heir(slot), fds)
 
     def old_is_gone(self) -> None:
         """The generation before this one has ended."""
