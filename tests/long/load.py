@@ -63,11 +63,11 @@ class Client:
         """One request; whether the connection may carry another."""
         if self.is_thinking:
             gevent.sleep(random.uniform(0, THINK_S))
+        sent_at = time.monotonic()  # before the look: what ends the connection between look and send ends a request
         if select.select([sock], [], [], 0)[0]:
             self.seen["idle"] += 1
             return False
         path = f"/echo/{next(self.numbers)}"
-        sent_at = time.monotonic()
         try:
             sock.sendall(f"GET {path} HTTP/1.1\r\nHost: load\r\n\r\n".encode())
             head, body = self.read(sock)
