@@ -98,6 +98,8 @@ class HostPool(Keeper):
         while self.idle_count:
             connection = cython.cast(Connection, self.idle[self.idle_count - 1])
             connection.close()
+        for shared in self.shared:
+            shared.retire()
 
     @cython.cfunc
     def take(self) -> Connection:

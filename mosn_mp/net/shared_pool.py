@@ -31,6 +31,11 @@ class SharedPool:
         self.sessions = []
         self.waiting = []
 
+    def retire(self) -> None:
+        """The host is gone from the config: each connection ends with its last stream."""
+        for item in list(self.sessions):
+            cython.cast(ClientSession, item).on_goaway()
+
     @cython.cfunc
     @cython.exceptval(check=False)
     def wanted(self) -> cython.int:
@@ -82,6 +87,7 @@ class SharedPool:
             session.keepalive_ms = self.pool.keepalive_ms
             session.keepalive_timeout_ms = self.pool.keepalive_timeout_ms
             session.read_at_ms = self.pool.reactor.now_ms
+            session.leaving = self.pool.retired  # for a stream that had chosen the host before
             self.pool.reactor.arm(connection, session.keepalive_ms)
             self.sessions.append(session)
         for waiter in self.waiting:
