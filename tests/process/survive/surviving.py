@@ -54,8 +54,6 @@ class Surviving(Loaded):
         routes.insert(1, {"match": service, "route": {"cluster_name": "bolt"}})
         for name, port in (("ws", ws_port), ("bolt", bolt_port)):
             self.config["cluster_manager"]["clusters"].append({"name": name, "hosts": [{"address": f"127.0.0.1:{port}"}]})
-        for cluster in self.config["cluster_manager"]["clusters"]:
-            cluster["idle_timeout"] = "1s"  # connections to hosts are none of what is to be the same afterwards
         proxy = {"type": "proxy", "config": {"downstream_protocol": "bolt", "router_config_name": "r"}}
         bolt = {"name": "bolt", "address": f"127.0.0.1:{self.bolt_port}", "filter_chains": [{"filters": [proxy]}]}
         self.server["listeners"].append(bolt)
@@ -146,8 +144,23 @@ class Surviving(Loaded):
         )
 
     def settled(self) -> Footprint:
-        """The footprint once all clients are gone and what their load needed was given back."""
-        wait_until(lambda: sum(self.loads()) <= 1, "the end of all connections", 30)  # <= 1: of whoever asks
+        """The footprint once all clients are gone, the pools of connections to hosts too, and what their load needed."""
+        clusters = self.config["cluster_manager"]["clusters"]
+        hosts = [cluster["hosts"] for cluster in clusters]
+        self._take_hosts([[] for _ in clusters])
+        try:
+            return self._settle()
+        finally:
+            self._take_hosts(hosts)
+
+    def _take_hosts(self, hosts: list[list[dict[str, str]]]) -> None:
+        for cluster, own in zip(self.config["cluster_manager"]["clusters"], hosts, strict=True):
+            cluster["hosts"] = own
+        self.write()
+        self.command("reload")
+
+    def _settle(self) -> Footprint:
+        wait_until(lambda: sum(self.loads()) == 0, "the end of all connections", 30)
         last = self.footprint()
         quiet_since = time.monotonic()
         until = quiet_since + 30
@@ -172,9 +185,8 @@ def check_same(before: Footprint, after: Footprint, tolerance: float = 0.02) -> 
     say(f"before: {before}\nafter:  {after}")
     assert after.processes == before.processes
     for name, kinds in after.descriptors.items():
-        more, fewer = kinds - before.descriptors[name], before.descriptors[name] - kinds
-        fewer.pop("socket:[N]", None)  # a worker keeps connections to hosts only if it has needed them
-        assert not more and not fewer, f"{name}: more {dict(more)}, fewer {dict(fewer)}"
+        known = before.descriptors[name]
+        assert kinds == known, f"{name}: gone {known - kinds}, new {kinds - known}"
     assert after.shared == before.shared
     assert after.temporary == before.temporary
     assert abs(after.pss_bytes - before.pss_bytes) <= tolerance * before.pss_bytes
