@@ -15,6 +15,11 @@ protocols; what a message looks like is the Codec's business (codec/codec), and 
     sticky first     no           no             yes: a bolt server answers in the version of the connection's first frame, so the
                                                  pool is kept per pool_key of a head
 
+A connection of a `movable` protocol goes on in another process (an upgrade, a rebalance, a worker that leaves), between messages
+or with streams under way, at a moment when none is half read or half written. All that moves of its codec is state_word();
+whatever else a codec kept would be lost, so a protocol that keeps more is not movable. Messages in flight at that moment are
+answered by the codec they were read by, and come through one that was given the same word. A tunnel moves by resume_tunnel().
+
 Sources: MOSN api/protocol/xprotocol.go (XProtocolCodec, XProtocol), mosn-reference 4.1 to 4.10.
 """
 
@@ -53,7 +58,7 @@ class Protocol(ABC):
     name: str  # MOSN's name, as in downstream_protocol
     pool_mode: PoolMode
     multiplexed: bool  # several streams at a time on one connection
-    movable: bool  # a connection between messages can be handed to another process
+    movable: bool  # a connection can go on in another process with nothing but Codec.state_word()
     id_bits: int  # width of a stream id on the wire; 0 = no ids
     id_step: int  # between ids that a client allocates
 

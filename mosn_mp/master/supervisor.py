@@ -61,13 +61,14 @@ from mosn_mp.master.proposals import log_change, take_proposal
 from mosn_mp.master.questions import Questions
 from mosn_mp.master.rebalance import Rebalancer
 from mosn_mp.master.reload import ReloadDesk, Wish
+from mosn_mp.master.replacing import DRAIN_GRACE_S, Replacing
 from mosn_mp.master.rollout import PREPARE_TIMEOUT_S
 from mosn_mp.master.service_manager import ServiceManager
 from mosn_mp.master.shared import SharedMemory
 from mosn_mp.master.sockets import BindError, ListeningSockets
 from mosn_mp.master.status import MasterView
 from mosn_mp.master.succession import Succession
-from mosn_mp.master.transfers import Bequest, Send, Transfers
+from mosn_mp.master.transfers import Send, Transfers
 from mosn_mp.master.upgrade import Belongings, UpgradeDesk
 from mosn_mp.master.watchdog import Watchdog
 from mosn_mp.observe.log_files import STREAMS, LogFiles
@@ -81,7 +82,6 @@ SIGNALS = (
 LOAD_TIMEOUT_S = 60.0  # reading and checking a config takes milliseconds; a plug-in's import may take seconds
 QUIT_TIMEOUT_S = 2.0  # children that were told to quit are killed after this
 HURRIED_S = 2.0  # for what is in flight, from the second SIGTERM on
-DRAIN_GRACE_S = 1.0  # workers keep their own deadline; the master kills what is this late
 TRIM_EVERY_S = 5.0
 SETTLE_S = 1.5  # handshakes that began before a socket was told to begin no more have ended by then; a lost segment takes 1 s
 ROLLOUT_POLL_S = 0.02
@@ -138,13 +138,14 @@ class Master:
         self._deployments: list[Deployment] = []
         self.lending = Lending(self.crew, self.sockets)
         self.transfers = Transfers(self.crew)
-        self.rebalancer = Rebalancer(self.loop, self.crew, self.transfers, self._connections_of)
+        self.replacing = Replacing(self)
+        self.rebalancer = Rebalancer(self.loop, self.crew, self.transfers, self.connections_of)
         self.desk = ReloadDesk(self)
         self.upgrades = UpgradeDesk(self)
         self.questions = Questions(self)
         self.inherited = inherited
         self.succession = Succession(self, inherited) if inherited is not None else None
-        self.watchdog = Watchdog(self.loop, self.crew, lambda _: self.lending.settle(), self._supersede)
+        self.watchdog = Watchdog(self.loop, self.crew, lambda _: self.lending.settle(), self.replacing.supersede)
         self.desk.on_begin = self.manager.reloading
         self.desk.on_end = self._tell_manager
         self._status = 0
@@ -172,7 +173,7 @@ class Master:
 
     def _on_failure(self) -> None:
         """A bug of ours: a start cannot be trusted after it, a running program goes on."""
-        if self.accepted is None and not self._is_stopping():
+        if self.accepted is None and not self.is_stopping():
             self._fail_start(["internal error: the traceback is in the log"])
 
     def _on_loaded(self, delivery: Delivery) -> None:
@@ -250,13 +251,13 @@ class Master:
 
     def _on_grown(self) -> None:
         """Every worker serves the first version: the master before us may go."""
-        if self.succession is not None and self.accepted is not None and not self._is_stopping():
+        if self.succession is not None and self.accepted is not None and not self.is_stopping():
             self.succession.grown(self.accepted)
 
     def take_over(self) -> None:
         """There is no other master any more, or it gave way: be the program."""
         assert self.inherited is not None
-        if self._pid_file is None and not self._is_stopping():
+        if self._pid_file is None and not self.is_stopping():
             self._pid_file = PidFile.take_over(self.plan.pid_path, self.inherited.pid_file)
             path = control_path(self.plan.pid_path)
             self._control = ControlSocket(self.loop, path, self.questions.answer, self.inherited.control)
@@ -285,7 +286,7 @@ class Master:
 
     def _fail_start(self, problems: list[str]) -> None:
         """Say why on stderr (and in the log, if that is elsewhere), and leave with exit status 1."""
-        if self._is_stopping():
+        if self.is_stopping():
             return
         if self.succession is not None:
             self.succession.stillborn(problems)
@@ -332,7 +333,7 @@ class Master:
             self.crew.broadcast(frame)
 
     def _on_controller_death(self, how: str) -> None:
-        if self._is_stopping():
+        if self.is_stopping():
             self._leave_if_alone()
         elif self.accepted is None:
             self._fail_start([f"the controller ended while it loaded {self.config_path}: {how}"])
@@ -343,7 +344,7 @@ class Master:
             self.loop.call_later(delay_s, self._restart_controller)
 
     def _restart_controller(self) -> None:
-        if self._is_stopping() or self.accepted is None:
+        if self.is_stopping() or self.accepted is None:
             return
         try:
             self.keeper.keep(launch_controller(self.config_path, self._log_level, True, self.plan.identity))
@@ -412,11 +413,8 @@ class Master:
             self._move_log(plan)
         if self.sockets.retire(plan.listeners, plan.workers):
             self.loop.call_later(SETTLE_S + 0.1, self._close_leaving)
-        leaving = [w for w in self.crew.workers() if w.slot >= plan.workers and w.state is not WorkerState.DRAINING]
-        for worker in leaving:
-            worker.state = WorkerState.DRAINING  # none of them is another one's heir
-        for worker in leaving:
-            self._let_go(worker)
+        surplus = [w for w in self.crew.workers() if w.slot >= plan.workers and w.state is not WorkerState.DRAINING]
+        self.replacing.let_go(surplus)
         self._tell_served()
 
     def _set_watch(self, plan: Plan) -> None:
@@ -424,50 +422,10 @@ class Master:
         self.rebalancer.interval_s = plan.rebalance_interval_s
         self.rebalancer.watch()
 
-    def _connections_of(self, worker: Worker) -> int:
+    def connections_of(self, worker: Worker) -> int:
+        """How many clients' connections *worker* has."""
         assert self.shared is not None
         return self.shared.connections_of(worker.row)
-
-    def _supersede(self, worker: Worker) -> None:
-        """Start another worker for the slot of *worker*, which works but shall leave when the other one serves."""
-        if self._is_stopping() or self.accepted is None or worker.slot >= self.plan.workers:
-            return
-        if self.desk.is_rolling_out() or self.upgrades.is_under_way():
-            self.loop.call_later(ROLLOUT_POLL_S, lambda: self._supersede(worker))
-            return
-
-        def part() -> None:
-            if successor.state is WorkerState.SERVING and worker.state is WorkerState.SERVING:
-                self._let_go(worker)
-                self.lending.settle()
-
-        try:
-            successor = self.crew.spawn(worker.slot)
-        except OSError as e:
-            log.error("slot %d: cannot start a worker: %s", worker.slot, e)
-            return
-        log.info("%s started, to replace %s", successor, worker)
-        self.deploy(self.accepted, [successor], lambda: None, lambda reason: self._give_up(successor, reason), part)
-
-    def _let_go(self, worker: Worker) -> None:
-        """Let *worker* give its connections to another one, finish what is left and leave; its queues are others' meanwhile."""
-        worker.state = WorkerState.DRAINING
-
-        def find_heir() -> Send | None:
-            heirs = [heir for heir in self.crew.workers() if heir.state is WorkerState.SERVING]
-            return partial(self.crew.send, heirs[worker.slot % len(heirs)]) if heirs else None
-
-        self._bequeath(worker, find_heir)
-
-    def _bequeath(self, worker: Worker, find_heir: Callable[[], Send | None]) -> None:
-        """Let *worker* give what it can, and then drain."""
-        self.crew.withdraw(worker, list(worker.held))
-        Bequest(self.loop, self.transfers, worker, find_heir, self._connections_of, self._drain).begin()
-
-    def _drain(self, worker: Worker) -> None:
-        deadline_s = self.plan.graceful_timeout_s
-        self.crew.send(worker, Drain(deadline_s))
-        self.loop.call_later(deadline_s + DRAIN_GRACE_S, lambda: self.crew.kill(worker))
 
     def _close_leaving(self) -> None:
         """Nothing new has come to the leaving sockets for a while: let their servers take the rest."""
@@ -505,7 +463,7 @@ class Master:
         # After an upgrade its row is the new master's to take back: it may have given it to a worker of its own.
         blocks = self.shared.release_slot(worker.row) if self.stage is not Stage.UPGRADING else 0
         self.transfers.lost(worker)
-        if self._is_stopping():
+        if self.is_stopping():
             self._leave_if_alone()
             return
         if worker.state is WorkerState.DRAINING:
@@ -516,37 +474,20 @@ class Master:
             if deployment.concerns(worker):
                 deployment.lost(worker, how)
         self.lending.settle()
-        if not self._is_stopping():
+        if not self.is_stopping():
             delay_s = self.crew.delay_s(worker, how)
             if delay_s:
                 log.warning("slot %d: a new worker in %g s", worker.slot, delay_s)
-            self.loop.call_later(delay_s, lambda: self._replace(worker.slot))
+            self.replacing.refill(worker.slot, delay_s)
 
-    def _replace(self, slot: int) -> None:
-        """Refill *slot* with a worker of the accepted version; its sockets were open all the time."""
-        if self._is_stopping() or self.accepted is None or slot >= self.plan.workers:
-            return
-        # To a version that may be refused, or handing over: what the new worker serves is clear in a moment.
-        if self.desk.is_rolling_out() or self.upgrades.is_under_way():
-            self.loop.call_later(ROLLOUT_POLL_S, lambda: self._replace(slot))
-            return
-        if any(worker.slot == slot for worker in self.crew.of_slots(self.plan.workers)):
-            return
-        try:
-            worker = self.crew.spawn(slot)
-        except OSError as e:  # no memory or no descriptors for one more process just now
-            log.error("slot %d: cannot start a worker: %s", slot, e)
-            self.loop.call_later(RETRY_S, lambda: self._replace(slot))
-            return
-        log.info("%s started", worker)
-        self.deploy(self.accepted, [worker], lambda: None, lambda reason: self._give_up(worker, reason))
+    def is_undecided(self) -> bool:
+        """Whether workers are between two versions, or a new generation is growing."""
+        return self.desk.is_rolling_out() or self.upgrades.is_under_way()
+
+    def instruct(self, worker: Worker) -> None:
+        """Tell a new worker which logs the admin API has switched off."""
         for path in self._disabled_logs:
             self.crew.send(worker, SetLogEnabled(path, False))
-
-    def _give_up(self, worker: Worker, reason: str) -> None:
-        """A replacement cannot serve what the others serve: end it, and try again with back-off."""
-        log.error("%s cannot serve: %s", worker, reason)
-        self.crew.kill(worker)
 
     def view(self) -> MasterView:
         """What `status` shows."""
@@ -599,7 +540,8 @@ class Master:
         self.keeper.send(ReopenLogs())
         log.info("SIGUSR1: logs reopened")
 
-    def _is_stopping(self) -> bool:
+    def is_stopping(self) -> bool:
+        """Whether this master is on its way out, however."""
         return self.stage in (Stage.GRACEFUL_STOPPING, Stage.STOPPING, Stage.UPGRADING)
 
     # --- upgrade -------------------------------------------------------------------------------------------------------
@@ -631,7 +573,7 @@ class Master:
         self.upgrades.send(TakeOver())
         for worker in self.crew.workers():
             worker.state = WorkerState.DRAINING
-            self._bequeath(worker, partial(self._send_to_heir, worker.slot))
+            self.replacing.bequeath(worker, partial(self._send_to_heir, worker.slot))
         self.sockets.close()
         self._leave_if_alone()
 
@@ -640,7 +582,7 @@ class Master:
 
     def old_is_gone(self) -> None:
         """The generation before this one has ended."""
-        if self._is_stopping():
+        if self.is_stopping():
             self._leave_if_alone()
 
     # --- the end -------------------------------------------------------------------------------------------------------
@@ -650,7 +592,7 @@ class Master:
         if self.stage is Stage.GRACEFUL_STOPPING and not self._is_hurried:
             self._hurry()
             return
-        if self._is_stopping() or self.accepted is None:
+        if self.is_stopping() or self.accepted is None:
             self._quit()
             return
         deadline_s = self.plan.graceful_timeout_s

@@ -53,7 +53,7 @@ def is_alive(pid: int) -> bool:
     """Whether *pid* runs (a zombie does not)."""
     try:
         return (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # it ended before, or while, we looked
         return False
 
 
