@@ -456,7 +456,7 @@ class Reactor:
         found: cython.pointer(PyObject)
         pollable: Pollable
         for i in range(count):
-            fd = cython.cast(cython.int, self.events[i].data.u64 & 0xFFFFFFFF)
+            fd = cython.cast(cython.int, cython.cast(uint32_t, self.events[i].data.u64))
             found = self.table[fd]
             if found == cython.NULL or self.generations[fd] != self.events[i].data.u64 >> 32:
                 continue
@@ -472,7 +472,7 @@ class Reactor:
                 pollable.ready |= READ | WRITE | HANGUP
                 pollable.half_closed = True
         for i in range(count):
-            fd = cython.cast(cython.int, self.events[i].data.u64 & 0xFFFFFFFF)
+            fd = cython.cast(cython.int, cython.cast(uint32_t, self.events[i].data.u64))
             found = self.table[fd]
             if found == cython.NULL or self.generations[fd] != self.events[i].data.u64 >> 32:
                 continue

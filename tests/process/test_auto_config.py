@@ -75,8 +75,8 @@ def test_without_the_gate_the_file_stays_and_status_tells_so(made: Dynamic) -> N
     assert made.get() == 1
 
 
-def test_the_environment_switches_it_too_and_yaml_stays_yaml(made: Dynamic, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FEATURE_GATES", "auto_config=true")
+def test_the_environment_switches_it_too_and_yaml_stays_yaml(made: Dynamic) -> None:
+    made.environment["FEATURE_GATES"] = "auto_config=true"
     made.start_options = []
     made.path = made.directory / "mosn.yaml"
     made.path.write_text("# a comment\n" + yaml.safe_dump(made.config))

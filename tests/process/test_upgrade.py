@@ -228,11 +228,12 @@ def test_counters_of_another_layout_are_carried_over(upgrading: UpgradeSetting) 
         for _ in range(20):
             client.get("/ping")
         before = upgrading.counts()["front.request_total"]
-        # Python imports it in every process of the new generation.
-        (upgrading.directory / "sitecustomize.py").write_text(
+        # Python imports it in every process of the new generation but the first, which may have another one already.
+        patch = upgrading.directory / "sitecustomize.py"
+        patch.write_text(
             "import mosn_mp.observe.cells as cells\nnumber = cells.layout_number()\ncells.layout_number = lambda: number + 1\n"
         )
-        other = start_program(f"sys.path.insert(0, {str(upgrading.directory)!r})\nimport sitecustomize")
+        other = start_program(f"sys.path.insert(0, {str(upgrading.directory)!r})\nexec(open({str(patch)!r}).read())")
         assert upgrading.upgrade("--program", script(upgrading.directory, other))["ok"]
         assert "counters go on in new shared memory" in upgrading.log_text()
         client.get("/ping")
