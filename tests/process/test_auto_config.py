@@ -114,6 +114,7 @@ def test_a_write_that_fails_is_told_and_loses_nothing(kept: Dynamic) -> None:
     assert kept.status()["file_problem"] == ""
 
 
+@pytest.mark.slow
 def test_a_write_that_failed_is_tried_again(kept: Dynamic) -> None:
     obstacle = kept.directory / f".{kept.path.name}.mosn_mp"
     obstacle.mkdir()
@@ -140,6 +141,7 @@ def test_a_file_that_somebody_edits_meanwhile_is_not_overwritten_and_wins_at_the
     assert answer_in(kept.path.read_text()) == "5"
 
 
+@pytest.mark.slow
 def test_kill_9_at_any_moment_leaves_a_whole_file(kept: Dynamic) -> None:
     """The controller writes a large file again and again and is killed; a reader finds a valid one at every look."""
     answer = {"direct_response": {"status": 200, "body": "1"}}

@@ -172,10 +172,12 @@ def test_an_upgrade_makes_another_process_the_main_one(service: Service) -> None
         client.getresponse().read()
         assert service.systemd.run("kill", "-USR2", str(before)).returncode == 0
         wait_until(lambda before=before: int(service.show("MainPID")) != before, "another main process")
-        client.request("GET", "/")
-        assert int(client.getresponse().read()) in service.pids("worker")
+        client.request("GET", "/")  # served by either
+        client.getresponse().read()
         assert service.show("StatusText") == f"Serving version {turn + 2} of /srv/mosn.json with 2 workers."
         wait_until(lambda: not service.status()["draining_master"], "the end of the generation before")
+        client.request("GET", "/")
+        assert int(client.getresponse().read()) in service.pids("worker")
     assert (service.show("ActiveState"), service.show("NRestarts"), service.show("NFileDescriptorStore")) == ("active", "0", "2")
     # what the store holds serves the next start
     service.kill(signal.SIGSTOP, service.pids("worker"))

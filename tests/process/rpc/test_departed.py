@@ -3,6 +3,8 @@
 import socket
 from pathlib import Path
 
+import pytest
+
 from tests.process.program import wait_until
 from tests.process.rpc.setting import RpcSetting
 from tests.rpc.upstream import Upstream, silent
@@ -64,6 +66,7 @@ def test_nothing_is_left_of_connections_that_were_closed(setting: RpcSetting, up
     assert sizes[2] - sizes[0] < 1 << 20, f"{sizes}: 2 MB would be 1 KB a connection"
 
 
+@pytest.mark.slow
 def test_nothing_is_left_of_connections_to_hosts(setting: RpcSetting, upstream: Upstream) -> None:
     (pid,) = setting.pids("worker")
     sizes = []

@@ -65,6 +65,7 @@ def blocks(setting: RpcSetting) -> int:
     return sum(int(size["total"]) - int(size["free"]) for size in setting.status()["arena"])
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_fifty_share_a_connection_with_one_that_never_reads(tmp_path: Path) -> None:
     with Echo() as echo, LoadedSetting(tmp_path, 1, [echo]) as setting:
