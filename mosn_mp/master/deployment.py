@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from mosn_mp.ipc.frames import Abort, Commit, Committed, Prepare, Ready, Refused, SocketName
 from mosn_mp.ipc.plan import Plan
@@ -21,6 +21,24 @@ class Snapshot(NamedTuple):
     tables_fd: int
     plan: Plan
     takes_code: bool = True  # of users, as it lies there now
+
+
+class Deployer(Protocol):
+    """Who has workers, and rolls snapshots out to them."""
+
+    loop: Loop
+    crew: Crew
+    accepted: Snapshot | None
+
+    def deploy(
+        self,
+        snapshot: Snapshot,
+        workers: list[Worker],
+        on_commit: Callable[[], None],
+        on_abort: Callable[[str], None],
+        on_done: Callable[[], None] | None = None,
+    ) -> None:
+        """Roll *snapshot* out to *workers*."""
 
 
 class Deployment:

@@ -26,11 +26,11 @@ from mosn_mp.ipc.frames import Failed, Load, Loaded, Rejected, SocketName, Uncha
 from mosn_mp.ipc.memfd import read_sealed, seal_bytes
 from mosn_mp.ipc.plan import Plan, decode_plan
 from mosn_mp.ipc.report import Changes, ReloadReport
-from mosn_mp.master.crew import Crew, Worker
-from mosn_mp.master.deployment import Snapshot
+from mosn_mp.master.crew import Worker
+from mosn_mp.master.deployment import Deployer, Snapshot
 from mosn_mp.master.keeper import Keeper
 from mosn_mp.master.log_access import provide_logs, try_default_log
-from mosn_mp.master.loop import Loop, Timer
+from mosn_mp.master.loop import Timer
 from mosn_mp.master.shared import SharedMemory
 from mosn_mp.master.sockets import BindError, ListeningSockets
 from mosn_mp.master.watchdog import Watchdog
@@ -88,30 +88,17 @@ class Rollout(NamedTuple):
     workers: list[Worker]
 
 
-class Owner(Protocol):
+class Owner(Deployer, Protocol):
     """What the desk needs of the master."""
 
     config_path: str
-    loop: Loop
-    crew: Crew
     keeper: Keeper
     sockets: ListeningSockets
     shared: SharedMemory | None
-    accepted: Snapshot | None
     watchdog: Watchdog
 
     def is_replacing(self) -> bool:
         """Whether some worker is being prepared just now."""
-
-    def deploy(
-        self,
-        snapshot: Snapshot,
-        workers: list[Worker],
-        on_commit: Callable[[], None],
-        on_abort: Callable[[str], None],
-        on_done: Callable[[], None] | None = None,
-    ) -> None:
-        """Roll *snapshot* out to *workers*."""
 
     def accept(self, snapshot: Snapshot) -> None:
         """*snapshot* is decided: it is what is served from now on."""

@@ -7,10 +7,9 @@ from typing import Protocol
 
 from mosn_mp.ipc.frames import Drain
 from mosn_mp.ipc.plan import Plan
-from mosn_mp.master.crew import Crew, Worker, WorkerState
-from mosn_mp.master.deployment import Snapshot
+from mosn_mp.master.crew import Worker, WorkerState
+from mosn_mp.master.deployment import Deployer
 from mosn_mp.master.lending import Lending
-from mosn_mp.master.loop import Loop
 from mosn_mp.master.transfers import Bequest, Send, Transfers
 
 log = logging.getLogger("mosn_mp.master")
@@ -20,13 +19,10 @@ POLL_S = 0.02
 RETRY_S = 1.0  # after the system had no room for a new process
 
 
-class Owner(Protocol):
+class Owner(Deployer, Protocol):
     """What replacing needs of the master."""
 
-    loop: Loop
-    crew: Crew
     plan: Plan
-    accepted: Snapshot | None
     lending: Lending
     transfers: Transfers
 
@@ -38,16 +34,6 @@ class Owner(Protocol):
 
     def connections_of(self, worker: Worker) -> int:
         """How many clients' connections it has."""
-
-    def deploy(
-        self,
-        snapshot: Snapshot,
-        workers: list[Worker],
-        on_commit: Callable[[], None],
-        on_abort: Callable[[str], None],
-        on_done: Callable[[], None] | None = None,
-    ) -> None:
-        """Roll *snapshot* out to *workers*."""
 
     def instruct(self, worker: Worker) -> None:
         """Tell a new worker what was switched since the start."""

@@ -58,6 +58,7 @@ cdef class Connection(Pollable):
     cdef void drop_input(self) noexcept
     cdef void release_buffers(self) noexcept
     cdef void close(self) noexcept
+    cdef void give_up_fd(self) noexcept
     cdef void abort(self) noexcept
     cdef void close_when_flushed(self) noexcept
     cdef void shut_write_when_flushed(self) noexcept

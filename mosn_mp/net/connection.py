@@ -481,13 +481,20 @@ class Connection(Pollable):
         self.state = S_CLOSED
         if self.mate is not None:
             self._part_from_mate()
+        self.give_up_fd()
+        close(fd)
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def give_up_fd(self) -> cython.void:
+        """Nothing more is read or written here; whoever waits finds it broken. The caller closes the descriptor."""
+        self.state = S_CLOSED
         self.reactor.arm(self, 0)
         self.release_buffers()
         self.ready = READ | WRITE | HANGUP
         self.broken = True
         self.reactor.forget(self)
         self.fd = -1
-        close(fd)
 
     @cython.cfunc
     @cython.exceptval(check=False)

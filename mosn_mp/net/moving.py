@@ -10,9 +10,9 @@ import cython
 from cython.cimports.libc.stdint import uint32_t
 from cython.cimports.libc.string import memcpy
 from cython.cimports.mosn_mp.buffer.buf import Buf
-from cython.cimports.mosn_mp.net.connection import BLOCK_LARGE, BLOCK_SMALL, S_CLOSED, Connection
+from cython.cimports.mosn_mp.net.connection import BLOCK_LARGE, BLOCK_SMALL, Connection
 from cython.cimports.mosn_mp.net.libc import close
-from cython.cimports.mosn_mp.net.reactor import HANGUP, READ, WRITE
+from cython.cimports.mosn_mp.net.reactor import WRITE
 from cython.cimports.mosn_mp.net.stock import REQUEST_BODY
 
 
@@ -108,11 +108,6 @@ def go_on_with(connection: Connection, fd: cython.int) -> cython.int:
 def leave(connection: Connection) -> cython.void:
     """Another process has the connection: close() without a word to the far side, and without its keeper's accounts."""
     fd: cython.int = connection.fd
-    connection.state = S_CLOSED
-    connection.reactor.arm(connection, 0)
-    connection.release_buffers()
-    connection.ready = READ | WRITE | HANGUP
-    connection.broken = True
     connection.reactor.unwatch(connection)
-    connection.fd = -1
+    connection.give_up_fd()
     close(fd)

@@ -12,6 +12,7 @@ cdef class Stream(TunnelExchange):
 
     cdef int serve_message(self) except -1
     cdef int resume(self) except -1
+    cdef int live(self) except -1
     cdef int serve(self, Connection connection) except -1
     cdef bint read_head(self) except -1
     cdef bint refuse(self, int reason) except -1

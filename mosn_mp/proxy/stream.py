@@ -64,11 +64,7 @@ class Stream(TunnelExchange):
         self.reactor.adopt(self.task)
         while self.read_head():
             self.begin()
-            try:
-                self.run()
-            except Exception as error:  # a filter's, or ours: this stream fails, loudly, and nothing else
-                self.listener.log.error("stream failed: %s", error, exc_info=error)
-                self.crash()
+            self.live()
             goes_on: cython.bint = self.finish()
             self.clear_request()
             if not goes_on:
@@ -89,11 +85,7 @@ class Stream(TunnelExchange):
         session: ServerSession = self.session
         self.reactor.adopt(self.task)
         self.begin()
-        try:
-            self.run()
-        except Exception as error:  # as in serve()
-            self.listener.log.error("stream failed: %s", error, exc_info=error)
-            self.crash()
+        self.live()
         self.release_upstream()
         account_end(self)
         session.finished(self.message_id, self.message_bytes, self)
@@ -107,15 +99,25 @@ class Stream(TunnelExchange):
     def resume(self) -> cython.int:
         """Go on with the tunnel that was put here, which began in another process."""
         self.reactor.adopt(self.task)
-        try:
-            self.exchange()
-        except Exception as error:  # as in serve()
-            self.listener.log.error("stream failed: %s", error, exc_info=error)
-            self.crash()
+        self.live()
         self.finish()
         self.clear_request()
         self.down = None
         self.home.append(self)
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def live(self) -> cython.int:
+        """run(), or go on as a tunnel. What a filter raises, or we, fails this stream, loudly, and nothing else."""
+        try:
+            if self.tunnel:
+                self.exchange()
+            else:
+                self.run()
+        except Exception as error:
+            self.listener.log.error("stream failed: %s", error, exc_info=error)
+            self.crash()
         return 0
 
     @cython.cfunc
@@ -172,7 +174,7 @@ class Stream(TunnelExchange):
         account_refusal(self, reason)
         try:
             self.fail(reason)
-        except Exception as error:  # as in serve()
+        except Exception as error:  # as in live()
             self.listener.log.error("stream failed: %s", error, exc_info=error)
             self.crash()
         self.finish()
