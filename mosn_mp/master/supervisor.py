@@ -551,7 +551,6 @@ class Master:
         return (
             not self.desk.is_idle()
             or self.is_replacing()
-            or len(self.crew.of_slots(self.plan.workers)) < self.plan.workers
             or (self.succession is not None and self.succession.draining_pid != 0)
         )
 

@@ -1,5 +1,6 @@
 """`mosn_mp upgrade` and SIGUSR2: another master takes over, or nothing happens."""
 
+import contextlib
 import json
 import os
 import signal
@@ -268,6 +269,28 @@ def test_the_old_master_killed_in_the_middle_leaves_the_new_one(upgrading: Upgra
         asking.join()
     wait_until(lambda: upgrading.pid != old, "the new master is the program")
     wait_until(lambda: upgrading.is_serving_now(), "it serves")
+
+
+def test_workers_that_keep_dying_do_not_hold_up_the_upgrade_that_may_help(upgrading: UpgradeSetting) -> None:
+    over = threading.Event()
+
+    def kill() -> None:
+        while not over.wait(0.05):
+            for process in upgrading.status()["processes"]:
+                if process["role"] == "worker" and process["slot"] == 1:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(process["pid"], signal.SIGKILL)
+
+    killing = threading.Thread(target=kill)
+    killing.start()
+    try:
+        wait_until(lambda: sum(process["deaths"] for process in upgrading.status()["processes"]) > 2, "deaths")
+        over.set()
+        assert upgrading.upgrade()["ok"]
+    finally:
+        over.set()
+        killing.join()
+    assert len(upgrading.pids("worker")) == 2
 
 
 def test_a_stop_during_the_drain_ends_both(upgrading: UpgradeSetting) -> None:
