@@ -277,7 +277,7 @@ def test_workers_that_keep_dying_do_not_hold_up_the_upgrade_that_may_help(upgrad
     def kill() -> None:
         while not over.wait(0.05):
             for process in upgrading.status()["processes"]:
-                if process["role"] == "worker" and process["slot"] == 1:
+                if process["role"] == "worker" and process["slot"] == 1 and process["pid"] > 1:
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(process["pid"], signal.SIGKILL)
 
