@@ -173,5 +173,9 @@ class Receiver:
         except (ChannelClosedError, ChannelStuckError):
             arrival.forget()
             raise ChannelClosedError("the giver is gone, or keeps what it has") from None
-        arrival.start()
+        try:
+            arrival.start()
+        except Exception:  # noqa: BLE001 - a bug of ours costs this connection, and no other one
+            log.exception("a connection of listener %r that came from another worker is lost", frame.listener)
+            arrival.forget()
 
