@@ -175,7 +175,7 @@ class Receiver:
             raise ChannelClosedError("the giver is gone, or keeps what it has") from None
         try:
             arrival.start()
-        except Exception:  # noqa: BLE001 - a bug of ours costs this connection, and no other one
+        except Exception:
             log.exception("a connection of listener %r that came from another worker is lost", frame.listener)
             arrival.forget()
 
