@@ -18,19 +18,6 @@ class ConfigError(Exception):
         self.problem = problem
 
 
-class ProtocolError(Exception):
-    """The other side broke the wire rules."""
-
-
-class StreamError(Exception):
-    """One stream failed for *reason*; *detail* is for the log, never for the client."""
-
-    def __init__(self, reason: "Reason", detail: str = "") -> None:
-        super().__init__(f"{reason.name}: {detail}" if detail else reason.name)
-        self.reason = reason
-        self.detail = detail
-
-
 class Reason(IntEnum):
     """Why a stream ended the way it did; 0 is 'as it should'."""
 

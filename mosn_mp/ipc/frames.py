@@ -318,15 +318,13 @@ class AdminUp(Frame, frozen=True):
 class Heritage(Frame, frozen=True, kw_only=True):
     """old master -> new one: what goes on. Descriptors: pid file, control socket, snapshot, plan, tables, totals, metrics, state.
 
-    *version* of the configuration and *config_path* are the old one's; *rows* are [row of shared memory, pid] of its workers;
+    *version* of the configuration is the old one's; *rows* are [row of shared memory, pid] of its workers;
     *stored* is what the service manager's store holds ([name, inode]), *units* the inodes of sockets that it keeps anyhow.
     *filed* is what the old controller said of the configuration file.
     """
 
     pid: int
-    program: str
     version: int
-    config_path: str
     notify_address: str
     watchdog_s: float
     rows: list[tuple[int, int]]

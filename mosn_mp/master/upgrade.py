@@ -32,7 +32,6 @@ from mosn_mp.master.loop import Loop, Timer
 from mosn_mp.master.service_manager import ServiceManager
 from mosn_mp.master.shared import SharedMemory
 from mosn_mp.master.sockets import ListeningSockets
-from mosn_mp.version import VERSION
 
 log = logging.getLogger("mosn_mp.master")
 
@@ -176,9 +175,7 @@ class UpgradeDesk:
         address, watchdog_s, stored = owner.manager.passed_on()
         frame = Heritage(
             pid=owner.pid,
-            program=VERSION,
             version=snapshot.version,
-            config_path=snapshot.plan.config_path,
             notify_address=address,
             watchdog_s=watchdog_s,
             rows=[(worker.row, worker.pid) for worker in owner.crew.workers()],

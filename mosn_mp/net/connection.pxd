@@ -87,5 +87,3 @@ cdef class Keeper:
     cdef int connection_expired(self, Connection connection) except -1
     cdef void connection_flushed(self, Connection connection) noexcept
     cdef void connection_closed(self, Connection connection) noexcept
-
-cdef void read_address(const void* storage, Address* address) noexcept

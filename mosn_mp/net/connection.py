@@ -21,8 +21,6 @@ from cython.cimports.libc.errno import EAGAIN, EINTR, errno
 from cython.cimports.libc.stdint import uint32_t
 from cython.cimports.libc.string import memcpy, memmove, memset
 from cython.cimports.mosn_mp.net.libc import (
-    AF_INET,
-    AF_INET6,
     MSG_DONTWAIT,
     MSG_NOSIGNAL,
     MSG_PEEK,
@@ -34,21 +32,18 @@ from cython.cimports.mosn_mp.net.libc import (
     iovec,
     linger,
     msghdr,
-    ntohs,
     recv,
     send,
     sendmsg,
     setsockopt,
     shutdown,
     sockaddr,
-    sockaddr_in,
-    sockaddr_in6,
     sockaddr_storage,
     socklen_t,
 )
 from cython.cimports.mosn_mp.net.reactor import HANGUP, READ, WRITE, Pollable, Reactor
 from cython.cimports.mosn_mp.net.stock import OUTPUT, REQUEST_HEAD, RESPONSE_HEAD
-from cython.cimports.mosn_mp.observe.record import Address
+from cython.cimports.mosn_mp.observe.record import Address, take_sockaddr
 
 # A read into less room than this is not worth a system call: take a fresh block.
 LEAST_ROOM = cython.declare(uint32_t, 2048)
@@ -93,21 +88,6 @@ class Keeper:
     @cython.exceptval(check=False)
     def connection_closed(self, connection: Connection) -> cython.void:
         """The descriptor is about to be closed; called once."""
-
-
-@cython.cfunc
-@cython.exceptval(check=False)
-def read_address(storage: cython.pointer(cython.const[cython.void]), address: cython.pointer(Address)) -> cython.void:
-    """*address* from a struct sockaddr; any family but the two internet ones is kept as the family alone."""
-    v4: cython.pointer(sockaddr_in) = cython.cast(cython.pointer(sockaddr_in), storage)
-    v6: cython.pointer(sockaddr_in6) = cython.cast(cython.pointer(sockaddr_in6), storage)
-    address.family = cython.cast(cython.pointer(sockaddr), storage).sa_family
-    if address.family == AF_INET:
-        address.port = ntohs(v4.sin_port)
-        memcpy(address.addr, cython.address(v4.sin_addr), 4)
-    elif address.family == AF_INET6:
-        address.port = ntohs(v6.sin6_port)
-        memcpy(address.addr, cython.address(v6.sin6_addr), 16)
 
 
 @cython.no_gc
@@ -610,7 +590,7 @@ class Connection(Pollable):
         length: socklen_t = cython.sizeof(storage)
         if self.local.family == 0 and self.fd >= 0:
             if getsockname(self.fd, cython.cast(cython.pointer(sockaddr), cython.address(storage)), cython.address(length)) == 0:
-                read_address(cython.address(storage), cython.address(self.local))
+                take_sockaddr(cython.address(self.local), cython.address(storage))
         return cython.address(self.local)
 
 

@@ -6,7 +6,7 @@ what it accepts, so accept4 is the only system call a new connection costs besid
 
 import cython
 from cython.cimports.libc.errno import EAGAIN, ECONNABORTED, EINTR, errno
-from cython.cimports.mosn_mp.net.connection import Connection, Keeper, read_address
+from cython.cimports.mosn_mp.net.connection import Connection, Keeper
 from cython.cimports.mosn_mp.net.libc import (
     SOCK_CLOEXEC,
     SOCK_NONBLOCK,
@@ -17,6 +17,7 @@ from cython.cimports.mosn_mp.net.libc import (
     socklen_t,
 )
 from cython.cimports.mosn_mp.net.reactor import READ, WRITE, Pollable, Reactor
+from cython.cimports.mosn_mp.observe.record import take_sockaddr
 
 # Connections accepted in one wake-up; the rest waits for the next batch, so that a SYN flood does not starve those being served.
 ACCEPT_BATCH = cython.declare(cython.int, 64)
@@ -116,7 +117,7 @@ class Listener(Pollable):
                 close(fd)
                 continue
             connection = Connection.__new__(Connection)
-            read_address(cython.address(storage), cython.address(connection.remote))
+            take_sockaddr(cython.address(connection.remote), cython.address(storage))
             try:
                 connection.open(fd, self.reactor, self.acceptor)
             except OSError:

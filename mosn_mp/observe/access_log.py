@@ -13,7 +13,7 @@ from cython.cimports.mosn_mp.observe.log_writer import LogWriter
 from cython.cimports.mosn_mp.observe.record import Record
 
 from mosn_mp.errors import ConfigError
-from mosn_mp.observe.log_writer import FLUSH_INTERVAL_MS, RING_BYTES, STREAMS
+from mosn_mp.observe.log_writer import FLUSH_INTERVAL_MS, RING_BYTES
 
 
 @cython.cclass
@@ -103,8 +103,3 @@ class AccessLogs:
         for writer in writers:
             writer.stop()
         return all([writer.wait_stopped(timeout_s) for writer in writers])
-
-
-def is_stream(log_path: str) -> bool:
-    """Whether *log_path* names a standard stream, not a file."""
-    return log_path in STREAMS

@@ -7,9 +7,11 @@ from mosn_mp.proxy.service cimport Kind, Requests, Service
 from mosn_mp.proxy.stream cimport Stream
 
 cdef class IdleDeparture(Departure):
+    cdef Connection connection
     cdef Buf hidden
 
 cdef class SessionDeparture(Departure):
+    cdef Connection connection
     cdef ServerSession session
     cdef Buf hidden
     cdef int relay_fd           # our end of the socket pair, for the answers that are owed; -1 = none are

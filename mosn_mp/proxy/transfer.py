@@ -24,7 +24,6 @@ from cython.cimports.mosn_mp.net.connection import (
     S_SHARED,
     Connection,
     Keeper,
-    read_address,
 )
 from cython.cimports.mosn_mp.net.libc import getpeername, sockaddr, sockaddr_storage, socklen_t
 from cython.cimports.mosn_mp.net.moving import (
@@ -44,6 +43,7 @@ from cython.cimports.mosn_mp.net.relay import Between, open_relay
 from cython.cimports.mosn_mp.net.server_session import ServerSession
 from cython.cimports.mosn_mp.net.stock import REQUEST_HEAD
 from cython.cimports.mosn_mp.observe.metrics import D_CONNECTION_PARKED
+from cython.cimports.mosn_mp.observe.record import take_sockaddr
 from cython.cimports.mosn_mp.proxy.departure import Departure
 from cython.cimports.mosn_mp.proxy.service import Kind, Requests, Service
 from cython.cimports.mosn_mp.proxy.stream import Stream
@@ -335,7 +335,7 @@ class Arrival(Keeper):
         connection.ready = WRITE
         connection.write_timeout_ms = self.service.listener.runtime.write_timeout_ms
         if getpeername(fd, cython.cast(cython.pointer(sockaddr), cython.address(storage)), cython.address(length)) == 0:
-            read_address(cython.address(storage), cython.address(connection.remote))
+            take_sockaddr(cython.address(connection.remote), cython.address(storage))
         if put_unread(connection, unread) and put_unsent(connection, unsent):
             return connection
         leave(connection)

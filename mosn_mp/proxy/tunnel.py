@@ -107,7 +107,6 @@ class TunnelExchange(UnaryExchange):
         departure = TunnelDeparture.__new__(TunnelDeparture)
         departure.stream = self
         departure.listener = self.listener
-        departure.connection = down
         to_down = hide_unsent(down, cython.address(departure.hidden_down)) + to_down
         to_up = hide_unsent(up, cython.address(departure.hidden_up)) + to_up
         departure.fds = [down.fd, up.fd]

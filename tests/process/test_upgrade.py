@@ -151,6 +151,25 @@ def test_a_program_that_does_not_start_changes_nothing(upgrading: UpgradeSetting
     assert upgrading.upgrade()["ok"]
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(200)
+def test_a_program_that_hangs_is_given_up(upgrading: UpgradeSetting) -> None:
+    old, family = upgrading.pid, sorted(upgrading.family())
+    marker = upgrading.directory / "hangs"
+    program = script(upgrading.directory, f"open({str(marker)!r}, 'w').close()\nimport time; time.sleep(600)")
+    command = [upgrading.python, "-m", "mosn_mp", "upgrade", "--json", "--program", program, "-c", str(upgrading.path)]
+    asking = subprocess.Popen(command, env=upgrading.environment, stdout=subprocess.PIPE, text=True)
+    wait_until(marker.exists, "the new program has begun")
+    with upgrading.connect() as client:
+        assert client.get("/ping").body == b"pong"
+    report = json.loads(asking.communicate(timeout=150)[0])
+    assert asking.returncode == 1
+    assert "did not serve within 90 s" in report["problems"][0]
+    assert upgrading.pid == old
+    wait_until(lambda: sorted(upgrading.family()) == family, "nothing left of the new program")
+    assert upgrading.upgrade()["ok"]
+
+
 @pytest.mark.parametrize("change", ["syntax", "port", "pid", "plug-in"])
 def test_a_refused_configuration_changes_nothing(upgrading: UpgradeSetting, change: str) -> None:
     old, family = upgrading.pid, sorted(upgrading.family())

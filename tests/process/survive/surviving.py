@@ -69,11 +69,6 @@ class Surviving(Loaded):
         assert done.returncode == 0, (name, done.stdout, done.stderr, self.log_text()[-3000:])
         return done.stdout
 
-    def knows(self, name: str) -> bool:
-        """Whether there is such a command."""
-        command = [self.python, "-m", "mosn_mp", name, "--help"]
-        return subprocess.run(command, env=self.environment, capture_output=True, check=False).returncode == 0
-
     def reload(self) -> str:
         """Another version: `/` answers another number."""
         self.turn += 1

@@ -1,7 +1,4 @@
-"""What is connected stays connected, whatever an operator does meanwhile; each test prints what was counted.
-
-A command that this version does not have is skipped by name, and tried as soon as there is one.
-"""
+"""What is connected stays connected, whatever an operator does meanwhile; each test prints what was counted."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -49,12 +46,6 @@ def operate(surviving: Surviving, command: str, times: int) -> None:
     time.sleep(0.5)
 
 
-def need(surviving: Surviving, command: str) -> None:
-    """Skip the test if there is no such command."""
-    if not surviving.knows(command):
-        pytest.skip(f"this version has no `mosn_mp {command}`")
-
-
 def check_even(surviving: Surviving, command: str, count: int) -> None:
     """After a rebalance the workers have about as many connections each."""
     if command == "rebalance":
@@ -63,33 +54,11 @@ def check_even(surviving: Surviving, command: str, count: int) -> None:
         assert min(loads) > 0.5 * count / len(loads), loads
 
 
-def web_sockets_survive(surviving: Surviving, command: str, times: int, count: int) -> None:
-    need(surviving, command)
-    clients = WebSockets(surviving.port, count)
-    try:
-        operate(surviving, command, times)
-        check_even(surviving, command, count)
-        clients.check()
-    finally:
-        clients.end()
+Clients = WebSockets | BoltConnections | IdleConnections
 
 
-@few
-@each_command
-def test_web_sockets_survive(surviving: Surviving, command: str, times: int) -> None:
-    web_sockets_survive(surviving, command, times, 100)
-
-
-@many
-@each_command
-@pytest.mark.slow
-def test_a_thousand_web_sockets_survive(surviving: Surviving, command: str, times: int) -> None:
-    web_sockets_survive(surviving, command, times, 1000)
-
-
-def bolt_connections_survive(surviving: Surviving, command: str, times: int, count: int) -> None:
-    need(surviving, command)
-    clients = BoltConnections(surviving.bolt_port, count)
+def survive(surviving: Surviving, command: str, times: int, count: int, clients: Clients) -> None:
+    """All *count* of *clients* live through the operations."""
     try:
         time.sleep(0.5)
         operate(surviving, command, times)
@@ -101,28 +70,34 @@ def bolt_connections_survive(surviving: Surviving, command: str, times: int, cou
 
 @few
 @each_command
+def test_web_sockets_survive(surviving: Surviving, command: str, times: int) -> None:
+    survive(surviving, command, times, 100, WebSockets(surviving.port, 100))
+
+
+@many
+@each_command
+@pytest.mark.slow
+def test_a_thousand_web_sockets_survive(surviving: Surviving, command: str, times: int) -> None:
+    survive(surviving, command, times, 1000, WebSockets(surviving.port, 1000))
+
+
+@few
+@each_command
 def test_bolt_connections_survive(surviving: Surviving, command: str, times: int) -> None:
-    bolt_connections_survive(surviving, command, times, 20)
+    survive(surviving, command, times, 20, BoltConnections(surviving.bolt_port, 20))
 
 
 @many
 @each_command
 @pytest.mark.slow
 def test_200_bolt_connections_with_8_requests_under_way_survive(surviving: Surviving, command: str, times: int) -> None:
-    bolt_connections_survive(surviving, command, times, 200)
+    survive(surviving, command, times, 200, BoltConnections(surviving.bolt_port, 200))
 
 
 @few
 @each_command
 def test_500_idle_connections_notice_nothing(surviving: Surviving, command: str, times: int) -> None:
-    need(surviving, command)
-    clients = IdleConnections(surviving.port, 500)
-    try:
-        operate(surviving, command, times)
-        check_even(surviving, command, 500)
-        clients.check()
-    finally:
-        clients.end()
+    survive(surviving, command, times, 500, IdleConnections(surviving.port, 500))
 
 
 def check(surviving: Surviving, result: Result, what: str) -> None:
@@ -136,7 +111,6 @@ def check(surviving: Surviving, result: Result, what: str) -> None:
 @pytest.mark.parametrize("times", [2, pytest.param(20, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("command", ["rebalance", "upgrade"])
 def test_load_goes_on_unnoticed(surviving: Surviving, command: str, times: int) -> None:
-    need(surviving, command)
     surviving.begin_load(wrk_s=600)
     operate(surviving, command, times)
     check(surviving, surviving.end_load(), f"{times} x {command}")
@@ -165,7 +139,7 @@ def everything_at_once(surviving: Surviving, commands: list[str], times: int, si
 
 @pytest.mark.parametrize(("times", "size"), [(2, 10), pytest.param(10, 100, marks=pytest.mark.slow)])
 def test_afterwards_the_program_takes_no_more_of_the_machine_than_before(surviving: Surviving, times: int, size: int) -> None:
-    commands = [command for command in COMMANDS if surviving.knows(command)]
+    commands = list(COMMANDS)
     everything_at_once(surviving, [], 1, size)  # what so many clients leave behind is not the operations' fault
     before = surviving.settled()
     everything_at_once(surviving, commands, times, size)
