@@ -1,7 +1,10 @@
-"""What the fuzzers of codecs share: their compiled half, made when they run, and the memory of this process."""
+"""What the fuzzers of codecs share: their command, their compiled half, made when they run, and the memory of this process."""
 
+import argparse
 import importlib.util
+import random
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -35,6 +38,17 @@ def compiled(name: str, folder: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def run_command(what: str, fuzz: Callable[[int, int], list[str]]) -> None:
+    """The command that does *what*: `--inputs` and `--seed` for *fuzz*, whose report it prints behind the seed."""
+    parser = argparse.ArgumentParser(description=what)
+    parser.add_argument("--inputs", type=int, default=1_000_000)
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 31))
+    options = parser.parse_args()
+    sys.stdout.write(f"seed {options.seed}\n")
+    sys.stdout.flush()
+    sys.stdout.write("\n".join(fuzz(options.inputs, options.seed)) + "\n")
 
 
 def resident_kib() -> int:

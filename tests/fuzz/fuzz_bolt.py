@@ -4,8 +4,6 @@ Compiles bolt_mutator.py (what is checked is said there) into a temporary folder
 of it: inputs per second, how many were refused and why, and the memory before and after.
 """
 
-import argparse
-import random
 import sys
 import tempfile
 import time
@@ -22,7 +20,7 @@ from mosn_mp.codec.http1.limits import Http1Limits  # noqa: E402
 from mosn_mp.errors import Reason  # noqa: E402
 from tests.contract.bolt_frames import ANSWER, ANSWER_V2_CRC, BEAT, BEAT_ANSWER, V1, V2, V2_CRC, block  # noqa: E402
 from tests.contract.codec_kit import sections, to_wire  # noqa: E402
-from tests.fuzz.build_mutator import compiled, resident_kib  # noqa: E402
+from tests.fuzz.build_mutator import compiled, resident_kib, run_command  # noqa: E402
 
 BATCH = 10_000
 VALID_WEIGHT = 3  # most inputs should get past the fixed part before something is wrong
@@ -81,16 +79,5 @@ def fuzz(inputs: int, seed: int) -> list[str]:
         return lines
 
 
-def main() -> None:
-    """The command."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--inputs", type=int, default=1_000_000)
-    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 31))
-    options = parser.parse_args()
-    sys.stdout.write(f"seed {options.seed}\n")
-    sys.stdout.flush()
-    sys.stdout.write("\n".join(fuzz(options.inputs, options.seed)) + "\n")
-
-
 if __name__ == "__main__":
-    main()
+    run_command(__doc__.splitlines()[0], fuzz)

@@ -4,8 +4,6 @@ Compiles http1_mutator.py (what is checked is said there) into a temporary folde
 came of it: inputs per second, how many were refused and why, and the memory before and after.
 """
 
-import argparse
-import random
 import sys
 import tempfile
 import time
@@ -21,7 +19,7 @@ from mosn_mp.codec.http1.codec import Http1Codec  # noqa: E402
 from mosn_mp.codec.http1.limits import Http1Limits  # noqa: E402
 from mosn_mp.errors import Reason  # noqa: E402
 from tests.contract.codec_kit import sections, to_wire  # noqa: E402
-from tests.fuzz.build_mutator import compiled, resident_kib  # noqa: E402
+from tests.fuzz.build_mutator import compiled, resident_kib, run_command  # noqa: E402
 
 # What attacks and accidents are made of, beside the lines of the samples.
 WORDS = [
@@ -66,16 +64,5 @@ def fuzz(inputs: int, seed: int) -> list[str]:
         return lines
 
 
-def main() -> None:
-    """The command."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--inputs", type=int, default=1_000_000)
-    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 31))
-    options = parser.parse_args()
-    sys.stdout.write(f"seed {options.seed}\n")
-    sys.stdout.flush()
-    sys.stdout.write("\n".join(fuzz(options.inputs, options.seed)) + "\n")
-
-
 if __name__ == "__main__":
-    main()
+    run_command(__doc__.splitlines()[0], fuzz)
