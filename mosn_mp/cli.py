@@ -65,7 +65,7 @@ def start(config_path: str, log_level: str | None, feature_gates: str) -> None:
 def stop(config_path: str, graceful: bool, timeout_s: float) -> None:
     """Stop the running program of this configuration and wait until it is gone."""
     from mosn_mp.config.problems import ConfigErrors
-    from mosn_mp.master.stop import StopError, stop_master
+    from mosn_mp.master.control.stop import StopError, stop_master
 
     try:
         pid = stop_master(config_path, graceful, timeout_s)
@@ -85,7 +85,7 @@ def stop(config_path: str, graceful: bool, timeout_s: float) -> None:
 def reload(config_path: str, as_json: bool, dry_run: bool, timeout_s: float) -> None:
     """Let the running program take this configuration, and say what changed (exit 0) or why it was refused (exit 1)."""
     from mosn_mp.config.problems import ConfigErrors
-    from mosn_mp.master.ask import AskError, ask_reload, reload_text, report_json
+    from mosn_mp.master.control.client import AskError, ask_reload, reload_text, report_json
 
     try:
         report = ask_reload(config_path, dry_run, timeout_s)
@@ -117,7 +117,7 @@ def host(
     the next reload.
     """
     from mosn_mp.config.problems import ConfigErrors
-    from mosn_mp.master.ask import AskError, ask_host, ask_weight, host_text, report_json, wait_drained
+    from mosn_mp.master.control.client import AskError, ask_host, ask_weight, host_text, report_json, wait_drained
 
     if (action == "weight") != (weight is not None):
         raise click.UsageError("`host weight` takes a weight, and nothing else does: mosn_mp host weight CLUSTER ADDRESS WEIGHT")
@@ -148,7 +148,7 @@ def host(
 def upgrade(config_path: str, as_json: bool, program: str | None, timeout_s: float) -> None:
     """Replace the running program by the installed one without losing a connection (exit 0), or leave it as it is (exit 1)."""
     from mosn_mp.config.problems import ConfigErrors
-    from mosn_mp.master.ask import AskError, ask_upgrade, report_json, upgrade_text
+    from mosn_mp.master.control.client import AskError, ask_upgrade, report_json, upgrade_text
 
     try:
         report = ask_upgrade(config_path, program or "", timeout_s)
@@ -168,7 +168,7 @@ def upgrade(config_path: str, as_json: bool, program: str | None, timeout_s: flo
 def rebalance(config_path: str, as_json: bool, timeout_s: float) -> None:
     """Move live connections between workers until all have the same number."""
     from mosn_mp.config.problems import ConfigErrors
-    from mosn_mp.master.ask import AskError, ask_rebalance, rebalance_text, report_json
+    from mosn_mp.master.control.client import AskError, ask_rebalance, rebalance_text, report_json
 
     try:
         report = ask_rebalance(config_path, timeout_s)
@@ -184,7 +184,7 @@ def rebalance(config_path: str, as_json: bool, timeout_s: float) -> None:
 def status(config_path: str, as_json: bool) -> None:
     """Show processes, listeners, connections, requests and memory of the running program."""
     from mosn_mp.config.problems import ConfigErrors
-    from mosn_mp.master.ask import AskError, ask_status, report_json, status_text
+    from mosn_mp.master.control.client import AskError, ask_status, report_json, status_text
 
     try:
         report = ask_status(config_path)

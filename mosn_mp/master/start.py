@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import mosn_mp
-from mosn_mp.master.activation import take_passed
-from mosn_mp.master.heritage import HeritageError, take_heritage
 from mosn_mp.master.hot_check import HotModuleError, check_hot_modules, check_loaded
-from mosn_mp.master.launch import launch_controller
+from mosn_mp.master.listeners.socket_activation import take_passed
+from mosn_mp.master.processes.launch import launch_controller
+from mosn_mp.master.upgrade.handover import HeritageError, take_heritage
 
 if TYPE_CHECKING:
     from mosn_mp.worker.boot import PlaneFactory

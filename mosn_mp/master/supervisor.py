@@ -46,31 +46,31 @@ from mosn_mp.ipc.frames import (
 from mosn_mp.ipc.memfd import read_sealed, seal_bytes
 from mosn_mp.ipc.plan import Plan, decode_plan
 from mosn_mp.ipc.report import ReloadReport
-from mosn_mp.master.activation import Claims, Passed
-from mosn_mp.master.control import ControlSocket, control_path
-from mosn_mp.master.crew import Crew, Worker, WorkerState
-from mosn_mp.master.deployment import Deployment, Snapshot
-from mosn_mp.master.heritage import Inherited
-from mosn_mp.master.keeper import Keeper
-from mosn_mp.master.launch import Launched, launch_controller
-from mosn_mp.master.lending import Lending
+from mosn_mp.master.control.commands import Questions
+from mosn_mp.master.control.server import ControlSocket, control_path
+from mosn_mp.master.control.status import MasterView
+from mosn_mp.master.events.loop import Loop
+from mosn_mp.master.listeners.lending import Lending
+from mosn_mp.master.listeners.socket_activation import Claims, Passed
+from mosn_mp.master.listeners.sockets import BindError, ListeningSockets
 from mosn_mp.master.log_access import provide_logs
-from mosn_mp.master.loop import Loop
 from mosn_mp.master.pidfile import AlreadyRunningError, PidFile
-from mosn_mp.master.proposals import log_change, take_proposal
-from mosn_mp.master.questions import Questions
-from mosn_mp.master.rebalance import Rebalancer
-from mosn_mp.master.reload import ReloadDesk, Wish
-from mosn_mp.master.replacing import DRAIN_GRACE_S, Replacing
-from mosn_mp.master.rollout import PREPARE_TIMEOUT_S
-from mosn_mp.master.service_manager import ServiceManager
-from mosn_mp.master.shared import SharedMemory
-from mosn_mp.master.sockets import BindError, ListeningSockets
-from mosn_mp.master.status import MasterView
-from mosn_mp.master.succession import Succession
-from mosn_mp.master.transfers import Send, Transfers
-from mosn_mp.master.upgrade import Belongings, UpgradeDesk
-from mosn_mp.master.watchdog import Watchdog
+from mosn_mp.master.processes.controller import Keeper
+from mosn_mp.master.processes.launch import Launched, launch_controller
+from mosn_mp.master.processes.rebalance import Rebalancer
+from mosn_mp.master.processes.replacement import DRAIN_GRACE_S, Replacing
+from mosn_mp.master.processes.transfer import Send, Transfers
+from mosn_mp.master.processes.watchdog import Watchdog
+from mosn_mp.master.processes.workers import Crew, Worker, WorkerState
+from mosn_mp.master.rollout.deployment import Deployment, Snapshot
+from mosn_mp.master.rollout.proposals import log_change, take_proposal
+from mosn_mp.master.rollout.reload import ReloadDesk, Wish
+from mosn_mp.master.rollout.two_phase_commit import PREPARE_TIMEOUT_S
+from mosn_mp.master.shared_memory import SharedMemory
+from mosn_mp.master.systemd.service_manager import ServiceManager
+from mosn_mp.master.upgrade.handover import Inherited
+from mosn_mp.master.upgrade.new_side import Succession
+from mosn_mp.master.upgrade.old_side import Belongings, UpgradeDesk
 from mosn_mp.observe.log_files import STREAMS, LogFiles
 from mosn_mp.worker.boot import PlaneFactory, WorkerOrder
 

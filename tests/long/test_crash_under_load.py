@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from mosn_mp.master.watchdog import process_state
+from mosn_mp.master.processes.watchdog import process_state
 from tests.interop.conftest import Nginx
 from tests.long.inflight import InFlight, Witness
 from tests.long.loaded import Loaded

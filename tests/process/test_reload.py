@@ -319,7 +319,7 @@ def _reload_within(program: Program) -> dict[str, Any]:
 
     from mosn_mp.ipc.frames import Ask
     from mosn_mp.ipc.report import ReloadReport
-    from mosn_mp.master.control import ask_master
+    from mosn_mp.master.control.server import ask_master
 
     answer = ask_master(str(program.directory / "logs" / "mosn.pid"), Ask("reload", str(program.path)), 20)
     assert answer.ok, answer.problem

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mosn_mp.master.activation import VARIABLES
+from mosn_mp.master.listeners.socket_activation import VARIABLES
 from tests.process.program import Program, free_port, wait_until
 from tests.process.service_manager import Managed
 

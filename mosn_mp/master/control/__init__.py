@@ -1,0 +1,1 @@
+"""The command line and the running master: the control socket, its commands, status, stop."""

@@ -1,0 +1,158 @@
+"""The control socket: `<pid file>.sock`, mode 0600, where the command line asks the running master.
+
+Each connection is one Ask and one Answer over SOCK_SEQPACKET. Only the master's own user and root are heard (SO_PEERCRED).
+"""
+
+import contextlib
+import logging
+import os
+import socket
+import struct
+from collections.abc import Callable
+from typing import NamedTuple
+
+from mosn_mp.ipc.channel import Channel, ChannelClosedError, Delivery, close_fds
+from mosn_mp.ipc.frames import Answer, Ask
+from mosn_mp.master.events.channel import Line
+from mosn_mp.master.events.loop import Loop, Timer
+
+log = logging.getLogger("mosn_mp.master")
+
+MAX_CLIENTS = 16  # a person and a few scripts; the rest waits in the backlog
+CLIENT_TIMEOUT_S = 10.0
+_UCRED = struct.Struct("3i")
+
+
+def control_path(pid_path: str) -> str:
+    """Where the control socket of the master with pid file *pid_path* is."""
+    return pid_path + ".sock"
+
+
+@contextlib.contextmanager
+def short_address(path: str):  # type: ignore[no-untyped-def]  # Iterator[str]
+    """*path* as an address that fits sockaddr_un (108 bytes) however deep the directory is."""
+    directory = os.open(os.path.dirname(os.path.abspath(path)), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{directory}/{os.path.basename(path)}"
+    finally:
+        os.close(directory)
+
+
+class Client(NamedTuple):
+    """Who asks, and the end of our patience."""
+
+    line: Line
+    timer: Timer
+
+
+class ControlSocket:
+    """The listening end; to be made by the holder of the pid file, so whatever lies at the path is stale."""
+
+    def __init__(
+        self, loop: Loop, path: str, answer: Callable[[Ask, Callable[[Answer], None]], None], inherited: int | None = None
+    ) -> None:
+        """Listen at *path*; OSError if that cannot be done. *answer* gets each question and whom to tell the answer.
+
+        *inherited* is the descriptor of a master before us that listens there: nobody who asks meanwhile is turned away.
+        """
+        self._loop = loop
+        self._path = path
+        self._answer = answer
+        self._clients: dict[int, Client] = {}
+        self._next_number = 0
+        if inherited is None:
+            self._sock = _listen(path)
+        else:
+            self._sock = socket.socket(fileno=inherited)
+            self._sock.setblocking(False)
+        loop.watch(self._sock.fileno(), self._accept)
+
+    def fileno(self) -> int:
+        """The listening descriptor."""
+        return self._sock.fileno()
+
+    def leave(self) -> None:
+        """Another master answers from now on; who asked us is answered yet."""
+        self._loop.unwatch(self._sock.fileno())
+        self._sock.close()
+
+    def close(self) -> None:
+        """Hang up on all and, unless it was left to another master, remove the socket."""
+        if self._sock.fileno() >= 0:
+            self.leave()
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._path)
+        for number in list(self._clients):
+            self._drop(number)
+
+    def _accept(self, _: int) -> None:
+        try:
+            sock, _address = self._sock.accept()
+        except OSError:  # it hung up again, or we are out of descriptors: the next one may have more luck
+            return
+        _pid, uid, _gid = _UCRED.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size))
+        if uid not in (0, os.geteuid()) or len(self._clients) >= MAX_CLIENTS:
+            sock.close()
+            return
+        number = self._next_number
+        self._next_number += 1
+        line = Line(
+            self._loop, Channel(sock), "control client", lambda d: self._reply(number, d), lambda: self._drop(number),
+            on_end=lambda: self._drop(number),
+        )  # fmt: skip
+        self._clients[number] = Client(line, self._loop.call_later(CLIENT_TIMEOUT_S, lambda: self._drop(number)))
+
+    def _reply(self, number: int, delivery: Delivery) -> None:
+        close_fds(delivery.fds)
+        if not isinstance(delivery.frame, Ask):
+            self._drop(number)
+            return
+        self._clients[number].timer.cancel()  # an answer may take as long as a reload does
+        self._answer(delivery.frame, lambda answer: self._tell(number, answer))
+
+    def _tell(self, number: int, answer: Answer) -> None:
+        client = self._clients.get(number)
+        if client is not None:  # it did not hang up meanwhile
+            client.line.send(answer)
+            self._clients[number] = Client(client.line, self._loop.call_later(CLIENT_TIMEOUT_S, lambda: self._drop(number)))
+
+    def _drop(self, number: int) -> None:
+        client = self._clients.pop(number, None)
+        if client is not None:
+            client.timer.cancel()
+            client.line.close()
+
+
+def _listen(path: str) -> socket.socket:
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+    # The mode at bind() counts: a chmod afterwards would leave a moment for others.
+    umask = os.umask(0o177)
+    try:
+        with short_address(path) as address:
+            sock.bind(address)
+    except OSError:
+        sock.close()
+        raise
+    finally:
+        os.umask(umask)
+    sock.listen(MAX_CLIENTS)
+    return sock
+
+
+def ask_master(pid_path: str, ask: Ask, timeout_s: float = 5.0) -> Answer:
+    """The answer of the master that holds *pid_path*; OSError if it cannot be asked, TimeoutError, ChannelClosedError."""
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
+    try:
+        with short_address(control_path(pid_path)) as address:
+            sock.connect(address)
+        channel = Channel(sock)
+        channel.send(ask)
+        delivery = channel.wait_receive(timeout_s)
+    finally:
+        sock.close()
+    close_fds(delivery.fds)
+    if not isinstance(delivery.frame, Answer):
+        raise ChannelClosedError(f"the master answered with {type(delivery.frame).__name__}")
+    return delivery.frame

@@ -1,0 +1,189 @@
+"""The workers as the master sees them: forked into slots, spoken to over channels, reaped and replaced."""
+
+import enum
+import gc
+import os
+import signal
+import time
+from collections.abc import Callable, Iterable
+
+from mosn_mp.ipc.channel import Channel, Delivery, close_fds
+from mosn_mp.ipc.frames import Frame, Lend, Pulse, SocketName, Sockets, Withdraw, chunked
+from mosn_mp.master.events.channel import Line
+from mosn_mp.master.events.loop import Loop
+from mosn_mp.master.processes.respawn import Respawn
+from mosn_mp.worker.boot import WorkerOrder, run_worker
+
+
+class WorkerState(enum.Enum):
+    """Where a worker stands, as `status` shows it."""
+
+    STARTING = "starting"
+    SERVING = "serving"
+    STUCK = "stuck"  # does not answer; being ended
+    DRAINING = "draining"
+
+
+class NoRowError(OSError):
+    """All rows of shared memory are taken by workers that still drain."""
+
+
+class Worker:
+    """One worker process: *slot* is its place among the listening sockets, *row* its place in shared memory.
+
+    They differ while a predecessor in the same slot still drains: it keeps counting in its own row.
+    """
+
+    line: Line
+
+    def __init__(self, slot: int, row: int, pid: int) -> None:
+        self.slot = slot
+        self.row = row
+        self.pid = pid
+        self.started_at = time.monotonic()
+        self.state = WorkerState.STARTING
+        self.version = 0
+        self.active = 0
+        self.pulse_at = self.started_at
+        self.held: set[SocketName] = set()
+
+    def __str__(self) -> str:
+        return f"worker {self.slot} (pid {self.pid})"
+
+
+class Crew:
+    """All workers. The owner is told of frames and deaths, and decides about both."""
+
+    def __init__(
+        self,
+        loop: Loop,
+        make_order: Callable[[int, int, Channel], WorkerOrder],
+        on_frame: Callable[[Worker, Delivery], None],
+        on_death: Callable[[Worker, str], None],
+    ) -> None:
+        self._loop = loop
+        self._make_order = make_order
+        self._on_frame = on_frame
+        self._on_death = on_death
+        self._workers: dict[int, Worker] = {}
+        self._respawns: dict[int, Respawn] = {}
+        self._ends: dict[int, str] = {}
+        self.rows: int = 0  # of shared memory, one for each living worker
+        self.rows_of_others: set[int] = set()  # of the generation before this one
+
+    def workers(self) -> list[Worker]:
+        """Those alive, by slot."""
+        return sorted(self._workers.values(), key=lambda w: (w.slot, w.pid))
+
+    def of_slots(self, slots: int) -> list[Worker]:
+        """Those of the first *slots* slots that are not told to leave."""
+        return [w for w in self.workers() if w.slot < slots and w.state is not WorkerState.DRAINING]
+
+    def deaths(self, slot: int) -> int:
+        """How many workers of *slot* ended before they were told to."""
+        return self._respawns[slot].deaths if slot in self._respawns else 0
+
+    def last_end(self, slot: int) -> str:
+        """How the last of them ended, "" if there was none."""
+        return self._ends.get(slot, "")
+
+    def delay_s(self, worker: Worker, how: str) -> float:
+        """How long to wait with the replacement of *worker*, which just died as *how* says."""
+        self._ends[worker.slot] = how
+        return self._respawns[worker.slot].delay_s(time.monotonic() - worker.started_at)
+
+    def spawn(self, slot: int) -> Worker:
+        """Fork a worker of *slot*; OSError if there is no process, descriptor or row for it."""
+        row = self._free_row(slot)
+        ours, theirs = Channel.pair()
+        order = self._make_order(slot, row, theirs)
+        gc.collect()
+        gc.freeze()  # the collector never writes into the pages that master and workers share
+        # A signal between fork() and the new handlers would be written to the wake-up pipe, which is still the master's.
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        pid = os.fork()
+        if pid == 0:
+            run_worker(order)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        theirs.close()
+        worker = Worker(slot, row, pid)
+        worker.line = Line(self._loop, ours, str(worker), lambda d: self._take(worker, d), lambda: self.kill(worker))
+        self._workers[pid] = worker
+        self._respawns.setdefault(slot, Respawn())
+        return worker
+
+    def send(self, worker: Worker, frame: Frame, fds: tuple[int, ...] = ()) -> None:
+        """Send *frame* to *worker*; one that is gone is left to reaped(), one that does not read is killed."""
+        worker.line.send(frame, fds)
+
+    def give(self, worker: Worker, sockets: dict[SocketName, int], is_lent: bool = False) -> None:
+        """Send *worker* those of *sockets* that it does not have: its own ones, to be served after Commit, or lent ones."""
+        fresh = [name for name in sockets if name not in worker.held]
+        for names in chunked(fresh):
+            frame = Lend(list(names)) if is_lent else Sockets(list(names))
+            self.send(worker, frame, tuple(sockets[name] for name in names))
+        worker.held.update(fresh)
+
+    def withdraw(self, worker: Worker, names: Iterable[SocketName]) -> None:
+        """Take those of *names* back that *worker* has."""
+        for some in chunked([name for name in names if name in worker.held]):
+            self.send(worker, Withdraw(list(some)))
+            worker.held.difference_update(some)
+
+    def broadcast(self, frame: Frame) -> None:
+        """Send *frame* to all."""
+        for worker in self.workers():
+            self.send(worker, frame)
+
+    def kill(self, worker: Worker) -> None:
+        """SIGKILL; reap() hears of it."""
+        self.signal(worker, signal.SIGKILL)
+
+    def signal(self, worker: Worker, number: int) -> None:
+        """Send *worker* the signal *number*."""
+        if worker.pid in self._workers:  # not reaped yet, so the pid is still its own
+            os.kill(worker.pid, number)
+
+    def dismiss(self, worker: Worker) -> None:
+        """End *worker*, which serves nothing yet; its end is none to be answered by a replacement."""
+        worker.state = WorkerState.DRAINING
+        self.kill(worker)
+
+    def reaped(self, pid: int, status: int) -> bool:
+        """Child *pid* ended with wait status *status*: tell the owner. False if it was no worker."""
+        worker = self._workers.pop(pid, None)
+        if worker is None:
+            return False
+        worker.line.read_all()  # what it said last is heard before its death is
+        worker.line.close()
+        self._on_death(worker, describe_end(status))
+        return True
+
+    def _free_row(self, slot: int) -> int:
+        """The row of a new worker: numbered as its slot if it can be, so that graphs by row stay together."""
+        taken: set[int] = {worker.row for worker in self._workers.values()} | self.rows_of_others
+        rows: list[int] = [slot, *range(self.rows)]
+        for row in rows:
+            if row < self.rows and row not in taken:
+                return row
+        raise NoRowError(0, f"all {self.rows} rows of shared memory are taken by workers that still drain")
+
+    def _take(self, worker: Worker, delivery: Delivery) -> None:
+        if isinstance(delivery.frame, Pulse):
+            worker.active = delivery.frame.active
+            worker.pulse_at = time.monotonic()
+            close_fds(delivery.fds)
+        else:
+            self._on_frame(worker, delivery)
+
+
+def describe_end(status: int) -> str:
+    """A wait status in words: "exit status 1", "killed by SIGKILL"."""
+    if os.WIFSIGNALED(status):
+        number = os.WTERMSIG(status)
+        try:
+            name = signal.Signals(number).name
+        except ValueError:
+            name = f"signal {number}"
+        return f"killed by {name}" + (" (core dumped)" if os.WCOREDUMP(status) else "")
+    return f"exit status {os.waitstatus_to_exitcode(status)}"

@@ -1,0 +1,140 @@
+"""A rollout carried out: Prepare to every worker concerned, and by their answers Commit or Abort, each step with a deadline."""
+
+import logging
+from collections.abc import Callable, Iterable
+from typing import NamedTuple, Protocol
+
+from mosn_mp.ipc.frames import Abort, Commit, Committed, Prepare, Ready, Refused, SocketName
+from mosn_mp.ipc.plan import Plan
+from mosn_mp.master.events.loop import Loop, Timer
+from mosn_mp.master.processes.workers import Crew, Worker, WorkerState
+from mosn_mp.master.rollout.two_phase_commit import COMMIT_TIMEOUT_S, PREPARE_TIMEOUT_S, Phase, Rollout
+
+log = logging.getLogger("mosn_mp.master")
+
+
+class Snapshot(NamedTuple):
+    """A configuration on its way or in service; the descriptors are sealed memfds, owned by whoever holds the Snapshot."""
+
+    version: int
+    snapshot_fd: int
+    tables_fd: int
+    plan: Plan
+    takes_code: bool = True  # of users, as it lies there now
+
+
+class Deployer(Protocol):
+    """Who has workers, and rolls snapshots out to them."""
+
+    loop: Loop
+    crew: Crew
+    accepted: Snapshot | None
+
+    def deploy(
+        self,
+        snapshot: Snapshot,
+        workers: list[Worker],
+        on_commit: Callable[[], None],
+        on_abort: Callable[[str], None],
+        on_done: Callable[[], None] | None = None,
+    ) -> None:
+        """Roll *snapshot* out to *workers*."""
+
+
+class Deployment:
+    """*snapshot* on its way to *workers*; calls *on_commit* when it is decided, or *on_abort* with the reason.
+
+    *on_done*, if any, is called when every worker serves it, or is dead.
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        crew: Crew,
+        snapshot: Snapshot,
+        workers: Iterable[Worker],
+        on_commit: Callable[[], None],
+        on_abort: Callable[[str], None],
+        on_done: Callable[[], None] | None = None,
+    ) -> None:
+        self._loop = loop
+        self._crew = crew
+        self.snapshot = snapshot
+        self._workers = {worker.pid: worker for worker in workers}
+        self._rollout = Rollout(snapshot.version, self._workers)
+        self._on_commit = on_commit
+        self._on_abort = on_abort
+        self._on_done = on_done
+        self._timer: Timer | None = None
+
+    def begin(self, sockets_of: Callable[[int], dict[SocketName, int]]) -> None:
+        """Send the sockets of its slot (*sockets_of*) and the snapshot to each worker."""
+        self._timer = self._loop.call_later(PREPARE_TIMEOUT_S, self._expire)
+        for worker in self._workers.values():
+            self._crew.give(worker, sockets_of(worker.slot))
+            prepare = Prepare(self.snapshot.version, self.snapshot.takes_code)
+            self._crew.send(worker, prepare, (self.snapshot.snapshot_fd, self.snapshot.tables_fd))
+
+    def is_over(self) -> bool:
+        """Whether there is nothing more to wait for."""
+        return self._rollout.phase in (Phase.DONE, Phase.ABORTED)
+
+    def concerns(self, worker: Worker) -> bool:
+        """Whether *worker* takes part."""
+        return worker.pid in self._workers
+
+    def take(self, worker: Worker, frame: Ready | Refused | Committed) -> None:
+        """An answer of *worker*."""
+        if frame.version != self.snapshot.version:
+            return  # of a rollout that was aborted meanwhile
+        before = self._rollout.phase
+        if isinstance(frame, Ready):
+            self._rollout.ready(worker.pid)
+        elif isinstance(frame, Refused):
+            self._rollout.refused(worker.pid, f"worker {worker.slot} refused: {frame.reason}")
+        else:
+            worker.version = frame.version
+            if worker.state is WorkerState.STARTING:
+                worker.state = WorkerState.SERVING
+            self._rollout.committed(worker.pid)
+        self._follow(before)
+
+    def lost(self, worker: Worker, how: str) -> None:
+        """*worker* died."""
+        before = self._rollout.phase
+        self._rollout.lost(worker.pid, f"worker {worker.slot} died while it prepared: {how}")
+        self._workers.pop(worker.pid, None)
+        self._follow(before)
+
+    def _follow(self, before: Phase) -> None:
+        """Do what the new phase asks for."""
+        phase = self._rollout.phase
+        if phase is before:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        if phase is Phase.COMMITTING:
+            self._timer = self._loop.call_later(COMMIT_TIMEOUT_S, self._expire)
+            self._on_commit()
+            for worker in list(self._workers.values()):
+                self._crew.send(worker, Commit(self.snapshot.version))
+        elif phase is Phase.ABORTED:
+            for worker in list(self._workers.values()):
+                self._crew.send(worker, Abort(self.snapshot.version))
+            self._on_abort(self._rollout.reason)
+        elif phase is Phase.DONE and self._on_done is not None:
+            self._on_done()
+
+    def _expire(self) -> None:
+        """The deadline of the phase: silence is a refusal, or after the decision the worker's end."""
+        before = self._rollout.phase
+        for pid in self._rollout.waiting():
+            worker = self._workers.get(pid)
+            if worker is None:
+                continue
+            if before is Phase.PREPARING:
+                self._rollout.refused(pid, f"worker {worker.slot} did not answer within {PREPARE_TIMEOUT_S:g} s")
+            else:
+                log.error("%s did not commit version %d within %g s: killing it", worker, self.snapshot.version, COMMIT_TIMEOUT_S)
+                self._crew.kill(worker)
+        self._follow(before)

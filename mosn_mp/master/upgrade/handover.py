@@ -1,0 +1,87 @@
+"""What one master leaves to the next in an upgrade, as it travels: descriptors over a channel, both generations alive.
+
+    old master                                  new master (re-executed program, MOSN_MP_HERITAGE = its end of the channel)
+    Heritage, HeritageSockets ... ----------->  starts: reads the configuration, forks workers, prepares, commits
+                                  <-----------  Grown (all workers serve; both accept now), or Stillborn and its end
+    TakeOver                      ----------->  pid file, control socket, service manager, admin API
+                                  <-----------  TookOver: whoever asked for the upgrade is told
+    Heir for each worker          ----------->  its workers take the live connections of ours
+    drains, ends                                the end of the channel: the only generation
+
+MOSN needs five sockets and a byte each way for this (mosn-reference 9); one channel and five frames do.
+"""
+
+import os
+from collections.abc import MutableMapping
+from typing import NamedTuple
+
+from mosn_mp.config.address import parse_address
+from mosn_mp.ipc.channel import Channel, ChannelClosedError
+from mosn_mp.ipc.frames import Heritage, HeritageSockets
+from mosn_mp.ipc.memfd import read_sealed
+from mosn_mp.ipc.plan import Plan, decode_plan
+from mosn_mp.master.listeners.socket_activation import Passed, PassedSocket, adopt_socket, stored_name
+
+VARIABLE = "MOSN_MP_HERITAGE"
+# The old master sends all of it before anything else.
+RECEIVE_S = 10.0
+
+
+class HeritageError(Exception):
+    """The old master's end of the channel is gone, or speaks another language."""
+
+
+class Inherited(NamedTuple):
+    """Everything that came; the descriptors are the receiver's."""
+
+    channel: Channel
+    frame: Heritage
+    pid_file: int
+    control: int
+    snapshot: int
+    plan_bytes: bytes
+    tables: bytes
+    totals: bytes
+    metrics: int
+    state: int
+    passed: Passed
+
+    def old_plan(self) -> Plan:
+        """What the old master serves; ValueError if its release wrote plans that this one cannot read."""
+        return decode_plan(self.plan_bytes)
+
+
+def take_heritage(environment: MutableMapping[str, str]) -> Inherited | None:
+    """What the master before us passes on, or None: this is no upgrade. HeritageError."""
+    told = environment.pop(VARIABLE, "")
+    if not told.isdecimal():
+        return None
+    channel = Channel.adopt(int(told))
+    try:
+        delivery = channel.wait_receive(RECEIVE_S)
+        frame = delivery.frame
+        if not isinstance(frame, Heritage):
+            raise HeritageError(f"the old master began with {type(frame).__name__}")
+        sockets: list[PassedSocket] = []
+        while len(sockets) < frame.sockets:
+            more = channel.wait_receive(RECEIVE_S)
+            if not isinstance(more.frame, HeritageSockets):
+                raise HeritageError(f"the old master sent {type(more.frame).__name__} instead of sockets")
+            for name, fd in zip(more.frame.names, more.fds, strict=True):
+                address = parse_address(name.address)
+                host = address.ip or "0.0.0.0"
+                passed = adopt_socket(stored_name(host, address.port, name.slot), fd)
+                sockets.append(passed._replace(slot=name.slot))
+    except (ChannelClosedError, TimeoutError, ValueError, OSError) as e:
+        raise HeritageError(f"the old master does not pass on what it has: {e}") from e
+    pid_file, control, snapshot, plan, tables, totals, metrics, state = delivery.fds
+    passed_on = Passed(
+        frame.notify_address, frame.watchdog_s, tuple(sockets), stored=tuple(frame.stored), kept_by_units=frozenset(frame.units)
+    )
+    inherited = Inherited(
+        channel, frame, pid_file, control, snapshot, read_sealed(plan), read_sealed(tables), read_sealed(totals), metrics, state,
+        passed_on,
+    )  # fmt: skip
+    for fd in (plan, tables, totals):
+        os.close(fd)
+    return inherited

@@ -1,0 +1,264 @@
+"""An upgrade, as the master that is replaced sees it (SIGUSR2, `mosn_mp upgrade`; handover.py has the conversation).
+
+```
+IDLE --ask--> WAITING --nothing else is changing--> GROWING --Grown--> OVER: the owner hands over and drains
+                                                       '--Stillborn, its end, too late--> IDLE, as if nothing had been
+```
+The new program is started as this one was: its file is found anew, so a link that now leads to another environment counts.
+"""
+
+import contextlib
+import enum
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+from mosn_mp.ipc.channel import Channel, Delivery, close_fds
+from mosn_mp.ipc.frames import Frame, Grown, Heritage, HeritageSockets, Stillborn, TookOver, chunked
+from mosn_mp.ipc.memfd import seal_bytes
+from mosn_mp.ipc.plan import Plan, encode_plan
+from mosn_mp.ipc.report import UpgradeReport
+from mosn_mp.master.events.channel import Line
+from mosn_mp.master.events.loop import Loop, Timer
+from mosn_mp.master.listeners.sockets import ListeningSockets
+from mosn_mp.master.processes.controller import Keeper
+from mosn_mp.master.processes.workers import Crew
+from mosn_mp.master.rollout.deployment import Snapshot
+from mosn_mp.master.shared_memory import SharedMemory
+from mosn_mp.master.systemd.service_manager import ServiceManager
+from mosn_mp.master.upgrade.handover import VARIABLE
+
+log = logging.getLogger("mosn_mp.master")
+
+# A start takes a second; a configuration with many plug-ins more. The old generation serves meanwhile as ever.
+GROW_TIMEOUT_S = 90.0
+POLL_S = 0.05
+
+Reply = Callable[[UpgradeReport], None]
+
+
+class Phase(enum.Enum):
+    """Where it stands."""
+
+    IDLE = "idle"
+    WAITING = "waiting"
+    GROWING = "growing"
+    OVER = "over"
+
+
+class Belongings(NamedTuple):
+    """What a master has and leaves."""
+
+    snapshot: Snapshot
+    shared: SharedMemory
+    pid_file: int
+    control: int
+
+
+class Owner(Protocol):
+    """What an upgrade needs of the master."""
+
+    pid: int
+    plan: Plan
+    loop: Loop
+    crew: Crew
+    keeper: Keeper
+    sockets: ListeningSockets
+    manager: ServiceManager
+
+    def is_changing(self) -> bool:
+        """Whether something is under way that an upgrade has to wait for."""
+
+    def belongings(self) -> Belongings:
+        """What goes to the next master."""
+
+    def hand_over(self, pid: int) -> None:
+        """Master *pid* serves: be no longer the program."""
+
+
+class UpgradeDesk:
+    """One upgrade at a time."""
+
+    def __init__(self, owner: Owner) -> None:
+        self._owner = owner
+        self._replies: list[Reply] = []
+        self._program = ""
+        self._line: Line | None = None
+        self._timer: Timer | None = None
+        self._began_at = time.monotonic()
+        self._problems: list[str] = []
+        self._version = 0
+        self.phase = Phase.IDLE
+        self.pid = 0  # of the new master
+
+    def ask(self, program: str, reply: Reply) -> None:
+        """Start *program* ("" = the one this was started as) in our place, and tell *reply* what came of it."""
+        refusal = "disable_upgrade is set" if self._owner.plan.disable_upgrade else ""
+        if self._owner.pid == 1:
+            refusal = "pid 1 cannot be replaced: start me under an init"
+        if refusal:
+            log.error("upgrade refused: %s", refusal)
+            reply(self._report([refusal]))
+            return
+        self._replies.append(reply)
+        if self.phase is not Phase.IDLE:
+            if program not in ("", self._program):
+                self._replies.remove(reply)
+                reply(self._report([f"another upgrade, to {self._program or 'the installed program'}, is under way"]))
+            return
+        self._program = program
+        self._began_at = time.monotonic()
+        self.phase = Phase.WAITING
+        self._wait_quiet()
+
+    def is_under_way(self) -> bool:
+        """Whether a new generation is growing: nothing that it was told may change now."""
+        return self.phase is Phase.GROWING
+
+    def send(self, frame: Frame, fds: tuple[int, ...] = ()) -> None:
+        """Tell the new master something."""
+        if self._line is not None:
+            self._line.send(frame, fds)
+
+    def close(self) -> None:
+        """The program stops: there will be no upgrade."""
+        if self.phase in (Phase.WAITING, Phase.GROWING):
+            self._give_up(["the program is stopping"])
+
+    def reaped(self, pid: int, status: int) -> bool:
+        """Child *pid* ended; False if it was not the new master."""
+        if pid != self.pid:
+            return False
+        if self.phase is Phase.GROWING:
+            if self._line is not None:
+                self._line.read_all()
+            self._give_up(self._problems or [f"the new program ended before it served ({os.waitstatus_to_exitcode(status)})"])
+        return True
+
+    def _wait_quiet(self) -> None:
+        if self.phase is not Phase.WAITING:
+            return
+        if self._owner.is_changing():
+            self._owner.loop.call_later(POLL_S, self._wait_quiet)
+            return
+        try:
+            self._begin()
+        except OSError as e:
+            self._give_up([f"{e.filename or self._program or sys.argv[0]}: {e.strerror or e}"])
+
+    def _begin(self) -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            os.set_inheritable(theirs.fileno(), True)
+            try:
+                command = command_line(self._program)
+                environment = {**os.environ, VARIABLE: str(theirs.fileno())}
+                self.pid = os.posix_spawnp(command[0], command, environment, setsigmask=(), setsigdef=signal.valid_signals())
+            except OSError:
+                ours.close()
+                raise
+        log.info("upgrade: %s starts as pid %d", " ".join(command), self.pid)
+        self.phase = Phase.GROWING
+        self._problems = []
+        self._timer = self._owner.loop.call_later(GROW_TIMEOUT_S, self._on_timeout)
+        self._line = Line(self._owner.loop, Channel(ours), f"new master (pid {self.pid})", self._take, self._on_fault)
+        self._send_heritage()
+
+    def _send_heritage(self) -> None:
+        owner, (snapshot, shared, pid_file, control) = self._owner, self._owner.belongings()
+        sockets = {name: fd for name, fd in owner.sockets.listening().items() if name not in owner.sockets.leaving()}
+        address, watchdog_s, stored = owner.manager.passed_on()
+        frame = Heritage(
+            pid=owner.pid,
+            version=snapshot.version,
+            notify_address=address,
+            watchdog_s=watchdog_s,
+            rows=[(worker.row, worker.pid) for worker in owner.crew.workers()],
+            stored=stored,
+            units=owner.sockets.kept_by_units(),
+            filed=owner.keeper.filed,
+            sockets=len(sockets),
+        )
+        own = [
+            seal_bytes("mosn_mp-plan", encode_plan(snapshot.plan)),
+            seal_bytes("mosn_mp-tables", shared.tables()),
+            seal_bytes("mosn_mp-totals", shared.totals()),
+        ]
+        self.send(frame, (pid_file, control, snapshot.snapshot_fd, *own, *shared.fds()[1:]))
+        close_fds(own)
+        for names in chunked(list(sockets)):
+            self.send(HeritageSockets(list(names)), tuple(sockets[name] for name in names))
+
+    def _take(self, delivery: Delivery) -> None:
+        close_fds(delivery.fds)
+        if self.phase is Phase.OVER and isinstance(delivery.frame, TookOver):
+            report = self._report([])
+            for reply in self._take_replies():
+                reply(report)
+        if self.phase is not Phase.GROWING:
+            return
+        if isinstance(delivery.frame, Stillborn):
+            self._problems = list(delivery.frame.problems)
+        elif isinstance(delivery.frame, Grown):
+            self._version = delivery.frame.version
+            self.phase = Phase.OVER
+            self._cancel_timer()
+            self._owner.hand_over(self.pid)
+
+    def _on_fault(self) -> None:
+        if self.phase is Phase.GROWING:
+            self._give_up(["the new program sent what is no frame of ours"])
+
+    def _on_timeout(self) -> None:
+        if self.phase is Phase.GROWING:
+            self._give_up([f"the new program did not serve within {GROW_TIMEOUT_S:g} s"])
+
+    def _give_up(self, problems: list[str]) -> None:
+        """The old generation goes on; what there is of the new one is ended."""
+        was_growing = self.phase is Phase.GROWING
+        self.phase = Phase.IDLE
+        self._cancel_timer()
+        if self._line is not None:
+            self._line.close()
+            self._line = None
+        if was_growing:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)  # its workers and its controller see the end of their channels
+        log.error("upgrade refused, pid %d goes on: %s", self._owner.pid, "; ".join(problems))
+        report = self._report(problems)
+        for reply in self._take_replies():
+            reply(report)
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _take_replies(self) -> list[Reply]:
+        replies, self._replies = self._replies, []
+        return replies
+
+    def _report(self, problems: list[str]) -> UpgradeReport:
+        return UpgradeReport(
+            ok=not problems,
+            old_pid=self._owner.pid,
+            new_pid=self.pid if not problems else 0,
+            program=self._program or sys.argv[0],
+            version=self._version,
+            took_s=time.monotonic() - self._began_at,
+            problems=tuple(problems),
+        )
+
+
+def command_line(program: str) -> list[str]:
+    """How to start *program*, or the installed one anew, with the arguments of this process."""
+    if program:
+        return [program, *sys.argv[1:]]
+    if os.path.basename(sys.argv[0]) != "__main__.py" and os.access(sys.argv[0], os.X_OK):
+        return list(sys.argv)  # a script: its first line names the Python of the environment that it is in now
+    return [sys.executable if os.sep not in sys.orig_argv[0] else sys.orig_argv[0], *sys.orig_argv[1:]]
