@@ -43,7 +43,7 @@ def start(config_path: str, log_level: str | None, feature_gates: str) -> None:
 
     level = _LEVEL_NAMES.get(log_level, log_level) if log_level else ""
     if feature_gates:
-        from mosn_mp.config.features import ENVIRONMENT, parse_gates
+        from mosn_mp.config.decoding.features import ENVIRONMENT, parse_gates
 
         try:
             parse_gates(feature_gates)

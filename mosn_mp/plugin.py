@@ -36,7 +36,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
     "access_log_variable": {},
     # What a configuration asks about a value that only the code above can judge.
     "check": {
-        "access_log": "mosn_mp.observe.access_log:check_access_log",
+        "access_log": "mosn_mp.observe.access_log.access_log:check_access_log",
         "protocols": "mosn_mp.codec.compile:compile_protocols",
         "regex": "mosn_mp.route.pattern:Pattern",
         "router": "mosn_mp.route.compile:compile_router",

@@ -8,7 +8,7 @@ from cython.cimports.libc.string import memcpy, memset
 from cython.cimports.mosn_mp.cluster.sockaddr import AF_INET, AF_INET6, htons, inet_pton, sockaddr_in, sockaddr_in6
 
 from mosn_mp.config import model
-from mosn_mp.config.address import Address, parse_address
+from mosn_mp.config.decoding.address import Address, parse_address
 from mosn_mp.errors import ConfigError
 
 

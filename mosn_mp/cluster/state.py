@@ -31,7 +31,7 @@ from cython.cimports.mosn_mp.buffer.shared import (
 )
 
 from mosn_mp.buffer.segment import HEADER_BYTES, Segment
-from mosn_mp.observe.directory import Directory
+from mosn_mp.observe.metrics.directory import Directory
 
 KIND = "state"
 LAYOUT = 1

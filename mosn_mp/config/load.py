@@ -5,12 +5,12 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from mosn_mp.config.crosscheck import cross_check
-from mosn_mp.config.decode import Decoder
-from mosn_mp.config.defaults import fill_defaults
+from mosn_mp.config.checks.crosscheck import cross_check
+from mosn_mp.config.decoding.decode import Decoder
+from mosn_mp.config.decoding.defaults import fill_defaults
 from mosn_mp.config.model import Config
 from mosn_mp.config.problems import ConfigErrors, Findings, Problem, parse_path
-from mosn_mp.config.source import Source, read_source
+from mosn_mp.config.source.source import Source, read_source
 from mosn_mp.errors import ConfigError
 from mosn_mp.plugin import CATALOGUE, Catalogue
 

@@ -7,7 +7,7 @@ the code are one word; that is why units are not part of the names here. One rep
 * an amount of memory is a `Bytes`: an int, in files a number of bytes or `64KB`, `256MB` (1024-based, as MOSN's shm_size);
 * a list is a tuple, an absent object is None, an absent text is "".
 
-Keys of MOSN that this version does not serve are listed in unserved.py; docs/config.md explains every key that is served.
+Keys of MOSN that this version does not serve are listed in decoding/unserved.py; docs/config.md explains those that it serves.
 """
 
 from typing import Annotated, Any, Literal

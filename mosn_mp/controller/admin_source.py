@@ -11,13 +11,13 @@ from mosn_mp.controller.config_file import ConfigFile
 from mosn_mp.controller.config_tree import config_tree
 from mosn_mp.ipc.frames import Frame, SetLogEnabled, SetLogLevel
 from mosn_mp.ipc.report import ReloadReport
-from mosn_mp.observe.cells import WORKER
-from mosn_mp.observe.directory import Directory
 from mosn_mp.observe.log_files import LogFiles
-from mosn_mp.observe.metrics import Metrics
-from mosn_mp.observe.prometheus import render
-from mosn_mp.observe.reading import read_all, read_workers
-from mosn_mp.observe.stats import stats
+from mosn_mp.observe.metrics.cells import WORKER
+from mosn_mp.observe.metrics.directory import Directory
+from mosn_mp.observe.metrics.metrics import Metrics
+from mosn_mp.observe.metrics.prometheus import render
+from mosn_mp.observe.metrics.reading import read_all, read_workers
+from mosn_mp.observe.metrics.stats import stats
 from mosn_mp.version import VERSION
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from mosn_mp.config.units import format_duration
+from mosn_mp.config.decoding.units import format_duration
 
 
 def config_tree(value: Any, leave_out_defaults: bool = False) -> Any:

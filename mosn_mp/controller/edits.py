@@ -11,11 +11,11 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
-from mosn_mp.config.decode import Decoder
+from mosn_mp.config.decoding.decode import Decoder
 from mosn_mp.config.load import Report, judge
 from mosn_mp.config.model import Config, Frozen, Name
 from mosn_mp.config.problems import ConfigErrors, Finding, Findings, Path, Problem, nearest, path_text, show
-from mosn_mp.config.source import Source, read_json
+from mosn_mp.config.source.source import Source, read_json
 from mosn_mp.controller.config_tree import config_tree
 from mosn_mp.plugin import CATALOGUE, Catalogue
 

@@ -1,8 +1,8 @@
 """The plan of a config: what of it the master acts on."""
 
-from mosn_mp.config.address import Address, parse_address
 from mosn_mp.config.cpus import worker_count
-from mosn_mp.config.defaults import NO_FILE
+from mosn_mp.config.decoding.address import Address, parse_address
+from mosn_mp.config.decoding.defaults import NO_FILE
 from mosn_mp.config.identity import find_identity
 from mosn_mp.config.model import Config, Listener
 from mosn_mp.ipc.plan import ListenerPlan, Need, Plan

@@ -11,8 +11,8 @@ from mosn_mp.admin.api import AdminApi
 from mosn_mp.admin.server import AdminLimits, AdminServer
 from mosn_mp.buffer.arena import Arena
 from mosn_mp.buffer.segment import Segment
-from mosn_mp.config.address import Address
-from mosn_mp.config.features import AUTO_CONFIG, ENVIRONMENT, parse_gates
+from mosn_mp.config.decoding.address import Address
+from mosn_mp.config.decoding.features import AUTO_CONFIG, ENVIRONMENT, parse_gates
 from mosn_mp.config.model import Config
 from mosn_mp.config.snapshot import decode
 from mosn_mp.controller.admin_source import ControllerSource
@@ -42,9 +42,9 @@ from mosn_mp.ipc.frames import (
 from mosn_mp.ipc.memfd import read_sealed
 from mosn_mp.ipc.plan import decode_plan
 from mosn_mp.ipc.tables import decode_tables
-from mosn_mp.observe.directory import Directory
 from mosn_mp.observe.log_files import LogFiles
-from mosn_mp.observe.metrics import Metrics
+from mosn_mp.observe.metrics.directory import Directory
+from mosn_mp.observe.metrics.metrics import Metrics
 from mosn_mp.plugin import CATALOGUE
 
 log = logging.getLogger("mosn_mp.controller")

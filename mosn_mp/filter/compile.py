@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from mosn_mp.config import model
-from mosn_mp.config.stream_filters import bind
+from mosn_mp.config.checks.stream_filters import bind
 from mosn_mp.errors import ConfigError
 from mosn_mp.filter.chain import FilterChain
 from mosn_mp.filter.stream_filter import StreamFilter

@@ -39,7 +39,7 @@ class Plan(msgspec.Struct, frozen=True):
     log_level: str
     graceful_timeout_s: float
     arena_bytes: int
-    metrics: list[Need] = []  # counters: kinds of observe.cells.BLOCKS (MOSN's types, mosn-reference 10.1)
+    metrics: list[Need] = []  # counters: kinds of observe.metrics.cells.BLOCKS (MOSN's types, mosn-reference 10.1)
     state: list[Need] = []  # kinds of cluster.state.RECORD_TYPES
     server_name: str = ""
     stall_timeout_s: float = 2.0

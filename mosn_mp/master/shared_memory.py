@@ -11,9 +11,9 @@ from mosn_mp.buffer.segment import Segment
 from mosn_mp.cluster.state import State, state_directory
 from mosn_mp.ipc.plan import Need, Plan
 from mosn_mp.ipc.tables import Tables, decode_tables, encode_tables
-from mosn_mp.observe.cells import BLOCKS, HISTOGRAM_CELLS, UPSTREAM, WORKER, Block
-from mosn_mp.observe.directory import Directory, Placed, canonical
-from mosn_mp.observe.metrics import Metrics
+from mosn_mp.observe.metrics.cells import BLOCKS, HISTOGRAM_CELLS, UPSTREAM, WORKER, Block
+from mosn_mp.observe.metrics.directory import Directory, Placed, canonical
+from mosn_mp.observe.metrics.metrics import Metrics
 
 # The master's own slot in the arena: it reclaims and trims, and never takes a block.
 MASTER_SLOT = 254

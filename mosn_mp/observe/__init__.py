@@ -1,1 +1,1 @@
-"""Floor 3: counters in shared memory, access log, log files."""
+"""Floor 3: counters in shared memory (metrics), access logs (access_log), the process log, what the kernel knows of a process."""

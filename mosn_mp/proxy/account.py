@@ -5,8 +5,9 @@ Counters are MOSN's (mosn-reference 10.1). Only listeners and hosts are counted;
 
 import cython
 from cython.cimports.libc.stdint import uint32_t, uint64_t
-from cython.cimports.mosn_mp.observe.access_log import AccessLog
-from cython.cimports.mosn_mp.observe.metrics import (
+from cython.cimports.mosn_mp.observe.access_log.access_log import AccessLog
+from cython.cimports.mosn_mp.observe.access_log.record import Record
+from cython.cimports.mosn_mp.observe.metrics.metrics import (
     D_FILTER_ERROR,
     D_LIMIT_BODY_SIZE,
     D_LIMIT_HEADER_COUNT,
@@ -36,7 +37,6 @@ from cython.cimports.mosn_mp.observe.metrics import (
     observe,
     status_cell,
 )
-from cython.cimports.mosn_mp.observe.record import Record
 from cython.cimports.mosn_mp.proxy.view import StreamView
 
 from mosn_mp.errors import REASONS, Reason

@@ -26,10 +26,10 @@ from cython.cimports.mosn_mp.buffer.head import (
 )
 from cython.cimports.mosn_mp.codec.codec import ERROR, HEAD, HEARTBEAT, WRITTEN
 from cython.cimports.mosn_mp.filter.chain import CONTINUE, TERMINATE, FilterChain
-from cython.cimports.mosn_mp.net.connection import BLOCK_SMALL, EOF, RESET, S_SERVING, Connection
-from cython.cimports.mosn_mp.net.reactor import HANGUP, READ, WRITE
-from cython.cimports.mosn_mp.net.session import FRAME_ROOM
-from cython.cimports.mosn_mp.observe.metrics import D_TIMEOUT_IDLE, D_TUNNELS_ACTIVE
+from cython.cimports.mosn_mp.net.connection.connection import BLOCK_SMALL, EOF, RESET, S_SERVING, Connection
+from cython.cimports.mosn_mp.net.multiplex.session import FRAME_ROOM
+from cython.cimports.mosn_mp.net.reactor.reactor import HANGUP, READ, WRITE
+from cython.cimports.mosn_mp.observe.metrics.metrics import D_TIMEOUT_IDLE, D_TUNNELS_ACTIVE
 from cython.cimports.mosn_mp.proxy.account import account_failure, account_upstream, account_upstream_end
 from cython.cimports.mosn_mp.proxy.flow import (
     BLOCKED_READ,

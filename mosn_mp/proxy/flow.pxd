@@ -1,8 +1,8 @@
 from libc.stdint cimport uint32_t, uint64_t
 from mosn_mp.codec.codec cimport Codec
 from mosn_mp.filter.chain cimport FilterChain, FilteredStream
-from mosn_mp.net.connection cimport Connection
-from mosn_mp.net.splice cimport PipePool
+from mosn_mp.net.connection.connection cimport Connection
+from mosn_mp.net.connection.splice cimport PipePool
 
 # What stopped Flow.pump().
 cdef enum Stop:

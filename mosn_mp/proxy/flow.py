@@ -13,9 +13,9 @@ from cython.cimports.libc.stdint import int64_t, uint32_t, uint64_t
 from cython.cimports.libc.string import memcpy
 from cython.cimports.mosn_mp.codec.codec import DATA, END, ERROR, NEED_MORE, TRAILERS, Codec
 from cython.cimports.mosn_mp.filter.chain import TERMINATE, FilteredStream
-from cython.cimports.mosn_mp.net.connection import BLOCK_LARGE, EOF, RESET, Connection
-from cython.cimports.mosn_mp.net.reactor import READ, WRITE
-from cython.cimports.mosn_mp.net.splice import PipePool, move
+from cython.cimports.mosn_mp.net.connection.connection import BLOCK_LARGE, EOF, RESET, Connection
+from cython.cimports.mosn_mp.net.connection.splice import PipePool, move
+from cython.cimports.mosn_mp.net.reactor.reactor import READ, WRITE
 
 # Up to this size a piece is copied: memcpy is cheaper than a system call of its own.
 COPY_BYTES = cython.declare(uint32_t, 8192)

@@ -1,6 +1,6 @@
 from libc.stdint cimport uint32_t, uint64_t
 from mosn_mp.codec.codec cimport Codec
-from mosn_mp.net.connection cimport Connection
+from mosn_mp.net.connection.connection cimport Connection
 from mosn_mp.proxy.view cimport StreamView
 
 cdef class LocalReply(StreamView):

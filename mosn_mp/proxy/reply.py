@@ -9,8 +9,8 @@ from cython.cimports.libc.string import memcpy
 from cython.cimports.mosn_mp.buffer.head import F_LENGTH, F_NONE, M_HEAD
 from cython.cimports.mosn_mp.codec.codec import WRITTEN, Codec
 from cython.cimports.mosn_mp.filter.chain import TERMINATE
-from cython.cimports.mosn_mp.net.connection import Connection
-from cython.cimports.mosn_mp.net.reactor import HANGUP, WRITE
+from cython.cimports.mosn_mp.net.connection.connection import Connection
+from cython.cimports.mosn_mp.net.reactor.reactor import HANGUP, WRITE
 from cython.cimports.mosn_mp.proxy.account import account_failure
 from cython.cimports.mosn_mp.proxy.view import StreamView
 

@@ -1,7 +1,7 @@
 from libc.stdint cimport uint16_t, uint32_t, uint64_t
 from mosn_mp.buffer.head cimport Head
 from mosn_mp.filter.chain cimport FilterChain
-from mosn_mp.observe.record cimport Address
+from mosn_mp.observe.access_log.record cimport Address
 from mosn_mp.route.router cimport Router
 
 # A protocol that clients of a listener speak, and the one that its requests go upstream in.

@@ -8,7 +8,7 @@ from cython.cimports.libc.stdint import uint64_t
 from cython.cimports.libc.string import memcpy
 from cython.cimports.mosn_mp.filter.chain import FilterChain
 from cython.cimports.mosn_mp.net.libc import AF_INET, AF_INET6
-from cython.cimports.mosn_mp.observe.metrics import D_CONNECTION_ACTIVE, W_CONNECTIONS, Metrics
+from cython.cimports.mosn_mp.observe.metrics.metrics import D_CONNECTION_ACTIVE, W_CONNECTIONS, Metrics
 from cython.cimports.mosn_mp.route.router import Router
 
 from mosn_mp.codec.protocol import PoolMode

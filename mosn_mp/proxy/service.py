@@ -6,15 +6,16 @@ from cython.cimports.mosn_mp.buffer.body import Body
 from cython.cimports.mosn_mp.buffer.buf import Buf
 from cython.cimports.mosn_mp.buffer.head import Head
 from cython.cimports.mosn_mp.codec.codec import SERVER, WRITTEN, Codec
-from cython.cimports.mosn_mp.net.client_session import Call
-from cython.cimports.mosn_mp.net.connection import BLOCK_SMALL, EOF, RESET, S_PARKED, S_SERVING, S_SHARED, Connection
+from cython.cimports.mosn_mp.net.connection.connection import BLOCK_SMALL, EOF, RESET, S_PARKED, S_SERVING, S_SHARED, Connection
+from cython.cimports.mosn_mp.net.connection.listener import Acceptor
+from cython.cimports.mosn_mp.net.connection.splice import PipePool
 from cython.cimports.mosn_mp.net.libc import MSG_DONTWAIT, MSG_PEEK, recv
-from cython.cimports.mosn_mp.net.listener import Acceptor
-from cython.cimports.mosn_mp.net.reactor import HANGUP, READ, Reactor, Task
-from cython.cimports.mosn_mp.net.server_session import Inbox, ServerSession
-from cython.cimports.mosn_mp.net.splice import PipePool
-from cython.cimports.mosn_mp.net.stock import REQUEST_HEAD
-from cython.cimports.mosn_mp.observe.metrics import (
+from cython.cimports.mosn_mp.net.multiplex.client_session import Call
+from cython.cimports.mosn_mp.net.multiplex.server_session import Inbox, ServerSession
+from cython.cimports.mosn_mp.net.reactor.reactor import HANGUP, READ, Reactor, Task
+from cython.cimports.mosn_mp.net.reactor.stock import REQUEST_HEAD
+from cython.cimports.mosn_mp.observe.access_log.record import Record
+from cython.cimports.mosn_mp.observe.metrics.metrics import (
     D_ARENA_EXHAUSTED,
     D_BYTES_READ_TOTAL,
     D_BYTES_WRITE_TOTAL,
@@ -31,7 +32,6 @@ from cython.cimports.mosn_mp.observe.metrics import (
     W_CONNECTIONS,
     Metrics,
 )
-from cython.cimports.mosn_mp.observe.record import Record
 from cython.cimports.mosn_mp.proxy.flow import Flow
 from cython.cimports.mosn_mp.proxy.runtime import PARTING_MS, ListenerRuntime, ListenerState, SpokenProtocol
 from cython.cimports.mosn_mp.proxy.stream import Stream, StreamJob

@@ -1,6 +1,6 @@
-from mosn_mp.net.connection cimport Connection
-from mosn_mp.net.reactor cimport Pollable
-from mosn_mp.proxy.tunnel cimport TunnelExchange
+from mosn_mp.net.connection.connection cimport Connection
+from mosn_mp.net.reactor.reactor cimport Pollable
+from mosn_mp.proxy.moving.tunnel cimport TunnelExchange
 
 # What the reactor spawns for a stream whose request came on a shared connection.
 cdef class StreamJob(Pollable):

@@ -11,12 +11,12 @@ from cython.cimports.libc.stdint import int64_t, uint32_t, uint64_t
 from cython.cimports.mosn_mp.buffer.head import K_GLOBAL_TIMEOUT, K_TRY_TIMEOUT
 from cython.cimports.mosn_mp.codec.codec import ERROR, HEAD, HEARTBEAT
 from cython.cimports.mosn_mp.filter.chain import CONTINUE, RE_CHOOSE, RE_MATCH, TERMINATE
-from cython.cimports.mosn_mp.net.connection import BLOCK_SMALL, EOF, RESET, S_PARKED, Connection
-from cython.cimports.mosn_mp.net.pool import HostPool
-from cython.cimports.mosn_mp.net.reactor import READ, Pollable
-from cython.cimports.mosn_mp.net.server_session import ServerSession
-from cython.cimports.mosn_mp.net.session import FRAME_ROOM
-from cython.cimports.mosn_mp.observe.metrics import (
+from cython.cimports.mosn_mp.net.connection.connection import BLOCK_SMALL, EOF, RESET, S_PARKED, Connection
+from cython.cimports.mosn_mp.net.multiplex.server_session import ServerSession
+from cython.cimports.mosn_mp.net.multiplex.session import FRAME_ROOM
+from cython.cimports.mosn_mp.net.pool.host_pool import HostPool
+from cython.cimports.mosn_mp.net.reactor.reactor import READ, Pollable
+from cython.cimports.mosn_mp.observe.metrics.metrics import (
     D_CONNECTION_PARKED,
     D_LIMIT_REQUESTS_PER_CONNECTION,
 )
@@ -27,8 +27,8 @@ from cython.cimports.mosn_mp.proxy.account import (
 )
 from cython.cimports.mosn_mp.proxy.exchange import DONE
 from cython.cimports.mosn_mp.proxy.flow import BLOCKED_READ, ENDED, YIELD
+from cython.cimports.mosn_mp.proxy.moving.tunnel import TunnelExchange
 from cython.cimports.mosn_mp.proxy.runtime import PARTING_MS
-from cython.cimports.mosn_mp.proxy.tunnel import TunnelExchange
 from cython.cimports.mosn_mp.route.route import A_CLUSTER, A_DIRECT
 
 from mosn_mp.errors import Reason

@@ -14,11 +14,11 @@ from cython.cimports.mosn_mp.buffer.body import Body
 from cython.cimports.mosn_mp.buffer.head import F_LENGTH, F_NONE, M_HEAD
 from cython.cimports.mosn_mp.codec.codec import CLIENT, CONVERTS, DATA, END, ERROR, HEAD, NEED_MORE, WRITTEN
 from cython.cimports.mosn_mp.filter.chain import CONTINUE, TERMINATE
-from cython.cimports.mosn_mp.net.client_session import C_ANSWERED, C_LOST, C_WAITING, Call
-from cython.cimports.mosn_mp.net.connection import BLOCK_LARGE, BLOCK_SMALL, EOF, RESET, Connection
-from cython.cimports.mosn_mp.net.reactor import HANGUP, READ
-from cython.cimports.mosn_mp.net.server_session import GONE, OVERFLOW, SENT
-from cython.cimports.mosn_mp.net.shared_pool import shared_pool_of
+from cython.cimports.mosn_mp.net.connection.connection import BLOCK_LARGE, BLOCK_SMALL, EOF, RESET, Connection
+from cython.cimports.mosn_mp.net.multiplex.client_session import C_ANSWERED, C_LOST, C_WAITING, Call
+from cython.cimports.mosn_mp.net.multiplex.server_session import GONE, OVERFLOW, SENT
+from cython.cimports.mosn_mp.net.pool.shared_pool import shared_pool_of
+from cython.cimports.mosn_mp.net.reactor.reactor import HANGUP, READ
 from cython.cimports.mosn_mp.proxy.account import account_failure, account_upstream, account_upstream_end
 from cython.cimports.mosn_mp.proxy.exchange import DONE, Exchange
 

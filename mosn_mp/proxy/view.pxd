@@ -4,10 +4,10 @@ from mosn_mp.cluster.cluster cimport Cluster
 from mosn_mp.cluster.host cimport Host
 from mosn_mp.codec.codec cimport Codec
 from mosn_mp.filter.chain cimport FilteredStream
-from mosn_mp.net.connection cimport Connection
-from mosn_mp.net.pool cimport HostPool
-from mosn_mp.net.reactor cimport Reactor, Task
-from mosn_mp.observe.record cimport Address, Record
+from mosn_mp.net.connection.connection cimport Connection
+from mosn_mp.net.pool.host_pool cimport HostPool
+from mosn_mp.net.reactor.reactor cimport Reactor, Task
+from mosn_mp.observe.access_log.record cimport Address, Record
 from mosn_mp.proxy.flow cimport Flow
 from mosn_mp.proxy.runtime cimport ListenerRuntime, ListenerState, SpokenProtocol
 from mosn_mp.route.route cimport Route

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import cython
 from cython.cimports.mosn_mp.buffer.head import F_LENGTH, Head
 from cython.cimports.mosn_mp.filter.chain import FilteredStream
-from cython.cimports.mosn_mp.observe.record import Address, format_address
+from cython.cimports.mosn_mp.observe.access_log.record import Address, format_address
 
 LENGTHS = cython.declare(tuple, tuple(str(n).encode() for n in range(1024)))
 

@@ -19,7 +19,7 @@ from mosn_mp.config.identity import Identity
 from mosn_mp.ipc.channel import Channel
 from mosn_mp.ipc.privilege import become
 from mosn_mp.observe.log_files import LogFiles
-from mosn_mp.observe.metrics import Metrics
+from mosn_mp.observe.metrics.metrics import Metrics
 from mosn_mp.worker.plane import Plane
 from mosn_mp.worker.process import WorkerProcess, ignore_signal
 from mosn_mp.worker.stack_dump import StackDump

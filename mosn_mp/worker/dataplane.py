@@ -18,7 +18,7 @@ from mosn_mp.cluster.cluster import Cluster
 from mosn_mp.cluster.compile import compile_clusters
 from mosn_mp.cluster.state import state_directory
 from mosn_mp.codec.compile import Protocols, compile_protocols
-from mosn_mp.config.address import parse_address
+from mosn_mp.config.decoding.address import parse_address
 from mosn_mp.config.model import Config
 from mosn_mp.config.model import Listener as ListenerConfig
 from mosn_mp.config.model import Router as RouterConfig
@@ -26,14 +26,14 @@ from mosn_mp.errors import ConfigError
 from mosn_mp.filter.compile import compile_filters
 from mosn_mp.ipc.channel import Channel
 from mosn_mp.ipc.tables import decode_tables
-from mosn_mp.net.connection import Connection
-from mosn_mp.net.listener import Listener
-from mosn_mp.net.pool import HostPool
-from mosn_mp.net.reactor import Pollable, Reactor
-from mosn_mp.net.splice import PipePool
-from mosn_mp.observe.access_log import AccessLogs
-from mosn_mp.observe.cells import WORKER
-from mosn_mp.observe.directory import Directory
+from mosn_mp.net.connection.connection import Connection
+from mosn_mp.net.connection.listener import Listener
+from mosn_mp.net.connection.splice import PipePool
+from mosn_mp.net.pool.host_pool import HostPool
+from mosn_mp.net.reactor.reactor import Pollable, Reactor
+from mosn_mp.observe.access_log.access_log import AccessLogs
+from mosn_mp.observe.metrics.cells import WORKER
+from mosn_mp.observe.metrics.directory import Directory
 from mosn_mp.plugin import CATALOGUE, Renewal
 from mosn_mp.proxy.runtime import ListenerRuntime, ListenerState
 from mosn_mp.proxy.service import Service

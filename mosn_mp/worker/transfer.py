@@ -20,9 +20,9 @@ from gevent import socket as gevent_socket
 from mosn_mp.ipc.channel import Channel, ChannelClosedError, ChannelStuckError, close_fds
 from mosn_mp.ipc.conversation import converse
 from mosn_mp.ipc.frames import Kept, Taken, Transfer
-from mosn_mp.proxy.departure import Departure
+from mosn_mp.proxy.moving.departure import Departure
+from mosn_mp.proxy.moving.transfer import arrive, ask_tunnels, departures
 from mosn_mp.proxy.service import Service
-from mosn_mp.proxy.transfer import arrive, ask_tunnels, departures
 
 log = logging.getLogger("mosn_mp.worker")
 

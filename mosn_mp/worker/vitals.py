@@ -3,8 +3,8 @@
 import os
 import time
 
-from mosn_mp.observe.cells import WORKER
-from mosn_mp.observe.metrics import Metrics
+from mosn_mp.observe.metrics.cells import WORKER
+from mosn_mp.observe.metrics.metrics import Metrics
 
 _PID, _STARTED_AT, _HEARTBEAT_AT, _VERSION = (
     WORKER.cell(key).at for key in ("pid", "started_at", "heartbeat_at", "config_version")

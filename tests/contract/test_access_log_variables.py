@@ -4,9 +4,9 @@ import pytest
 
 from mosn_mp.buffer.head import Head
 from mosn_mp.errors import Reason
-from mosn_mp.observe.log_format import LogFormat
-from mosn_mp.observe.record import Record
-from mosn_mp.observe.variables import variable_names
+from mosn_mp.observe.access_log.format import LogFormat
+from mosn_mp.observe.access_log.record import Record
+from mosn_mp.observe.access_log.variables import variable_names
 from mosn_mp.plugin import CATALOGUE
 
 NAMES = [name.replace("<key>", "x-key") for name in variable_names()] + list(CATALOGUE.names("access_log_variable"))

@@ -8,10 +8,10 @@ from typing import NamedTuple
 from mosn_mp.buffer.segment import Segment
 from mosn_mp.ipc.memfd import read_sealed
 from mosn_mp.ipc.tables import decode_tables
-from mosn_mp.observe.cells import BLOCKS, WORKER
-from mosn_mp.observe.directory import Directory
-from mosn_mp.observe.metrics import Metrics
-from mosn_mp.observe.reading import read_workers
+from mosn_mp.observe.metrics.cells import BLOCKS, WORKER
+from mosn_mp.observe.metrics.directory import Directory
+from mosn_mp.observe.metrics.metrics import Metrics
+from mosn_mp.observe.metrics.reading import read_workers
 
 ACTIVE = BLOCKS["downstream"].cell("request_active").at
 PID = WORKER.cell("pid").at

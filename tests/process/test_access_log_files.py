@@ -9,8 +9,8 @@ from pathlib import Path
 
 WORKER = """
 import sys, time
-from mosn_mp.observe.access_log import AccessLogs
-from mosn_mp.observe.record import Record
+from mosn_mp.observe.access_log.access_log import AccessLogs
+from mosn_mp.observe.access_log.record import Record
 logs = AccessLogs(ring_bytes=8192, flush_interval_ms=2)
 log = logs.open(sys.argv[1], "%connection_id% %stream_id% %trace_id% end", "p")
 record = Record()

@@ -13,8 +13,8 @@ import pytest
 from mosn_mp.buffer.arena import Arena
 from mosn_mp.buffer.segment import Segment
 from mosn_mp.cluster.state import State
-from mosn_mp.observe.cells import HISTOGRAM_CELLS
-from mosn_mp.observe.metrics import Metrics, observe_into
+from mosn_mp.observe.metrics.cells import HISTOGRAM_CELLS
+from mosn_mp.observe.metrics.metrics import Metrics, observe_into
 
 SIZES = (100, 4096, 9000, 16384, 40000)
 # Repeated with the MOSN_MP_SEED that a failure names.
@@ -193,7 +193,7 @@ def test_counts_of_a_killed_process_stay_and_its_gauges_go() -> None:
 def test_a_program_started_by_exec_finds_the_rows_by_their_descriptor() -> None:
     metrics = Metrics.create(2, 512)
     program = (
-        "import sys; from mosn_mp.observe.metrics import Metrics; "
+        "import sys; from mosn_mp.observe.metrics.metrics import Metrics; "
         "m = Metrics.attach(int(sys.argv[1]), int(sys.argv[2])); m.add(1, 50, 5); print(m.sums(49, 2))"
     )
     command = [sys.executable, "-c", program, str(metrics.fd), str(metrics.size)]

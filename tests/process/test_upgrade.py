@@ -251,7 +251,7 @@ def test_counters_of_another_layout_are_carried_over(upgrading: UpgradeSetting) 
         # Python imports it in every process of the new generation but the first, which may have another one already.
         patch = upgrading.directory / "sitecustomize.py"
         patch.write_text(
-            "import mosn_mp.observe.cells as cells\nnumber = cells.layout_number()\ncells.layout_number = lambda: number + 1\n"
+            "from mosn_mp.observe.metrics import cells\nnext = cells.layout_number() + 1\ncells.layout_number = lambda: next\n"
         )
         other = start_program(f"sys.path.insert(0, {str(upgrading.directory)!r})\nexec(open({str(patch)!r}).read())")
         assert upgrading.upgrade("--program", script(upgrading.directory, other))["ok"]

@@ -2,8 +2,8 @@
 
 import os.path
 
-from mosn_mp.config.defaults import base_directory
-from mosn_mp.config.source import read_source
+from mosn_mp.config.decoding.defaults import base_directory
+from mosn_mp.config.source.source import read_source
 
 
 def pid_path_of(config_path: str) -> str:

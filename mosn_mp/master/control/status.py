@@ -10,7 +10,7 @@ from mosn_mp.master.processes.controller import Keeper
 from mosn_mp.master.processes.workers import Crew, Worker
 from mosn_mp.master.rollout.deployment import Snapshot
 from mosn_mp.master.shared_memory import SharedMemory
-from mosn_mp.observe.cells import DOWNSTREAM
+from mosn_mp.observe.metrics.cells import DOWNSTREAM
 from mosn_mp.observe.proc import read_process
 from mosn_mp.version import VERSION
 

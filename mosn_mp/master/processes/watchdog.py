@@ -17,8 +17,8 @@ from typing import NamedTuple
 
 from mosn_mp.master.events.loop import Loop
 from mosn_mp.master.processes.workers import Crew, Worker, WorkerState
-from mosn_mp.observe.cells import WORKER
-from mosn_mp.observe.metrics import Metrics
+from mosn_mp.observe.metrics.cells import WORKER
+from mosn_mp.observe.metrics.metrics import Metrics
 from mosn_mp.worker.stack_dump import DUMP_SIGNAL
 
 log = logging.getLogger("mosn_mp.master")

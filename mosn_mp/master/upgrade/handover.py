@@ -15,7 +15,7 @@ import os
 from collections.abc import MutableMapping
 from typing import NamedTuple
 
-from mosn_mp.config.address import parse_address
+from mosn_mp.config.decoding.address import parse_address
 from mosn_mp.ipc.channel import Channel, ChannelClosedError
 from mosn_mp.ipc.frames import Heritage, HeritageSockets
 from mosn_mp.ipc.memfd import read_sealed

@@ -10,8 +10,8 @@ from msgspec import NODEFAULT, Struct
 from msgspec.structs import FieldInfo, fields
 
 from mosn_mp.config import model
-from mosn_mp.config.units import format_duration, format_size
-from mosn_mp.config.unserved import UNSERVED_KEYS
+from mosn_mp.config.decoding.units import format_duration, format_size
+from mosn_mp.config.decoding.unserved import UNSERVED_KEYS
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "config.md"
 SECTIONS: dict[str, type[Struct]] = {

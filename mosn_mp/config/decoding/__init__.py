@@ -1,0 +1,1 @@
+"""From plain values to the model: strict, and every error at once."""

@@ -1,0 +1,1 @@
+"""A configuration file as plain values, each with its place."""

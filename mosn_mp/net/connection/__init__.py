@@ -1,0 +1,1 @@
+"""One connection: accepted, read, written, spliced, moved."""

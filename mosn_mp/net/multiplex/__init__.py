@@ -1,0 +1,1 @@
+"""Connections that carry messages of many streams at a time."""

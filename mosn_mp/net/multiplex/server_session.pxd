@@ -1,0 +1,46 @@
+from libc.stdint cimport uint32_t, uint64_t
+from mosn_mp.buffer.buf cimport Buf
+from mosn_mp.buffer.head cimport Head
+from mosn_mp.net.connection.connection cimport Keeper
+from mosn_mp.net.multiplex.session cimport Session
+
+# ServerSession.write_answer()
+cdef enum:
+    SENT = 0            # or waits in the backlog
+    GONE = 1            # the client is not there any more
+    NO_SUCH_MESSAGE = 2 # the protocol cannot say what the answer says
+    OVERFLOW = 3        # the client lets too much wait already
+
+cdef class ServerSession(Session):
+    cdef Inbox inbox
+    cdef object kind            # the inbox's own use
+    cdef dict calls             # stream id -> what serves it
+    cdef list twins             # what serves a request whose id was taken when it came
+    cdef int in_flight
+    cdef uint64_t held          # bytes of the requests in flight
+    cdef uint64_t message_bytes # of the request that has just arrived
+    cdef bint held_back         # did not read because of its limits
+    cdef bint ended             # no more requests come: another process has the client, only answers are left
+    cdef bint moving            # on its way into another process: answers wait until it is decided where they go
+    cdef Session relay          # brings the answers that the process owes which the client came from; None = it owes none
+    cdef uint64_t message_timeout_ms    # from the first byte of a message to its last
+    cdef uint64_t* counters     # the listener's D_* cells
+    cdef Buf backlog            # frames that wait for the socket, on the heap; whatever is written goes behind them
+    cdef uint32_t waiting_size  # mean size of the frames that had to wait since the connection was idle; 0 = none had to
+
+    cdef int write_answer(self, uint64_t stream_id, Head head, const char* body, uint64_t length, uint32_t word=*) except -1
+    cdef int write_error(self, uint64_t stream_id, int reason) except -1
+    cdef Buf* backlog_room(self, uint64_t room) noexcept
+    cdef bint may_wait(self, uint64_t size) noexcept
+    cdef void watch(self) noexcept
+    cdef int drain(self) except -1
+    cdef void drop_backlog(self) noexcept
+    cdef int remember(self, uint64_t stream_id, object call) except -1
+    cdef int finished(self, uint64_t stream_id, uint64_t message_bytes, object call) except -1
+    cdef int rest(self) except -1
+
+cdef class Inbox(Keeper):
+    cdef int request_arrived(self, ServerSession session) except -1
+    cdef int request_reset(self, ServerSession session, object call) except -1
+    cdef int session_idle(self, ServerSession session) except -1
+    cdef void session_closed(self, ServerSession session) noexcept

@@ -1,0 +1,356 @@
+"""A client's connection that carries many requests at a time, and the inbox that takes them (see session.py).
+
+What one client can make us hold is bounded. Beyond MAX_IN_FLIGHT requests, or MAX_HELD bytes of them, it is not read. Answers
+that its socket does not take wait in the backlog, as bytes: no stream, greenlet or block of the arena waits with them. While any
+wait it is not read either, and a client that has been slow gets only as many requests under way as answers of that size may wait.
+An answer beyond what may wait (OWN_BACKLOG, then what all clients share) is replaced by the protocol's error: the answers for
+others are behind it on the shared connection and cannot wait for this client. Who takes nothing for the write timeout is closed.
+"""
+
+import cython
+from cython.cimports.libc.stdint import uint32_t, uint64_t
+from cython.cimports.libc.stdlib import free, realloc
+from cython.cimports.libc.string import memcpy, memmove
+from cython.cimports.mosn_mp.buffer.buf import Buf
+from cython.cimports.mosn_mp.buffer.head import Head
+from cython.cimports.mosn_mp.codec.codec import WRITTEN
+from cython.cimports.mosn_mp.net.connection.connection import Connection, Keeper
+from cython.cimports.mosn_mp.net.multiplex.session import FRAME_ROOM, ONE_BUFFER, Session, room_of
+from cython.cimports.mosn_mp.net.reactor.reactor import WRITE
+from cython.cimports.mosn_mp.net.reactor.stock import REQUEST_HEAD
+from cython.cimports.mosn_mp.observe.metrics.metrics import D_LIMIT_IN_FLIGHT, D_LIMIT_UNREAD, D_TIMEOUT_WRITE
+
+# Requests that one client may have under way, and their bytes; beyond, its connection is not read.
+MAX_IN_FLIGHT = cython.declare(cython.int, 1024)
+MAX_HELD = cython.declare(uint64_t, 4 << 20)
+# Requests that a slow client may have under way, however large its answers are.
+SLOW_IN_FLIGHT = cython.declare(cython.int, 16)
+# Bytes of answers that may wait for one client (one answer always may), and for all clients of a worker.
+OWN_BACKLOG = cython.declare(uint64_t, 8 << 20)
+ALL_BACKLOGS = cython.declare(uint64_t, 64 << 20)
+LEAST_BACKLOG = cython.declare(uint64_t, 16384)
+# What of a backlog is sent in one wake-up; then others have their turn.
+SHARE_BYTES = cython.declare(uint64_t, 1 << 20)
+ERROR_ROOM = cython.declare(uint32_t, 1024)
+
+
+@cython.cclass
+class Inbox(Keeper):
+    """Who takes the requests of a ServerSession."""
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def request_arrived(self, session: ServerSession) -> cython.int:
+        """session.head, .body, .message_id and the codec's timeout_ms and one_way are one request."""
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def request_reset(self, session: ServerSession, call: object) -> cython.int:
+        """The client is gone, or does not want the answer of *call* any more."""
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def session_idle(self, session: ServerSession) -> cython.int:
+        """Nothing is under way on the session."""
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def session_closed(self, session: ServerSession) -> cython.void:
+        """Its connection is about to close."""
+
+
+@cython.cclass
+class ServerSession(Session):
+    """A client's connection."""
+
+    def __cinit__(self, inbox: Inbox) -> None:
+        self.inbox = inbox
+        self.calls = {}
+        self.twins = []
+        self.begin_rank = REQUEST_HEAD
+
+    def __dealloc__(self) -> None:
+        free(self.backlog.base)
+
+    # -- requests ------------------------------------------------------------------------------------------------------------
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def may_read(self) -> cython.bint:
+        too_much: cython.bint = (
+            self.in_flight >= MAX_IN_FLIGHT
+            or self.held >= MAX_HELD
+            or (self.in_flight >= SLOW_IN_FLIGHT and self.in_flight * cython.cast(uint64_t, self.waiting_size) >= OWN_BACKLOG)
+        )
+        if too_much and not self.held_back:
+            self.counters[D_LIMIT_IN_FLIGHT] += 1
+        self.held_back = too_much or self.backlog.end > 0 or self.connection.is_stalled()
+        return not self.held_back and not self.ended
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def on_message(self) -> cython.int:
+        self.message_bytes = self.head.raw.len + self.body.length
+        self.held += self.message_bytes
+        self.in_flight += 1
+        return self.inbox.request_arrived(self)
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def remember(self, stream_id: uint64_t, call: object) -> cython.int:
+        """*call* serves *stream_id*. A client that gives two of its requests one id gets an answer to each, as from SOFABolt's
+        and MOSN's servers, which keep no table of ids: what they mean is the client's business."""
+        if stream_id in self.calls:
+            self.twins.append(call)
+        else:
+            self.calls[stream_id] = call
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def on_reset(self, stream_id: uint64_t) -> cython.int:
+        call = self.calls.get(stream_id)
+        if call is not None:
+            self.inbox.request_reset(self, call)
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def finished(self, stream_id: uint64_t, message_bytes: uint64_t, call: object) -> cython.int:
+        """*call*, the stream of *stream_id* whose request had *message_bytes*, has ended."""
+        self.in_flight -= 1
+        self.held -= message_bytes
+        found: object = self.calls.pop(stream_id, None)
+        if found is not call:
+            # a one-way request, or one of several with the same id
+            if found is not None:
+                self.calls[stream_id] = found
+            if call in self.twins:
+                self.twins.remove(call)
+        if self.connection.fd < 0 or self.reading:
+            return 0
+        if self.held_back:
+            return self.reactor.serve_again(self.connection)
+        return self.rest()
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def rest(self) -> cython.int:
+        """Nothing to do for now: park, or wait for the rest of a message."""
+        connection: Connection = self.connection
+        if connection.watched:
+            return 0  # its deadline is that of a write
+        if connection.input.end > connection.input.start or self.body_left >= 0:
+            if connection.deadline_ms == 0 and not self.held_back:
+                self.reactor.arm(connection, self.message_timeout_ms)
+        elif self.in_flight:
+            self.reactor.arm(connection, 0)
+        elif self.backlog.end == 0:
+            if self.relay is not None:
+                self.relay.connection.close()  # it owes nothing any more
+            if self.ended:
+                connection.close_when_flushed()
+                return 0
+            self.waiting_size = 0
+            self.inbox.session_idle(self)
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def read(self) -> cython.int:
+        Session.read(self)
+        return self.rest() if self.connection.fd >= 0 else 0
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def connection_expired(self, connection: Connection) -> cython.int:
+        """The client read nothing for the write timeout, or the rest of a message did not come in time."""
+        if not connection.watched:
+            return self.inbox.connection_expired(connection)
+        if self.backlog.end == 0 and connection.output.end == connection.output.start:
+            connection.watched = False  # it has left with an answer that did not wait
+            return self.rest()
+        self.counters[D_TIMEOUT_WRITE] += 1
+        connection.abort()
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def connection_closed(self, connection: Connection) -> cython.void:
+        Session.connection_closed(self, connection)
+        if self.relay is not None:
+            self.relay.connection.close()
+        self.drop_backlog()
+        self.inbox.session_closed(self)
+        self.inbox.connection_closed(connection)
+        self.let_go(connection, self.inbox)
+
+    # -- answers: nothing here waits -----------------------------------------------------------------------------------------
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def write_answer(
+        self, stream_id: uint64_t, head: Head, body: cython.p_const_char, length: uint64_t, word: uint32_t = 0
+    ) -> cython.int:
+        """Write one whole message, in the form of *word* (Codec.answer_word); what the socket does not take goes to the backlog.
+        SENT, GONE, NO_SUCH_MESSAGE or OVERFLOW."""
+        connection: Connection = self.connection
+        out: cython.pointer(Buf) = cython.NULL
+        room: uint64_t = room_of(head)
+        whole: cython.bint = room + length <= ONE_BUFFER
+        count: cython.Py_ssize_t
+        if connection.fd < 0 or connection.broken:
+            return GONE
+        if self.backlog.end == 0 and not self.moving and connection.reserve(
+            cython.cast(uint32_t, room + length if whole else room)
+        ):
+            out = cython.address(connection.output)
+        elif not self.may_wait(room + length):
+            self.counters[D_LIMIT_UNREAD] += 1
+            return OVERFLOW
+        else:
+            whole = True
+            out = self.backlog_room(room + length)
+        if out == cython.NULL:
+            return GONE
+        self.codec.stream_id = stream_id
+        self.codec.timeout_ms = 0
+        self.codec.one_way = False
+        self.codec.write_as(word)
+        if self.codec.write_head(head, length == 0, out) != WRITTEN:
+            return NO_SUCH_MESSAGE
+        if length:
+            if self.codec.checksums:
+                self.codec.checksum(body, length)
+            self.codec.begin_data(length, out)
+            if not whole:
+                count = connection.send_through(body, length)
+                if count < 0:
+                    return GONE
+                body += count
+                length -= count
+                self.may_wait(length)
+                out = self.backlog_room(length + FRAME_ROOM) if length else self.room_for(FRAME_ROOM)
+                if out == cython.NULL:
+                    return GONE
+            memcpy(out.base + out.end, body, length)
+            out.end += cython.cast(uint32_t, length)
+            self.codec.end_data(out)
+        self.codec.write_end(None, out)
+        connection.written()
+        if self.backlog.end and not connection.watched:
+            self.watch()
+        return SENT
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def write_error(self, stream_id: uint64_t, reason: cython.int) -> cython.int:
+        """Write the protocol's error for int(Reason), if it has one: SENT or GONE."""
+        out: cython.pointer(Buf) = self.room_for(ERROR_ROOM) if self.connection.fd >= 0 else cython.NULL
+        if out == cython.NULL:
+            return GONE
+        self.codec.stream_id = stream_id
+        self.codec.write_error(reason, out)
+        self.connection.written()
+        return SENT
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def room_for(self, room: uint32_t) -> cython.pointer(Buf):
+        """Session.room_for(), else in the backlog."""
+        if self.backlog.end == 0 and not self.moving and self.connection.reserve(room):
+            return cython.address(self.connection.output)
+        return self.backlog_room(room)
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def may_wait(self, size: uint64_t) -> cython.bint:
+        """Is there place for *size* bytes more in the backlog? Learns from each."""
+        waiting: uint64_t = self.backlog.end - self.backlog.start
+        self.waiting_size = cython.cast(uint32_t, (7 * cython.cast(uint64_t, self.waiting_size) + size) // 8 + 1)
+        return waiting == 0 or waiting + size <= OWN_BACKLOG or self.reactor.backlogs + size <= ALL_BACKLOGS
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def backlog_room(self, room: uint64_t) -> cython.pointer(Buf):
+        """The backlog with *room* bytes behind its end; NULL: no memory, and the connection is closed."""
+        backlog: cython.pointer(Buf) = cython.address(self.backlog)
+        waiting: uint64_t = backlog.end - backlog.start
+        needed: uint64_t = waiting + room
+        grown: cython.p_char
+        if backlog.cap - backlog.end >= room:
+            return backlog
+        if backlog.start:
+            memmove(backlog.base, backlog.base + backlog.start, waiting)
+            backlog.start = 0
+            backlog.end = cython.cast(uint32_t, waiting)
+        if backlog.cap < needed:
+            needed += needed // 4 + LEAST_BACKLOG
+            grown = cython.cast(cython.p_char, realloc(backlog.base, needed)) if needed <= 0xFFFFFFFF else cython.NULL
+            if grown == cython.NULL:
+                self.connection.abort()
+                return cython.NULL
+            self.reactor.backlogs += needed - backlog.cap
+            backlog.base = grown
+            backlog.cap = cython.cast(uint32_t, needed)
+        return backlog
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def watch(self) -> cython.void:
+        """The connection's own deadline is that of a write from now on, or anew."""
+        if self.connection.write_timeout_ms:
+            self.connection.watched = True
+            self.reactor.arm(self.connection, self.connection.write_timeout_ms)
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def on_writable(self) -> cython.int:
+        return self.drain() if self.backlog.end else 0
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def drain(self) -> cython.int:
+        """Send what waits, as far as the socket takes it."""
+        connection: Connection = self.connection
+        backlog: cython.pointer(Buf) = cython.address(self.backlog)
+        share: uint64_t = SHARE_BYTES
+        count: cython.Py_ssize_t
+        while backlog.start < backlog.end and connection.ready & WRITE:
+            if share == 0:
+                return self.reactor.serve_again(connection)
+            count = connection.send_through(backlog.base + backlog.start, min(share, backlog.end - backlog.start))
+            if count < 0:
+                return 0  # closed
+            if count:
+                self.watch()
+            backlog.start += cython.cast(uint32_t, count)
+            share -= count
+        if backlog.start == backlog.end:
+            self.drop_backlog()
+            connection.watched = False
+            self.reactor.arm(connection, 0)
+            if self.relay is not None:
+                self.reactor.serve_again(self.relay.connection)
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def drop_backlog(self) -> cython.void:
+        self.reactor.backlogs -= self.backlog.cap
+        free(self.backlog.base)
+        self.backlog.base = cython.NULL
+        self.backlog.cap = self.backlog.start = self.backlog.end = 0
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def connection_flushed(self, connection: Connection) -> cython.void:
+        """What was pending has left, behind it comes the backlog."""
+        if self.backlog.end:
+            self.watch()
+        else:
+            self.reactor.arm(connection, 0)
+        self.reactor.serve_again(connection)

@@ -1,0 +1,1 @@
+"""Access logs: formats, their variables, the record of a request, the files."""

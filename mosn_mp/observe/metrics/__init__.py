@@ -1,0 +1,1 @@
+"""Counters in shared memory, and the forms in which they are shown."""
