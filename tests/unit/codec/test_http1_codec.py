@@ -1,5 +1,6 @@
 """The HTTP/1.1 codec beyond its wire samples: persistence, local replies, refused bodies, splicing, room, limits."""
 
+import time
 from collections.abc import Iterable
 
 import pytest
@@ -370,3 +371,36 @@ def test_facts_of_a_head_do_not_leak_into_the_next() -> None:
     server.feed(GET)
     _, head = server.next_event()
     assert facts(head)[1:6] == (0, -1, True, False, False) and head.items() == [(b"Host", b"a")]
+
+
+def nominated(options: int) -> bytes:
+    """A request whose two Connection fields have so many elements together."""
+    half = b",".join([b"x-hop"] * (options // 2))
+    rest = b" , ".join([b"close"] * (options - options // 2))
+    return b"GET / HTTP/1.1\r\nHost: a\r\nX-Hop: b\r\nConnection: %s\r\nConnection:,,%s\r\n\r\n" % (half, rest)
+
+
+def test_connection_may_have_32_options_and_no_more() -> None:
+    server = read(nominated(32))
+    assert not server.keep_alive
+    server = driver(SERVER)
+    server.feed(nominated(33))
+    assert server.next_event() == (ERROR, (Reason.BAD_REQUEST, b"too many options in Connection"))
+
+
+@pytest.mark.parametrize("value", [b"a,", b","])
+def test_a_long_connection_field_costs_no_more_than_any_long_field(value: bytes) -> None:
+    filler = b"".join(b"X-%d: b\r\n" % i for i in range(90))
+
+    def cost(name: bytes) -> float:
+        text = b"GET / HTTP/1.1\r\nHost: a\r\n" + filler + name + b": x" + value * (50_000 // len(value)) + b"\r\n\r\n"
+        took = []
+        for _ in range(20):
+            server = driver(SERVER)
+            server.feed(text)
+            began = time.process_time()
+            server.next_event()
+            took.append(time.process_time() - began)
+        return min(took)
+
+    assert cost(b"Connection") < 20 * cost(b"Connectiom")
