@@ -165,6 +165,7 @@ class Proxy(Frozen, frozen=True, kw_only=True):
     router_config_name: Name
     router_handler_name: Annotated[str, Meta(extra={"choices": ("", "default")})] = "default"
     extend_config: ExtendConfig = ExtendConfig()
+    long_timeouts_from: tuple[Name, ...] = ()  # addresses and networks; other clients' timeouts are capped by their route's
 
     @property
     def downstream_protocols(self) -> tuple[str, ...]:

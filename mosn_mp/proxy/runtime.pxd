@@ -38,6 +38,7 @@ cdef class ListenerRuntime:
     cdef readonly int max_fields            # header fields of a request
     cdef readonly uint32_t max_connections  # of the listener over all workers; 0 = unlimited
     cdef readonly int listener_type
+    cdef readonly object trusts         # IP address as text -> may its requests take longer than their route says; None = nobody's
     cdef Address address                # where it listens
 
 cdef enum:

@@ -14,6 +14,7 @@ from cython.cimports.mosn_mp.route.router import Router
 from mosn_mp.codec.protocol import PoolMode
 from mosn_mp.config.model import HTTP1
 from mosn_mp.config.model import Listener as ListenerConfig
+from mosn_mp.filter.ip_access import IpAccess, IpAccessConfig, IpList
 
 LISTENER_TYPES = {"": 0, "ingress": 1, "egress": 2}
 
@@ -67,6 +68,10 @@ class ListenerRuntime:
         self.max_fields = options.max_header_count
         self.max_connections = config.max_connections
         self.listener_type = LISTENER_TYPES[config.type]
+        self.trusts = None
+        if config.proxy.long_timeouts_from:
+            allowed = IpList("allow", config.proxy.long_timeouts_from)
+            self.trusts = IpAccess(IpAccessConfig(default_action="deny", ips=(allowed,))).is_allowed
         self._set_address(config.address)
 
     def _set_address(self, text: str) -> None:

@@ -1,3 +1,4 @@
+from libc.stdint cimport int64_t
 from mosn_mp.net.connection.connection cimport Connection
 from mosn_mp.net.reactor.reactor cimport Pollable
 from mosn_mp.proxy.moving.tunnel cimport TunnelExchange
@@ -21,7 +22,8 @@ cdef class Stream(TunnelExchange):
     cdef bint pass_filters(self, int verdict) except -1
     cdef bint find_route(self) except -1
     cdef int answer_by_route(self) except -1
-    cdef void set_timeouts(self) noexcept
+    cdef int set_timeouts(self) except -1
+    cdef int64_t granted(self, int64_t wish_ms, int64_t limit_ms) except -1
     cdef bint choose_host(self) except -1
     cdef bint finish(self) except -1
     cdef bint request_complete(self) noexcept

@@ -258,19 +258,34 @@ class Stream(TunnelExchange):
         return self.send_reply()
 
     @cython.cfunc
-    @cython.exceptval(check=False)
-    def set_timeouts(self) -> cython.void:
-        """Route, then the request's own x-mosn-*-timeout (milliseconds); a try as long as the whole is no limit (MOSN 5.2)."""
-        self.global_timeout_ms = self.route.timeout_ms
-        self.try_timeout_ms = self.route.per_try_timeout_ms
+    @cython.exceptval(-1, check=False)
+    def set_timeouts(self) -> cython.int:
+        """The route's, or less if the request says so in its frame or its x-mosn-*-timeout (milliseconds).
+
+        A try as long as the whole is no limit, as in MOSN.
+        """
+        wish: int64_t = self.route.timeout_ms
         if self.frame_timeout_ms:
-            self.global_timeout_ms = self.frame_timeout_ms if self.frame_timeout_ms > 0 else 0  # negative: no timer, as MOSN
+            wish = self.frame_timeout_ms if self.frame_timeout_ms > 0 else 0  # negative: no timer, as MOSN
         if self.request.known_at[K_GLOBAL_TIMEOUT] >= 0:
-            self.global_timeout_ms = header_number(self, self.request.known_at[K_GLOBAL_TIMEOUT], self.global_timeout_ms)
+            wish = header_number(self, self.request.known_at[K_GLOBAL_TIMEOUT], wish)
+        self.global_timeout_ms = self.granted(wish, self.route.timeout_ms)
+        self.try_timeout_ms = self.route.per_try_timeout_ms
         if self.request.known_at[K_TRY_TIMEOUT] >= 0:
-            self.try_timeout_ms = header_number(self, self.request.known_at[K_TRY_TIMEOUT], self.try_timeout_ms)
+            wish = header_number(self, self.request.known_at[K_TRY_TIMEOUT], self.try_timeout_ms)
+            self.try_timeout_ms = self.granted(wish, self.try_timeout_ms)
         if self.global_timeout_ms > 0 and self.try_timeout_ms >= self.global_timeout_ms:
             self.try_timeout_ms = 0
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def granted(self, wish_ms: int64_t, limit_ms: int64_t) -> int64_t:
+        """The request's *wish_ms* if it is within the route's *limit_ms* or comes from who may ask for more; 0 = no timeout."""
+        if limit_ms == 0 or 0 < wish_ms <= limit_ms:
+            return wish_ms
+        trusts = self.runtime.trusts
+        return wish_ms if trusts is not None and trusts(self.remote_address[0]) else limit_ms
 
     @cython.cfunc
     @cython.exceptval(-1, check=False)

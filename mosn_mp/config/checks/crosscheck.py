@@ -4,6 +4,7 @@ What is "" was reported as wrong or missing when it was decoded and is passed ov
 """
 
 from collections.abc import Iterable
+from ipaddress import ip_network
 
 from mosn_mp.config.checks.protocols import ProtocolCheck
 from mosn_mp.config.checks.questions import ask
@@ -138,6 +139,12 @@ def _check_proxy(proxy: Proxy, path: Path, routers: list[str], findings: Finding
     if name and name not in routers and "" not in routers:
         problem = f"there is no router {show(name)}" + ("" if routers else "; servers[0].routers is empty")
         findings.error((*path, "router_config_name"), problem, value=name, suggestion=nearest(name, routers))
+    for index, text in enumerate(proxy.long_timeouts_from):
+        try:
+            ip_network(text)
+        except ValueError as e:
+            problem = f"{show(text)} is not an address or network such as 10.0.0.0/8: {e}"
+            findings.error((*path, "long_timeouts_from", index), problem, value=text)
 
 
 def _check_stream_filter(

@@ -33,6 +33,10 @@ def configure(setting: Setting, origin: Upstream) -> None:
             "response_headers_to_remove": ["server"],
         },
     )
+    believer = setting.add_listener("believer")
+    believer["filter_chains"][0]["filters"][0]["config"]["long_timeouts_from"] = ["10.0.0.0/8", "127.0.0.1"]
+    doubter = setting.add_listener("doubter")
+    doubter["filter_chains"][0]["filters"][0]["config"]["long_timeouts_from"] = ["10.0.0.0/8"]
     setting.server["routers"][0]["virtual_hosts"].append({"name": "none", "domains": ["nothing.example"], "routers": []})
 
 
@@ -90,9 +94,9 @@ def hangs(visit: Visit) -> None:
     visit.more()
 
 
-def timed(setting: Setting, path: str, *lines: str) -> tuple[int, float]:
+def timed(setting: Setting, path: str, *lines: str, listener: str = "front") -> tuple[int, float]:
     """The status of a request and how long it took."""
-    with setting.connect() as client:
+    with setting.connect(listener) as client:
         begun = time.monotonic()
         response = client.get(path, *lines)
         taken = time.monotonic() - begun
@@ -124,6 +128,29 @@ def test_a_request_may_bring_its_own_timeout(setting: Setting, upstream: Upstrea
     upstream.script = hangs
     status, taken = timed(setting, "/spare", line)
     assert status == 504 and 0.1 < taken < 0.8
+
+
+@pytest.mark.parametrize("listener", ["front", "doubter"])
+@pytest.mark.parametrize("path", ["/brief", "/try"])
+@pytest.mark.parametrize("name", ["global", "try"])
+@pytest.mark.parametrize("value", ["86400000", "0"])
+def test_a_request_gets_no_more_time_than_its_route_gives(
+    setting: Setting, upstream: Upstream, listener: str, path: str, name: str, value: str
+) -> None:
+    upstream.script = hangs
+    status, taken = timed(setting, path, f"x-mosn-{name}-timeout: {value}", listener=listener)
+    assert status == 504 and 0.15 < taken < 1
+
+
+@pytest.mark.parametrize("line", ["x-mosn-global-timeout: 700", "x-mosn-global-timeout: 0"])
+def test_a_client_that_is_believed_may_ask_for_more_time(setting: Setting, upstream: Upstream, line: str) -> None:
+    def script(visit: Visit) -> None:
+        time.sleep(0.45)
+        visit.send(ok(b"late"))
+
+    upstream.script = script
+    assert timed(setting, "/brief", line, listener="believer")[0] == 200
+    assert timed(setting, "/brief", listener="believer")[0] == 504
 
 
 def test_nonsense_in_a_timeout_header_is_ignored(setting: Setting, upstream: Upstream) -> None:

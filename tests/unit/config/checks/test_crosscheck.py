@@ -45,6 +45,9 @@ def test_the_minimal_configuration_has_nothing_wrong(minimal: dict[str, Any], er
          "admin.address.socket_address.address: \"localhost:1\": 'localhost' is not an IP address; write '127.0.0.1:1'"),
         (f"{LISTENER}.access_logs", [{"log_path": "syslog"}],
          f"{LISTENER}.access_logs[0].log_path: logging to syslog {NOT_SERVED}"),
+        (f"{PROXY}.long_timeouts_from", ["10.0.0.0/8", "10.0.0.1/8"],
+         f'{PROXY}.long_timeouts_from[1]: "10.0.0.1/8" is not an address or network such as 10.0.0.0/8: '
+         "10.0.0.1/8 has host bits set"),
         ("servers[0].user", "no-such-user", "servers[0].user: there is no user 'no-such-user' on this machine"),
         ("servers[0].group", "nogroup", "servers[0].group: the group 'nogroup' needs a user beside it"),
         ("servers[0].default_log_path", "syslog://x", f"servers[0].default_log_path: logging to syslog {NOT_SERVED}"),
