@@ -39,7 +39,7 @@ def cli() -> None:
 )  # fmt: skip
 def start(config_path: str, log_level: str | None, feature_gates: str) -> None:
     """Serve in the foreground until SIGTERM (graceful) or SIGINT (now)."""
-    from mosn_mp.master.start import HeritageError, HotModuleError, import_data_plane, run_master
+    from mosn_mp.master.main import HandoverError, HotModuleError, import_data_plane, run_master
 
     level = _LEVEL_NAMES.get(log_level, log_level) if log_level else ""
     if feature_gates:
@@ -52,7 +52,7 @@ def start(config_path: str, log_level: str | None, feature_gates: str) -> None:
         os.environ[ENVIRONMENT] = feature_gates  # where the controller finds it, and whatever this process becomes by exec
     try:
         sys.exit(run_master(config_path, level, import_data_plane))
-    except (HeritageError, HotModuleError) as e:
+    except (HandoverError, HotModuleError) as e:
         _fail(str(e))
 
 

@@ -8,7 +8,8 @@ worker      -> Transfer -> worker -> Taken | Kept -> worker
 controller  <- Load, Adopt, Served, Failed, Concluded, Quit, ReopenLogs, OpenLog, State
 controller  -> Loaded, Unchanged, Rejected, Propose, Filed, AdminUp, SetLogLevel, SetLogEnabled
 command     -> Ask          command <- Answer
-old master  -> Heritage, HeritageSockets, TakeOver, Heir -> new master -> Grown | Stillborn, TookOver -> old master
+old master  -> Handover, HandoverSockets, TakeOver, ReceiveFrom -> new master
+new master  -> UpgradeReady | UpgradeFailed, TookOver -> old master
 ```
 A frame travels with the descriptors that its docstring names, in that order, by SCM_RIGHTS. A rollout is Prepare -> Ready or
 Refused from every worker -> Commit or Abort to every worker -> Committed; its frames carry the version that they are about.
@@ -303,7 +304,7 @@ class Concluded(Frame, frozen=True):
 
 
 class State(Frame, frozen=True):
-    """master -> controller: MOSN's stage number of the whole program (mosn-reference section 2), for /api/v1/states."""
+    """master -> controller: MOSN's stage number of the whole program, for /api/v1/states."""
 
     stage: int
 
@@ -315,7 +316,7 @@ class AdminUp(Frame, frozen=True):
     problem: str = ""
 
 
-class Heritage(Frame, frozen=True, kw_only=True):
+class Handover(Frame, frozen=True, kw_only=True):
     """old master -> new one: what goes on. Descriptors: pid file, control socket, snapshot, plan, tables, totals, metrics, state.
 
     *version* of the configuration is the old one's; *rows* are [row of shared memory, pid] of its workers;
@@ -330,23 +331,23 @@ class Heritage(Frame, frozen=True, kw_only=True):
     rows: list[tuple[int, int]]
     stored: list[tuple[str, int]]
     units: list[int]
-    sockets: int  # descriptors that follow in HeritageSockets
+    sockets: int  # descriptors that follow in HandoverSockets
     filed: Filed = Filed(0)
 
 
-class HeritageSockets(Frame, frozen=True):
+class HandoverSockets(Frame, frozen=True):
     """old master -> new one: listening sockets, one descriptor for each name."""
 
     names: list[SocketName]
 
 
-class Grown(Frame, frozen=True):
+class UpgradeReady(Frame, frozen=True):
     """new master -> old one: every worker of mine serves *version*; I can go on alone."""
 
     version: int
 
 
-class Stillborn(Frame, frozen=True):
+class UpgradeFailed(Frame, frozen=True):
     """new master -> old one: I cannot serve, and leave."""
 
     problems: list[str]
@@ -360,7 +361,7 @@ class TookOver(Frame, frozen=True):
     """new master -> old one: the pid file says my pid, I answer at the control socket."""
 
 
-class Heir(Frame, frozen=True):
+class ReceiveFrom(Frame, frozen=True):
     """old master -> new one: the worker of *slot* gives its live connections. Descriptor: as of Receive."""
 
     slot: int
@@ -389,8 +390,8 @@ AnyFrame = (
     Sockets | Lend | Withdraw | Prepare | Ready | Refused | Commit | Abort | Committed | Give | Receive | Given | Transfer | Taken
     | Kept | Drain | Quit | ReopenLogs | OpenLog
     | SetLogLevel | SetLogEnabled | Pulse | Load | Loaded | Unchanged | Rejected | Adopt | Served | Failed | Propose
-    | Filed | Concluded | State | AdminUp | Ask | Answer | Heritage | HeritageSockets | Grown | Stillborn | TakeOver | TookOver
-    | Heir
+    | Filed | Concluded | State | AdminUp | Ask | Answer | Handover | HandoverSockets | UpgradeReady | UpgradeFailed | TakeOver
+    | TookOver | ReceiveFrom
 )  # fmt: skip
 
 MAX_FDS = 128  # descriptors in one frame; Linux takes at most 253 (SCM_MAX_FD) in one message

@@ -6,7 +6,7 @@ LOADING --Loaded--> ROLLOUT --all committed--> RUNNING --SIGTERM--> DRAINING --w
    |                   |                          '----SIGUSR2 -> UPGRADING (another master serves) ---workers gone--> exit 0
    '--Rejected---------'--refused--> FAILED --children gone--> exit 1
 ```
-Source: MOSN's keeper and stage manager (mosn-reference section 2) for signals and stages; gunicorn's arbiter for the loop.
+Source: MOSN's pkg/server/keeper and pkg/stagemanager for signals and stages; gunicorn's arbiter for the loop.
 """
 
 import enum
@@ -27,12 +27,12 @@ from mosn_mp.ipc.frames import (
     Drain,
     Filed,
     Given,
-    Heir,
     Loaded,
     OpenLog,
     Propose,
     Quit,
     Ready,
+    ReceiveFrom,
     Refused,
     Rejected,
     ReopenLogs,
@@ -46,31 +46,31 @@ from mosn_mp.ipc.frames import (
 from mosn_mp.ipc.memfd import read_sealed, seal_bytes
 from mosn_mp.ipc.plan import Plan, decode_plan
 from mosn_mp.ipc.report import ReloadReport
-from mosn_mp.master.control.commands import Questions
+from mosn_mp.master.control.commands import Commands
+from mosn_mp.master.control.pid_file import AlreadyRunningError, PidFile
 from mosn_mp.master.control.server import ControlSocket, control_path
 from mosn_mp.master.control.status import MasterView
 from mosn_mp.master.events.loop import Loop
-from mosn_mp.master.listeners.lending import Lending
 from mosn_mp.master.listeners.socket_activation import Claims, Passed
 from mosn_mp.master.listeners.sockets import BindError, ListeningSockets
 from mosn_mp.master.log_access import provide_logs
-from mosn_mp.master.pidfile import AlreadyRunningError, PidFile
-from mosn_mp.master.processes.controller import Keeper
+from mosn_mp.master.processes.controller import ControllerProcess
 from mosn_mp.master.processes.launch import Launched, launch_controller
 from mosn_mp.master.processes.rebalance import Rebalancer
-from mosn_mp.master.processes.replacement import DRAIN_GRACE_S, Replacing
+from mosn_mp.master.processes.replacement import DRAIN_GRACE_S, Replacement
+from mosn_mp.master.processes.socket_lending import Lending
 from mosn_mp.master.processes.transfer import Send, Transfers
 from mosn_mp.master.processes.watchdog import Watchdog
-from mosn_mp.master.processes.workers import Crew, Worker, WorkerState
+from mosn_mp.master.processes.workers import Worker, Workers, WorkerState
 from mosn_mp.master.rollout.deployment import Deployment, Snapshot
 from mosn_mp.master.rollout.proposals import log_change, take_proposal
-from mosn_mp.master.rollout.reload import ReloadDesk, Wish
+from mosn_mp.master.rollout.reload import ChangeRequest, Reloader
 from mosn_mp.master.rollout.two_phase_commit import PREPARE_TIMEOUT_S
-from mosn_mp.master.shared_memory import SharedMemory
+from mosn_mp.master.state.shared_memory import SharedMemory
 from mosn_mp.master.systemd.service_manager import ServiceManager
 from mosn_mp.master.upgrade.handover import Inherited
-from mosn_mp.master.upgrade.new_side import Succession
-from mosn_mp.master.upgrade.old_side import Belongings, UpgradeDesk
+from mosn_mp.master.upgrade.new_side import NewSide
+from mosn_mp.master.upgrade.old_side import HandedOver, OldSide
 from mosn_mp.observe.log_files import STREAMS, LogFiles
 from mosn_mp.worker.boot import PlaneFactory, WorkerOrder
 
@@ -123,9 +123,9 @@ class Master:
         self.loop = Loop(log)
         self.loop.on_failure = self._on_failure
         self.manager = ServiceManager(self.loop, passed, self._is_serving)
-        self.crew = Crew(self.loop, self._make_order, self._on_worker_frame, self._on_worker_death)
-        self.keeper = Keeper(self.loop, self._on_controller_frame, self._on_controller_death)
-        self.keeper.keep(launched)
+        self.workers = Workers(self.loop, self._make_order, self._on_worker_frame, self._on_worker_death)
+        self.controller = ControllerProcess(self.loop, self._on_controller_frame, self._on_controller_death)
+        self.controller.attach(launched)
         self._claims = Claims(passed.sockets, passed.kept_by_units)
         self.sockets = ListeningSockets(self._claims)
         self.shared: SharedMemory | None = None
@@ -136,18 +136,18 @@ class Master:
         self._pid_file: PidFile | None = None
         self._control: ControlSocket | None = None
         self._deployments: list[Deployment] = []
-        self.lending = Lending(self.crew, self.sockets)
-        self.transfers = Transfers(self.crew)
-        self.replacing = Replacing(self)
-        self.rebalancer = Rebalancer(self.loop, self.crew, self.transfers, self.connections_of)
-        self.desk = ReloadDesk(self)
-        self.upgrades = UpgradeDesk(self)
-        self.questions = Questions(self)
+        self.lending = Lending(self.workers, self.sockets)
+        self.transfers = Transfers(self.workers)
+        self.replacement = Replacement(self)
+        self.rebalancer = Rebalancer(self.loop, self.workers, self.transfers, self.connections_of)
+        self.reloader = Reloader(self)
+        self.old_side = OldSide(self)
+        self.commands = Commands(self)
         self.inherited = inherited
-        self.succession = Succession(self, inherited) if inherited is not None else None
-        self.watchdog = Watchdog(self.loop, self.crew, lambda _: self.lending.settle(), self.replacing.supersede)
-        self.desk.on_begin = self.manager.reloading
-        self.desk.on_end = self._tell_manager
+        self.new_side = NewSide(self, inherited) if inherited is not None else None
+        self.watchdog = Watchdog(self.loop, self.workers, lambda _: self.lending.settle(), self.replacement.supersede)
+        self.reloader.on_begin = self.manager.reloading
+        self.reloader.on_end = self._tell_manager
         self._status = 0
         self._is_hurried = False
 
@@ -186,18 +186,18 @@ class Master:
             return
         version = 1
         try:
-            if self.succession is None:
+            if self.new_side is None:
                 self._pid_file = PidFile(plan.pid_path)
-                self._control = ControlSocket(self.loop, control_path(plan.pid_path), self.questions.answer)
+                self._control = ControlSocket(self.loop, control_path(plan.pid_path), self.commands.answer)
             else:
-                version = self.succession.next_version()
-                snapshot_fd, plan = self.succession.decide(snapshot_fd, plan)
+                version = self.new_side.next_version()
+                snapshot_fd, plan = self.new_side.decide(snapshot_fd, plan)
             self._open_log(plan)
             self.sockets.open(plan.listeners, plan.workers)
-            self.shared = SharedMemory(plan, self.succession.memory() if self.succession is not None else None)
-            self.crew.rows = self.shared.rows
-            if self.succession is not None:
-                self.succession.watch_rows(self.shared)
+            self.shared = SharedMemory(plan, self.new_side.memory() if self.new_side is not None else None)
+            self.workers.rows = self.shared.rows
+            if self.new_side is not None:
+                self.new_side.watch_rows(self.shared)
             tables_fd = seal_bytes("mosn_mp-tables", self.shared.place(plan))
         except (AlreadyRunningError, BindError, ConfigError) as e:
             self._fail_start([str(e)])
@@ -205,7 +205,7 @@ class Master:
             self._fail_start([f"{e.filename or self.config_path}: {e.strerror or e}"])
         else:
             self._report_passed()
-            self.desk.versions = version
+            self.reloader.versions = version
             self._begin_start(Snapshot(version, snapshot_fd, tables_fd, plan))
 
     def _report_passed(self) -> None:
@@ -227,9 +227,13 @@ class Master:
         self.stage = Stage.STARTING
         self.plan = snapshot.plan
         log.info("start: version %d of %s to %d workers", snapshot.version, self.config_path, snapshot.plan.workers)
-        workers = [self.crew.spawn(slot) for slot in range(snapshot.plan.workers)]
+        workers = [self.workers.spawn(slot) for slot in range(snapshot.plan.workers)]
         self.deploy(
-            snapshot, workers, lambda: self._on_first_commit(snapshot), lambda reason: self._fail_start([reason]), self._on_grown
+            snapshot,
+            workers,
+            lambda: self._on_first_commit(snapshot),
+            lambda reason: self._fail_start([reason]),
+            self._on_all_serve,
         )
         self.loop.call_later(TRIM_EVERY_S, self._trim)
 
@@ -246,13 +250,13 @@ class Master:
         if self.sockets.retire(snapshot.plan.listeners, snapshot.plan.workers):
             self.loop.call_later(SETTLE_S + 0.1, self._close_leaving)
         log.info("serving version %d on %s", snapshot.version, ", ".join(f"{p.host}:{p.port}" for p in snapshot.plan.listeners))
-        if self.succession is None:
+        if self.new_side is None:
             self._enter_service()
 
-    def _on_grown(self) -> None:
+    def _on_all_serve(self) -> None:
         """Every worker serves the first version: the master before us may go."""
-        if self.succession is not None and self.accepted is not None and not self.is_stopping():
-            self.succession.grown(self.accepted)
+        if self.new_side is not None and self.accepted is not None and not self.is_stopping():
+            self.new_side.ready(self.accepted)
 
     def take_over(self) -> None:
         """There is no other master any more, or it gave way: be the program."""
@@ -260,10 +264,10 @@ class Master:
         if self._pid_file is None and not self.is_stopping():
             self._pid_file = PidFile.take_over(self.plan.pid_path, self.inherited.pid_file)
             path = control_path(self.plan.pid_path)
-            self._control = ControlSocket(self.loop, path, self.questions.answer, self.inherited.control)
+            self._control = ControlSocket(self.loop, path, self.commands.answer, self.inherited.control)
             self._enter_service()
-            if self.succession is not None:
-                self.succession.took_over()
+            if self.new_side is not None:
+                self.new_side.took_over()
 
     def _enter_service(self) -> None:
         self.stage = Stage.RUNNING
@@ -282,14 +286,14 @@ class Master:
     def _is_serving(self) -> bool:
         """Whether the heart of some worker beats; one that prepares a new version may skip a few beats."""
         now = time.monotonic()
-        return any(now - worker.pulse_at < HEART_STOPPED_S for worker in self.crew.workers())
+        return any(now - worker.pulse_at < HEART_STOPPED_S for worker in self.workers.alive())
 
     def _fail_start(self, problems: list[str]) -> None:
         """Say why on stderr (and in the log, if that is elsewhere), and leave with exit status 1."""
         if self.is_stopping():
             return
-        if self.succession is not None:
-            self.succession.stillborn(problems)
+        if self.new_side is not None:
+            self.new_side.failed(problems)
         else:
             self.manager.tell(f"Start failed: {problems[0]}")
         for problem in problems:
@@ -304,13 +308,13 @@ class Master:
     def _on_controller_frame(self, delivery: Delivery) -> None:
         frame = delivery.frame
         if isinstance(frame, Loaded | Unchanged | Rejected) and frame.number:
-            self.desk.take(delivery)
+            self.reloader.take(delivery)
             return
         if isinstance(frame, Loaded):
             self._on_loaded(delivery)
             return
         if isinstance(frame, Propose):
-            take_proposal(self.desk, self.keeper, delivery)
+            take_proposal(self.reloader, self.controller, delivery)
             return
         if isinstance(frame, Rejected):
             problems = read_sealed(delivery.fds[0]).decode()
@@ -319,18 +323,18 @@ class Master:
             return
         close_fds(delivery.fds)
         if isinstance(frame, Filed):
-            self.keeper.filed = frame
+            self.controller.filed = frame
         elif isinstance(frame, AdminUp):
             self.admin_address = frame.address
             if frame.problem:
                 log.error("admin: %s", frame.problem)
         elif isinstance(frame, SetLogLevel):
             self._logs.set_level(frame.path, frame.level)
-            self.crew.broadcast(frame)
+            self.workers.broadcast(frame)
         elif isinstance(frame, SetLogEnabled):
             self._logs.set_enabled(frame.path, frame.enabled)
             (self._disabled_logs.discard if frame.enabled else self._disabled_logs.add)(frame.path)
-            self.crew.broadcast(frame)
+            self.workers.broadcast(frame)
 
     def _on_controller_death(self, how: str) -> None:
         if self.is_stopping():
@@ -338,8 +342,8 @@ class Master:
         elif self.accepted is None:
             self._fail_start([f"the controller ended while it loaded {self.config_path}: {how}"])
         else:
-            self.desk.on_controller_down(how)
-            delay_s = self.keeper.delay_s()
+            self.reloader.on_controller_down(how)
+            delay_s = self.controller.delay_s()
             log.error("controller ended (%s): a new one in %g s; workers go on", how, delay_s)
             self.loop.call_later(delay_s, self._restart_controller)
 
@@ -347,20 +351,20 @@ class Master:
         if self.is_stopping() or self.accepted is None:
             return
         try:
-            self.keeper.keep(launch_controller(self.config_path, self._log_level, True, self.plan.identity))
+            self.controller.attach(launch_controller(self.config_path, self._log_level, True, self.plan.identity))
         except OSError as e:
             log.error("cannot start a controller: %s", e)
             self.loop.call_later(RETRY_S, self._restart_controller)
             return
-        self.keeper.adopt(self.accepted.version, self.accepted.snapshot_fd, self.accepted.plan)
+        self.controller.adopt(self.accepted.version, self.accepted.snapshot_fd, self.accepted.plan)
         self._tell_served()
-        self.keeper.send(SetLogLevel("", self._logs.levels()[self._log_path]))  # which may have been changed meanwhile
-        self.desk.on_controller_up()
+        self.controller.send(SetLogLevel("", self._logs.levels()[self._log_path]))  # which may have been changed meanwhile
+        self.reloader.on_controller_up()
 
     def _tell_served(self) -> None:
         assert self.accepted is not None and self.shared is not None
-        self.keeper.send(Served(self.accepted.version), (self.accepted.tables_fd, *self.shared.fds()))
-        self.keeper.send(State(int(self.stage)))
+        self.controller.send(Served(self.accepted.version), (self.accepted.tables_fd, *self.shared.fds()))
+        self.controller.send(State(int(self.stage)))
 
     # --- workers -------------------------------------------------------------------------------------------------------
 
@@ -389,7 +393,7 @@ class Master:
                 on_done()
 
         self._deployments = [d for d in self._deployments if not d.is_over()]
-        deployment = Deployment(self.loop, self.crew, snapshot, workers, on_commit, on_abort, done)
+        deployment = Deployment(self.loop, self.workers, snapshot, workers, on_commit, on_abort, done)
         self._deployments.append(deployment)
         deployment.begin(self.sockets.of_slot)
 
@@ -413,8 +417,8 @@ class Master:
             self._move_log(plan)
         if self.sockets.retire(plan.listeners, plan.workers):
             self.loop.call_later(SETTLE_S + 0.1, self._close_leaving)
-        surplus = [w for w in self.crew.workers() if w.slot >= plan.workers and w.state is not WorkerState.DRAINING]
-        self.replacing.let_go(surplus)
+        surplus = [w for w in self.workers.alive() if w.slot >= plan.workers and w.state is not WorkerState.DRAINING]
+        self.replacement.let_go(surplus)
         self._tell_served()
 
     def _set_watch(self, plan: Plan) -> None:
@@ -429,12 +433,12 @@ class Master:
 
     def _close_leaving(self) -> None:
         """Nothing new has come to the leaving sockets for a while: let their servers take the rest."""
-        if self.desk.is_rolling_out():  # which may want them again
+        if self.reloader.is_rolling_out():  # which may want them again
             self.loop.call_later(ROLLOUT_POLL_S, self._close_leaving)
             return
         closed = self.sockets.close_leaving(SETTLE_S)
-        for worker in self.crew.workers():
-            self.crew.withdraw(worker, closed)
+        for worker in self.workers.alive():
+            self.workers.withdraw(worker, closed)
         self.lending.settle()
 
     def _move_log(self, plan: Plan) -> None:
@@ -445,8 +449,8 @@ class Master:
             return
         self._log_path = plan.log_path
         frame = OpenLog(plan.log_path, plan.log_level)
-        self.crew.broadcast(frame)
-        self.keeper.send(frame)
+        self.workers.broadcast(frame)
+        self.controller.send(frame)
 
     def _on_worker_frame(self, worker: Worker, delivery: Delivery) -> None:
         close_fds(delivery.fds)
@@ -475,26 +479,26 @@ class Master:
                 deployment.lost(worker, how)
         self.lending.settle()
         if not self.is_stopping():
-            delay_s = self.crew.delay_s(worker, how)
+            delay_s = self.workers.delay_s(worker, how)
             if delay_s:
                 log.warning("slot %d: a new worker in %g s", worker.slot, delay_s)
-            self.replacing.refill(worker.slot, delay_s)
+            self.replacement.refill(worker.slot, delay_s)
 
     def is_undecided(self) -> bool:
-        """Whether workers are between two versions, or a new generation is growing."""
-        return self.desk.is_rolling_out() or self.upgrades.is_under_way()
+        """Whether workers are between two versions, or a new generation is starting."""
+        return self.reloader.is_rolling_out() or self.old_side.is_under_way()
 
     def instruct(self, worker: Worker) -> None:
         """Tell a new worker which logs the admin API has switched off."""
         for path in self._disabled_logs:
-            self.crew.send(worker, SetLogEnabled(path, False))
+            self.workers.send(worker, SetLogEnabled(path, False))
 
     def view(self) -> MasterView:
         """What `status` shows."""
-        draining = self.succession.draining_pid if self.succession is not None else 0
+        draining = self.new_side.draining_pid if self.new_side is not None else 0
         return MasterView(
             self.pid, self.started_at, self.stage.name.lower(), self.config_path, self.admin_address, self.accepted, self.shared,
-            self.crew, self.keeper, draining,
+            self.workers, self.controller, draining,
         )  # fmt: skip
 
     def stage_text(self) -> str:
@@ -514,9 +518,9 @@ class Master:
         elif number == signal.SIGUSR1:
             self._reopen_logs()
         elif number == signal.SIGHUP and self.stage is Stage.RUNNING:
-            self.desk.ask(Wish(self.config_path), lambda report: log_change("reload", report))
+            self.reloader.ask(ChangeRequest(self.config_path), lambda report: log_change("reload", report))
         elif number == signal.SIGUSR2 and self.stage is Stage.RUNNING:
-            self.upgrades.ask("", lambda _: None)
+            self.old_side.ask("", lambda _: None)
         else:
             log.warning("%s while %s: nothing was changed", signal.Signals(number).name, self.stage_text())
 
@@ -529,15 +533,15 @@ class Master:
                 return
             if pid == 0:
                 return
-            if not self.crew.reaped(pid, status) and not self.upgrades.reaped(pid, status):
-                self.keeper.reaped(pid, status)
+            if not self.workers.reaped(pid, status) and not self.old_side.reaped(pid, status):
+                self.controller.reaped(pid, status)
 
     def _reopen_logs(self) -> None:
         self._logs.reopen()
         if self.accepted is not None:
             provide_logs(self.plan)
-        self.crew.broadcast(ReopenLogs())
-        self.keeper.send(ReopenLogs())
+        self.workers.broadcast(ReopenLogs())
+        self.controller.send(ReopenLogs())
         log.info("SIGUSR1: logs reopened")
 
     def is_stopping(self) -> bool:
@@ -549,35 +553,35 @@ class Master:
     def is_changing(self) -> bool:
         """Whether a change is under way, or the generation before this one still drains."""
         return (
-            not self.desk.is_idle()
+            not self.reloader.is_idle()
             or self.is_replacing()
-            or (self.succession is not None and self.succession.draining_pid != 0)
+            or (self.new_side is not None and self.new_side.draining_pid != 0)
         )
 
-    def belongings(self) -> Belongings:
+    def handed_over(self) -> HandedOver:
         """What goes to the next master."""
         assert self.accepted is not None and self.shared is not None and self._pid_file is not None and self._control is not None
-        return Belongings(self.accepted, self.shared, self._pid_file.fileno(), self._control.fileno())
+        return HandedOver(self.accepted, self.shared, self._pid_file.fileno(), self._control.fileno())
 
     def hand_over(self, pid: int) -> None:
         """Master *pid* serves: give it what makes us the program, then the connections, drain the rest and leave."""
         assert self._pid_file is not None and self._control is not None
         log.info("upgrade: pid %d serves; connections move, up to %g s for what is in flight", pid, self.plan.graceful_timeout_s)
         self.stage = Stage.UPGRADING
-        self.desk.close()
-        self.keeper.send(Quit())  # its admin address is wanted by the other one
+        self.reloader.close()
+        self.controller.send(Quit())  # its admin address is wanted by the other one
         self._control.leave()
         self._pid_file.leave()
         self.manager.leave(pid)
-        self.upgrades.send(TakeOver())
-        for worker in self.crew.workers():
+        self.old_side.send(TakeOver())
+        for worker in self.workers.alive():
             worker.state = WorkerState.DRAINING
-            self.replacing.bequeath(worker, partial(self._send_to_heir, worker.slot))
+            self.replacement.transfer_all(worker, partial(self._send_to_new_side, worker.slot))
         self.sockets.close()
         self._leave_if_alone()
 
-    def _send_to_heir(self, slot: int) -> Send:
-        return lambda _, fds: self.upgrades.send(Heir(slot), fds)
+    def _send_to_new_side(self, slot: int) -> Send:
+        return lambda _, fds: self.old_side.send(ReceiveFrom(slot), fds)
 
     def old_is_gone(self) -> None:
         """The generation before this one has ended."""
@@ -597,8 +601,8 @@ class Master:
         deadline_s = self.plan.graceful_timeout_s
         log.info("SIGTERM: no new connections; up to %g s for what is in flight", deadline_s)
         self._set_stage(Stage.GRACEFUL_STOPPING)
-        self.desk.close()
-        self.upgrades.close()
+        self.reloader.close()
+        self.old_side.close()
         self.manager.stopping(f"No new connections; up to {deadline_s:g} s for what is in flight.")
         # What is queued in a socket is reset when its last descriptor is closed, so nothing new may come to it before. Where the
         # service manager has it in its store the queue stays for whoever starts next.
@@ -608,9 +612,9 @@ class Master:
             settle_s = SETTLE_S
         # Ours first: a worker accepts what is queued and then closes the last descriptor.
         self.sockets.close()
-        for worker in self.crew.workers():
+        for worker in self.workers.alive():
             worker.state = WorkerState.DRAINING
-        self.crew.broadcast(Drain(deadline_s, settle_s))
+        self.workers.broadcast(Drain(deadline_s, settle_s))
         self.loop.call_later(deadline_s + DRAIN_GRACE_S, self._kill_workers)
         self._leave_if_alone()
 
@@ -618,50 +622,50 @@ class Master:
         """End what is idle, and give what is in flight HURRIED_S."""
         log.info("SIGTERM again: %g s for what is in flight", HURRIED_S)
         self._is_hurried = True
-        self.crew.broadcast(Drain(HURRIED_S))
+        self.workers.broadcast(Drain(HURRIED_S))
         self.loop.call_later(HURRIED_S + DRAIN_GRACE_S, self._kill_workers)
 
     def _quit(self) -> None:
         """End everything now."""
         if self.stage is not Stage.STOPPING:
             self._set_stage(Stage.STOPPING)
-            self.desk.close()
-            self.upgrades.close()
-            if self.succession is not None:
-                self.succession.end_old()
+            self.reloader.close()
+            self.old_side.close()
+            if self.new_side is not None:
+                self.new_side.end_old()
             self.manager.stopping("" if self._status else "Stopping now.")
             self.sockets.close()
-            self.crew.broadcast(Quit())
+            self.workers.broadcast(Quit())
             self.loop.call_later(QUIT_TIMEOUT_S, self._kill_workers)
             self._leave_if_alone()
 
     def _set_stage(self, stage: Stage) -> None:
         self.stage = stage
-        self.keeper.send(State(int(stage)))
+        self.controller.send(State(int(stage)))
 
     def _leave_if_alone(self) -> None:
         """Workers first, then the controller (its admin shows how the drain goes), then ourselves."""
-        if self.crew.workers():
+        if self.workers.alive():
             return
-        if self.stage is Stage.GRACEFUL_STOPPING and self.succession is not None and self.succession.draining_pid:
+        if self.stage is Stage.GRACEFUL_STOPPING and self.new_side is not None and self.new_side.draining_pid:
             return  # the service manager kills what is left when the main process is gone
-        if self.keeper.pid:
-            self.keeper.send(Quit())
-            self.loop.call_later(QUIT_TIMEOUT_S, self.keeper.kill)
+        if self.controller.pid:
+            self.controller.send(Quit())
+            self.loop.call_later(QUIT_TIMEOUT_S, self.controller.kill)
         else:
             self.loop.stop()
 
     def _kill_workers(self) -> None:
-        for worker in self.crew.workers():
+        for worker in self.workers.alive():
             log.error("%s did not end in time: killing it", worker)
-            self.crew.kill(worker)
-        if self.succession is not None:
-            self.succession.end_old()
+            self.workers.kill(worker)
+        if self.new_side is not None:
+            self.new_side.end_old()
 
     def _trim(self) -> None:
         assert self.shared is not None
         self.shared.trim()
-        if self.accepted is not None and self.stage is Stage.RUNNING and not self.desk.is_rolling_out():
+        if self.accepted is not None and self.stage is Stage.RUNNING and not self.reloader.is_rolling_out():
             self.shared.retire_unused(self.plan)
         self.loop.call_later(TRIM_EVERY_S, self._trim)
 

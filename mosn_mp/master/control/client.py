@@ -8,9 +8,9 @@ import msgspec
 from mosn_mp.ipc.channel import ChannelClosedError
 from mosn_mp.ipc.frames import Ask
 from mosn_mp.ipc.report import Changes, Delta, HostReport, RebalanceReport, ReloadReport, StatusReport, UpgradeReport
+from mosn_mp.master.control.pid_file import running_pid
 from mosn_mp.master.control.pid_path import pid_path_of
 from mosn_mp.master.control.server import ask_master
-from mosn_mp.master.pidfile import running_pid
 
 
 class AskError(Exception):

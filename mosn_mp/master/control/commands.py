@@ -13,10 +13,10 @@ from mosn_mp.master.control.hosts import UnknownHostError, switch_host
 from mosn_mp.master.control.status import MasterView, make_report
 from mosn_mp.master.processes.rebalance import Rebalancer
 from mosn_mp.master.rollout.deployment import Snapshot
-from mosn_mp.master.rollout.proposals import log_change, weigh_host
-from mosn_mp.master.rollout.reload import ReloadDesk, Wish
-from mosn_mp.master.shared_memory import SharedMemory
-from mosn_mp.master.upgrade.old_side import UpgradeDesk
+from mosn_mp.master.rollout.proposals import log_change, set_host_weight
+from mosn_mp.master.rollout.reload import ChangeRequest, Reloader
+from mosn_mp.master.state.shared_memory import SharedMemory
+from mosn_mp.master.upgrade.old_side import OldSide
 
 log = logging.getLogger("mosn_mp.master")
 
@@ -32,9 +32,9 @@ class Owner(Protocol):
     plan: Plan
     shared: SharedMemory | None
     accepted: Snapshot | None
-    desk: ReloadDesk
+    reloader: Reloader
     rebalancer: Rebalancer
-    upgrades: UpgradeDesk
+    old_side: OldSide
 
     def view(self) -> MasterView:
         """What `status` shows."""
@@ -43,7 +43,7 @@ class Owner(Protocol):
         """The stage in words; "running" is the one in which changes can be made."""
 
 
-class Questions:
+class Commands:
     """Answers each question, now or when there is an answer."""
 
     def __init__(self, owner: Owner) -> None:
@@ -51,8 +51,8 @@ class Questions:
         self._changes: dict[str, Callable[[Ask, Reply], None]] = {
             "reload": self._reload,
             "rebalance": lambda _, reply: owner.rebalancer.begin(lambda report: reply(_packed(report))),
-            "upgrade": lambda ask, reply: owner.upgrades.ask(ask.path, lambda report: reply(_packed(report))),
-            "host weight": lambda ask, reply: weigh_host(owner.desk, ask, lambda: self._host(ask), reply),
+            "upgrade": lambda ask, reply: owner.old_side.ask(ask.path, lambda report: reply(_packed(report))),
+            "host weight": lambda ask, reply: set_host_weight(owner.reloader, ask, lambda: self._host(ask), reply),
         }
 
     def answer(self, ask: Ask, reply: Reply) -> None:
@@ -76,7 +76,7 @@ class Questions:
                 log_change("reload", report)
             reply(_packed(report))
 
-        self._owner.desk.ask(Wish(ask.path or self._owner.config_path, ask.is_dry_run), tell)
+        self._owner.reloader.ask(ChangeRequest(ask.path or self._owner.config_path, ask.is_dry_run), tell)
 
     def _host(self, ask: Ask) -> Answer:
         shared = self._owner.shared

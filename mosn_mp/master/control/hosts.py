@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from mosn_mp.ipc.plan import Plan
 from mosn_mp.ipc.report import HostReport
-from mosn_mp.master.shared_memory import SharedMemory
+from mosn_mp.master.state.shared_memory import SharedMemory
 
 Labels = list[tuple[str, str]]
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from mosn_mp.ipc.channel import Channel, ChannelClosedError, Delivery, close_fds
 from mosn_mp.ipc.frames import Answer, Ask
-from mosn_mp.master.events.channel import Line
+from mosn_mp.master.events.channel import EventChannel
 from mosn_mp.master.events.loop import Loop, Timer
 
 log = logging.getLogger("mosn_mp.master")
@@ -41,7 +41,7 @@ def short_address(path: str):  # type: ignore[no-untyped-def]  # Iterator[str]
 class Client(NamedTuple):
     """Who asks, and the end of our patience."""
 
-    line: Line
+    channel: EventChannel
     timer: Timer
 
 
@@ -96,11 +96,11 @@ class ControlSocket:
             return
         number = self._next_number
         self._next_number += 1
-        line = Line(
+        channel = EventChannel(
             self._loop, Channel(sock), "control client", lambda d: self._reply(number, d), lambda: self._drop(number),
             on_end=lambda: self._drop(number),
         )  # fmt: skip
-        self._clients[number] = Client(line, self._loop.call_later(CLIENT_TIMEOUT_S, lambda: self._drop(number)))
+        self._clients[number] = Client(channel, self._loop.call_later(CLIENT_TIMEOUT_S, lambda: self._drop(number)))
 
     def _reply(self, number: int, delivery: Delivery) -> None:
         close_fds(delivery.fds)
@@ -113,14 +113,14 @@ class ControlSocket:
     def _tell(self, number: int, answer: Answer) -> None:
         client = self._clients.get(number)
         if client is not None:  # it did not hang up meanwhile
-            client.line.send(answer)
-            self._clients[number] = Client(client.line, self._loop.call_later(CLIENT_TIMEOUT_S, lambda: self._drop(number)))
+            client.channel.send(answer)
+            self._clients[number] = Client(client.channel, self._loop.call_later(CLIENT_TIMEOUT_S, lambda: self._drop(number)))
 
     def _drop(self, number: int) -> None:
         client = self._clients.pop(number, None)
         if client is not None:
             client.timer.cancel()
-            client.line.close()
+            client.channel.close()
 
 
 def _listen(path: str) -> socket.socket:

@@ -6,10 +6,10 @@ from typing import NamedTuple
 from mosn_mp.ipc.plan import ListenerPlan
 from mosn_mp.ipc.report import ArenaReport, ListenerReport, ProcessReport, StatusReport
 from mosn_mp.master.control.hosts import disabled_hosts
-from mosn_mp.master.processes.controller import Keeper
-from mosn_mp.master.processes.workers import Crew, Worker
+from mosn_mp.master.processes.controller import ControllerProcess
+from mosn_mp.master.processes.workers import Worker, Workers
 from mosn_mp.master.rollout.deployment import Snapshot
-from mosn_mp.master.shared_memory import SharedMemory
+from mosn_mp.master.state.shared_memory import SharedMemory
 from mosn_mp.observe.metrics.cells import DOWNSTREAM
 from mosn_mp.observe.proc import read_process
 from mosn_mp.version import VERSION
@@ -38,8 +38,8 @@ class MasterView(NamedTuple):
     admin_address: str
     accepted: Snapshot | None
     shared: SharedMemory | None
-    crew: Crew
-    keeper: Keeper
+    workers: Workers
+    controller: ControllerProcess
     draining_master: int
 
 
@@ -61,8 +61,8 @@ def make_report(master: MasterView) -> StatusReport:
         pss_bytes=sum(process.pss_bytes for process in processes),
         draining_master=master.draining_master,
         disabled_hosts=disabled_hosts(master.shared, plan) if plan is not None and master.shared is not None else [],
-        filed_version=master.keeper.filed.version,
-        file_problem=master.keeper.filed.problem,
+        filed_version=master.controller.filed.version,
+        file_problem=master.controller.filed.problem,
         weights=plan.weights if plan is not None else {},
     )
 
@@ -70,17 +70,18 @@ def make_report(master: MasterView) -> StatusReport:
 def _processes(master: MasterView) -> list[ProcessReport]:
     now = time.monotonic()
     found = [ProcessReport("master", master.pid, master.state, now - master.started_at, _pss_bytes(master.pid))]
-    keeper = master.keeper
-    if keeper.pid:
-        uptime_s = now - keeper.started_at
-        found.append(ProcessReport("controller", keeper.pid, "running", uptime_s, _pss_bytes(keeper.pid), deaths=keeper.deaths()))
-    workers = master.crew.workers()
-    found += [_worker(worker, master, now) for worker in workers]
+    controller = master.controller
+    if controller.pid:
+        uptime_s = now - controller.started_at
+        size = _pss_bytes(controller.pid)
+        found.append(ProcessReport("controller", controller.pid, "running", uptime_s, size, deaths=controller.deaths()))
+    workers = master.workers
+    found += [_worker(worker, master, now) for worker in workers.alive()]
     slots = range(master.accepted.plan.workers) if master.accepted is not None else ()
-    empty = sorted(set(slots) - {worker.slot for worker in workers})
-    crew = master.crew
+    empty = sorted(set(slots) - {worker.slot for worker in workers.alive()})
     return found + [
-        ProcessReport("worker", 0, "down", 0.0, 0, slot, deaths=crew.deaths(slot), last_end=crew.last_end(slot)) for slot in empty
+        ProcessReport("worker", 0, "down", 0.0, 0, slot, deaths=workers.deaths(slot), last_end=workers.last_end(slot))
+        for slot in empty
     ]
 
 
@@ -94,8 +95,8 @@ def _worker(worker: Worker, master: MasterView, now: float) -> ProcessReport:
         pss_bytes=_pss_bytes(worker.pid),
         slot=worker.slot,
         version=worker.version,
-        deaths=master.crew.deaths(worker.slot),
-        last_end=master.crew.last_end(worker.slot),
+        deaths=master.workers.deaths(worker.slot),
+        last_end=master.workers.last_end(worker.slot),
         active=worker.active,
         connections=counts.open,
         requests=counts.requests,

@@ -4,8 +4,8 @@ import os
 import select
 import signal
 
+from mosn_mp.master.control.pid_file import running_pid
 from mosn_mp.master.control.pid_path import pid_path_of
-from mosn_mp.master.pidfile import running_pid
 
 
 class StopError(Exception):

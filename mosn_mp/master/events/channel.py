@@ -10,8 +10,8 @@ from mosn_mp.master.events.loop import READABLE, WRITABLE, Loop
 log = logging.getLogger("mosn_mp.master")
 
 
-class Line:
-    """The line to one other process, named *who* in messages.
+class EventChannel:
+    """The channel to one other process, named *who* in messages.
 
     *on_fault* is called when it does not read or sends what is no frame, *on_end* (if any) when it hung up.
     """

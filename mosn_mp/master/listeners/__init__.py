@@ -1,1 +1,1 @@
-"""The listening sockets: bound or passed, kept open, lent, closed without a lost connection."""
+"""The listening sockets: bound or passed, kept open, closed without a lost connection."""

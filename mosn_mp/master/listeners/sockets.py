@@ -1,6 +1,6 @@
 """The listening sockets: one SO_REUSEPORT socket for each address and worker slot, bound and kept open by the master.
 
-A worker's death closes none of them, so the connections queued in the kernel wait for its replacement (measured, peers.md 2.6:
+A worker's death closes none of them, so the connections queued in the kernel wait for its replacement (measured:
 closing one with its worker resets about half of what is queued in the group).
 
 ```

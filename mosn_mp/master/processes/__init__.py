@@ -1,1 +1,1 @@
-"""The other processes: workers and controller are started, watched, replaced; connections move between workers."""
+"""The other processes: workers and controller are started, watched, replaced; sockets and connections change workers."""

@@ -9,21 +9,21 @@ from mosn_mp.ipc.channel import Channel, Delivery
 from mosn_mp.ipc.frames import Adopt, Filed, Frame
 from mosn_mp.ipc.memfd import seal_bytes
 from mosn_mp.ipc.plan import Plan, encode_plan
-from mosn_mp.master.events.channel import Line
+from mosn_mp.master.events.channel import EventChannel
 from mosn_mp.master.events.loop import Loop
 from mosn_mp.master.processes.launch import Launched
 from mosn_mp.master.processes.respawn import Respawn
 from mosn_mp.master.processes.workers import describe_end
 
 
-class Keeper:
-    """Keeps one controller; the owner is told of its frames and of every death, and decides about both."""
+class ControllerProcess:
+    """Runs one controller; the owner is told of its frames and of every death, and decides about both."""
 
     def __init__(self, loop: Loop, on_frame: Callable[[Delivery], None], on_death: Callable[[str], None]) -> None:
         self._loop = loop
         self._on_frame = on_frame
         self._on_death = on_death
-        self._line: Line | None = None
+        self._channel: EventChannel | None = None
         self._respawn = Respawn()
         self.pid = 0
         self.started_at = 0.0
@@ -37,16 +37,17 @@ class Keeper:
         """How long to wait with the replacement of the one that just died."""
         return self._respawn.delay_s(time.monotonic() - self.started_at)
 
-    def keep(self, launched: Launched) -> None:
+    def attach(self, launched: Launched) -> None:
         """Talk to the controller that was just *launched*."""
         self.pid = launched.pid
         self.started_at = time.monotonic()
-        self._line = Line(self._loop, Channel(launched.sock), f"controller (pid {self.pid})", self._on_frame, self.kill)
+        who = f"controller (pid {self.pid})"
+        self._channel = EventChannel(self._loop, Channel(launched.sock), who, self._on_frame, self.kill)
 
     def send(self, frame: Frame, fds: tuple[int, ...] = ()) -> None:
         """Send *frame*; lost if there is no controller just now (it is told all that counts when it starts)."""
-        if self._line is not None:
-            self._line.send(frame, fds)
+        if self._channel is not None:
+            self._channel.send(frame, fds)
 
     def adopt(self, version: int, snapshot_fd: int, plan: Plan) -> None:
         """Let it take this snapshot, which it did not load, for what is served; it learns what was said in *filed*, too."""
@@ -63,10 +64,10 @@ class Keeper:
         """Child *pid* ended: tell the owner. False if it was not the controller."""
         if pid != self.pid:
             return False
-        if self._line is not None:
-            self._line.read_all()
-            self._line.close()
-        self._line = None
+        if self._channel is not None:
+            self._channel.read_all()
+            self._channel.close()
+        self._channel = None
         self.pid = 0
         self._on_death(describe_end(status))
         return True

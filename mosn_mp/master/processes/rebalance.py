@@ -11,7 +11,7 @@ from collections.abc import Callable
 from mosn_mp.ipc.report import RebalanceReport
 from mosn_mp.master.events.loop import Loop
 from mosn_mp.master.processes.transfer import Transfers, even_out
-from mosn_mp.master.processes.workers import Crew, Worker, WorkerState
+from mosn_mp.master.processes.workers import Worker, Workers, WorkerState
 
 log = logging.getLogger("mosn_mp.master")
 
@@ -26,9 +26,9 @@ LOOKS = 3
 class Rebalancer:
     """One rebalance at a time."""
 
-    def __init__(self, loop: Loop, crew: Crew, transfers: Transfers, connections_of: Callable[[Worker], int]) -> None:
+    def __init__(self, loop: Loop, workers: Workers, transfers: Transfers, connections_of: Callable[[Worker], int]) -> None:
         self._loop = loop
-        self._crew = crew
+        self._workers = workers
         self._transfers = transfers
         self._connections_of = connections_of
         self._replies: list[Reply] = []
@@ -53,7 +53,7 @@ class Rebalancer:
             self._loop.call_later(self.interval_s, self._look)
 
     def _serving(self) -> list[Worker]:
-        return [worker for worker in self._crew.workers() if worker.state is WorkerState.SERVING]
+        return [worker for worker in self._workers.alive() if worker.state is WorkerState.SERVING]
 
     def _start(self) -> None:
         workers = self._serving()

@@ -7,8 +7,8 @@ from typing import Protocol
 
 from mosn_mp.ipc.frames import Drain
 from mosn_mp.ipc.plan import Plan
-from mosn_mp.master.listeners.lending import Lending
-from mosn_mp.master.processes.transfer import Bequest, Send, Transfers
+from mosn_mp.master.processes.socket_lending import Lending
+from mosn_mp.master.processes.transfer import Send, TransferAll, Transfers
 from mosn_mp.master.processes.workers import Worker, WorkerState
 from mosn_mp.master.rollout.deployment import Deployer
 
@@ -39,7 +39,7 @@ class Owner(Deployer, Protocol):
         """Tell a new worker what was switched since the start."""
 
 
-class Replacing:
+class Replacement:
     """Refills slots, supersedes workers, lets them go."""
 
     def __init__(self, owner: Owner) -> None:
@@ -56,10 +56,10 @@ class Replacing:
         if owner.is_undecided():
             self.refill(slot, POLL_S)
             return
-        if any(worker.slot == slot for worker in owner.crew.of_slots(owner.plan.workers)):
+        if any(worker.slot == slot for worker in owner.workers.of_slots(owner.plan.workers)):
             return
         try:
-            worker = owner.crew.spawn(slot)
+            worker = owner.workers.spawn(slot)
         except OSError as e:  # no memory or no descriptors for one more process just now
             log.error("slot %d: cannot start a worker: %s", slot, e)
             self.refill(slot, RETRY_S)
@@ -83,7 +83,7 @@ class Replacing:
                 owner.lending.settle()
 
         try:
-            successor = owner.crew.spawn(worker.slot)
+            successor = owner.workers.spawn(worker.slot)
         except OSError as e:
             log.error("slot %d: cannot start a worker: %s", worker.slot, e)
             return
@@ -94,28 +94,28 @@ class Replacing:
     def let_go(self, workers: list[Worker]) -> None:
         """Let *workers* give their connections to others, finish what is left and leave; their queues are others' meanwhile."""
         for worker in workers:
-            worker.state = WorkerState.DRAINING  # none of them is another one's heir
+            worker.state = WorkerState.DRAINING  # none of them is another one's receiver
         for worker in workers:
-            self.bequeath(worker, partial(self._find_heir, worker.slot))
+            self.transfer_all(worker, partial(self._find_receiver, worker.slot))
 
-    def bequeath(self, worker: Worker, find_heir: Callable[[], Send | None]) -> None:
+    def transfer_all(self, worker: Worker, find_receiver: Callable[[], Send | None]) -> None:
         """Let *worker* give what it can, and then drain."""
         owner = self._owner
-        owner.crew.withdraw(worker, list(worker.held))
-        Bequest(owner.loop, owner.transfers, worker, find_heir, owner.connections_of, self._drain).begin()
+        owner.workers.withdraw(worker, list(worker.held))
+        TransferAll(owner.loop, owner.transfers, worker, find_receiver, owner.connections_of, self._drain).begin()
 
-    def _find_heir(self, slot: int) -> Send | None:
-        crew = self._owner.crew
-        heirs = [heir for heir in crew.workers() if heir.state is WorkerState.SERVING]
-        return partial(crew.send, heirs[slot % len(heirs)]) if heirs else None
+    def _find_receiver(self, slot: int) -> Send | None:
+        workers = self._owner.workers
+        receivers = [receiver for receiver in workers.alive() if receiver.state is WorkerState.SERVING]
+        return partial(workers.send, receivers[slot % len(receivers)]) if receivers else None
 
     def _drain(self, worker: Worker) -> None:
         owner = self._owner
         deadline_s = owner.plan.graceful_timeout_s
-        owner.crew.send(worker, Drain(deadline_s))
-        owner.loop.call_later(deadline_s + DRAIN_GRACE_S, lambda: owner.crew.kill(worker))
+        owner.workers.send(worker, Drain(deadline_s))
+        owner.loop.call_later(deadline_s + DRAIN_GRACE_S, lambda: owner.workers.kill(worker))
 
     def _give_up(self, worker: Worker, reason: str) -> None:
         """A new worker cannot serve what the others serve: end it; its slot is refilled with back-off."""
         log.error("%s cannot serve: %s", worker, reason)
-        self._owner.crew.kill(worker)
+        self._owner.workers.kill(worker)

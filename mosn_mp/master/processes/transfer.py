@@ -10,7 +10,7 @@ from typing import NamedTuple
 from mosn_mp.ipc.channel import Channel
 from mosn_mp.ipc.frames import Give, Given, Receive
 from mosn_mp.master.events.loop import Loop, Timer
-from mosn_mp.master.processes.workers import Crew, Worker
+from mosn_mp.master.processes.workers import Worker, Workers
 
 # What moves does so within milliseconds of coming to rest; the rest is told to close.
 GIVE_S = 1.0
@@ -30,8 +30,8 @@ class Move(NamedTuple):
 class Transfers:
     """Those under way."""
 
-    def __init__(self, crew: Crew) -> None:
-        self._crew = crew
+    def __init__(self, workers: Workers) -> None:
+        self._workers = workers
         self._numbers = 0
         self._under_way: dict[int, tuple[int, Callable[[int], None]]] = {}  # number -> giver's pid, whom to tell
 
@@ -41,13 +41,13 @@ class Transfers:
         self._numbers += 1
         self._under_way[self._numbers] = (giver.pid, done)
         send(Receive(), (other.fileno(),))
-        self._crew.send(giver, Give(self._numbers, count), (one.fileno(),))
+        self._workers.send(giver, Give(self._numbers, count), (one.fileno(),))
         one.close()
         other.close()
 
     def between(self, giver: Worker, receiver: Worker, count: int, done: Callable[[int], None]) -> None:
         """begin() between two workers of ours."""
-        self.begin(giver, lambda frame, fds: self._crew.send(receiver, frame, fds), count, done)
+        self.begin(giver, lambda frame, fds: self._workers.send(receiver, frame, fds), count, done)
 
     def take(self, frame: Given) -> None:
         """A giver is done."""
@@ -62,7 +62,7 @@ class Transfers:
                 done(0)
 
 
-class Bequest:
+class TransferAll:
     """What a worker that leaves gives: all it has, to whom it can, within GIVE_S; then *then* is called, once."""
 
     def __init__(
@@ -70,15 +70,15 @@ class Bequest:
         loop: Loop,
         transfers: Transfers,
         giver: Worker,
-        find_heir: Callable[[], Send | None],
+        find_receiver: Callable[[], Send | None],
         connections_of: Callable[[Worker], int],
         then: Callable[[Worker], None],
     ) -> None:
-        """*find_heir* says how to reach one that serves, None = there is none (any more)."""
+        """*find_receiver* says how to reach one that serves, None = there is none (any more)."""
         self._loop = loop
         self._transfers = transfers
         self._giver = giver
-        self._find_heir = find_heir
+        self._find_receiver = find_receiver
         self._connections_of = connections_of
         self._then = then
         self._until = 0.0
@@ -91,14 +91,14 @@ class Bequest:
         self._give()
 
     def _give(self) -> None:
-        send = self._find_heir() if self._timer is not None else None
+        send = self._find_receiver() if self._timer is not None else None
         if send is None:
             self._finish()
         else:
             self._transfers.begin(self._giver, send, -1, self._on_given)
 
     def _on_given(self, _: int) -> None:
-        """All are gone, or the heir is: then another one gets the rest."""
+        """All are gone, or the receiver is: then another one gets the rest."""
         if self._connections_of(self._giver) and time.monotonic() < self._until:
             self._loop.call_later(RETRY_S, self._give)
         else:

@@ -1,4 +1,4 @@
-"""Looks after workers that live but do not work: stuck in a loop or a lock, stopped, or too fat.
+"""Looks after workers that live but do not work: stuck in a loop or a lock, stopped, or too large.
 
 Each worker writes the time into its row of shared memory whenever its loop turns (worker/vitals.py). One whose last beat is too
 long ago is told to write its stacks to the log, then aborted; one that is stopped cannot do that and is killed. A worker that
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mosn_mp.master.events.loop import Loop
-from mosn_mp.master.processes.workers import Crew, Worker, WorkerState
+from mosn_mp.master.processes.workers import Worker, Workers, WorkerState
 from mosn_mp.observe.metrics.cells import WORKER
 from mosn_mp.observe.metrics.metrics import Metrics
 from mosn_mp.worker.stack_dump import DUMP_SIGNAL
@@ -55,12 +55,14 @@ class Doubt(NamedTuple):
 class Watchdog:
     """Looks at all workers every LOOK_EVERY_S."""
 
-    def __init__(self, loop: Loop, crew: Crew, on_stuck: Callable[[Worker], None], on_fat: Callable[[Worker], None]) -> None:
-        """*on_stuck* hears of a worker that is being ended, *on_fat* of one that is to be replaced."""
+    def __init__(
+        self, loop: Loop, workers: Workers, on_stuck: Callable[[Worker], None], on_too_large: Callable[[Worker], None]
+    ) -> None:
+        """*on_stuck* hears of a worker that is being ended, *on_too_large* of one that is to be replaced."""
         self._loop = loop
-        self._crew = crew
+        self._workers = workers
         self._on_stuck = on_stuck
-        self._on_fat = on_fat
+        self._on_too_large = on_too_large
         self._metrics: Metrics | None = None
         self._looked_at = 0.0
         self._trusted_from = 0.0
@@ -83,18 +85,18 @@ class Watchdog:
             self._trusted_from = now  # we were late ourselves: so may be everybody
         self._looked_at = now
         self._rounds += 1
-        workers = [w for w in self._crew.workers() if w.state in (WorkerState.SERVING, WorkerState.DRAINING)]
+        workers = [w for w in self._workers.alive() if w.state in (WorkerState.SERVING, WorkerState.DRAINING)]
         for worker in workers if self.stall_s > 0 else ():
-            self._feel(worker, now)
+            self._check_heartbeat(worker, now)
         if self.memory_limit and self._rounds % MEMORY_ROUNDS == 0:
             for worker in workers:
-                self._weigh(worker, now)
+                self._check_memory(worker, now)
         alive = {worker.pid for worker in workers}
         self._doubts = {pid: doubt for pid, doubt in self._doubts.items() if pid in alive}
         self._asked = {pid: at for pid, at in self._asked.items() if pid in alive}
         self._loop.call_later(LOOK_EVERY_S, self._look)
 
-    def _feel(self, worker: Worker, now: float) -> None:
+    def _check_heartbeat(self, worker: Worker, now: float) -> None:
         assert self._metrics is not None
         beat_at = self._metrics.row(worker.row, _BEAT_AT, 1)[0] / 1000
         silent_s = now - max(beat_at, self._trusted_from, worker.started_at)
@@ -117,13 +119,13 @@ class Watchdog:
         worker.state = WorkerState.STUCK
         self._on_stuck(worker)
         if is_stopped:
-            self._crew.kill(worker)
+            self._workers.kill(worker)
             return
-        self._crew.signal(worker, DUMP_SIGNAL)
-        self._loop.call_later(DUMP_S, lambda: self._crew.signal(worker, signal.SIGABRT))
-        self._loop.call_later(DUMP_S + ABORT_S, lambda: self._crew.kill(worker))
+        self._workers.signal(worker, DUMP_SIGNAL)
+        self._loop.call_later(DUMP_S, lambda: self._workers.signal(worker, signal.SIGABRT))
+        self._loop.call_later(DUMP_S + ABORT_S, lambda: self._workers.kill(worker))
 
-    def _weigh(self, worker: Worker, now: float) -> None:
+    def _check_memory(self, worker: Worker, now: float) -> None:
         if worker.state is not WorkerState.SERVING or now - worker.started_at < LEAST_AGE_S:
             return
         size = private_bytes(worker.pid)
@@ -131,7 +133,7 @@ class Watchdog:
             return
         self._asked[worker.pid] = now
         log.warning("%s has %d MiB of its own, %d are allowed: replacing it", worker, size >> 20, self.memory_limit >> 20)
-        self._on_fat(worker)
+        self._on_too_large(worker)
 
 
 def process_state(pid: int) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 
 from mosn_mp.ipc.channel import Channel, Delivery, close_fds
 from mosn_mp.ipc.frames import Frame, Lend, Pulse, SocketName, Sockets, Withdraw, chunked
-from mosn_mp.master.events.channel import Line
+from mosn_mp.master.events.channel import EventChannel
 from mosn_mp.master.events.loop import Loop
 from mosn_mp.master.processes.respawn import Respawn
 from mosn_mp.worker.boot import WorkerOrder, run_worker
@@ -34,7 +34,7 @@ class Worker:
     They differ while a predecessor in the same slot still drains: it keeps counting in its own row.
     """
 
-    line: Line
+    channel: EventChannel
 
     def __init__(self, slot: int, row: int, pid: int) -> None:
         self.slot = slot
@@ -51,7 +51,7 @@ class Worker:
         return f"worker {self.slot} (pid {self.pid})"
 
 
-class Crew:
+class Workers:
     """All workers. The owner is told of frames and deaths, and decides about both."""
 
     def __init__(
@@ -65,19 +65,19 @@ class Crew:
         self._make_order = make_order
         self._on_frame = on_frame
         self._on_death = on_death
-        self._workers: dict[int, Worker] = {}
+        self._by_pid: dict[int, Worker] = {}
         self._respawns: dict[int, Respawn] = {}
         self._ends: dict[int, str] = {}
         self.rows: int = 0  # of shared memory, one for each living worker
         self.rows_of_others: set[int] = set()  # of the generation before this one
 
-    def workers(self) -> list[Worker]:
+    def alive(self) -> list[Worker]:
         """Those alive, by slot."""
-        return sorted(self._workers.values(), key=lambda w: (w.slot, w.pid))
+        return sorted(self._by_pid.values(), key=lambda w: (w.slot, w.pid))
 
     def of_slots(self, slots: int) -> list[Worker]:
         """Those of the first *slots* slots that are not told to leave."""
-        return [w for w in self.workers() if w.slot < slots and w.state is not WorkerState.DRAINING]
+        return [w for w in self.alive() if w.slot < slots and w.state is not WorkerState.DRAINING]
 
     def deaths(self, slot: int) -> int:
         """How many workers of *slot* ended before they were told to."""
@@ -107,14 +107,14 @@ class Crew:
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         theirs.close()
         worker = Worker(slot, row, pid)
-        worker.line = Line(self._loop, ours, str(worker), lambda d: self._take(worker, d), lambda: self.kill(worker))
-        self._workers[pid] = worker
+        worker.channel = EventChannel(self._loop, ours, str(worker), lambda d: self._take(worker, d), lambda: self.kill(worker))
+        self._by_pid[pid] = worker
         self._respawns.setdefault(slot, Respawn())
         return worker
 
     def send(self, worker: Worker, frame: Frame, fds: tuple[int, ...] = ()) -> None:
         """Send *frame* to *worker*; one that is gone is left to reaped(), one that does not read is killed."""
-        worker.line.send(frame, fds)
+        worker.channel.send(frame, fds)
 
     def give(self, worker: Worker, sockets: dict[SocketName, int], is_lent: bool = False) -> None:
         """Send *worker* those of *sockets* that it does not have: its own ones, to be served after Commit, or lent ones."""
@@ -132,7 +132,7 @@ class Crew:
 
     def broadcast(self, frame: Frame) -> None:
         """Send *frame* to all."""
-        for worker in self.workers():
+        for worker in self.alive():
             self.send(worker, frame)
 
     def kill(self, worker: Worker) -> None:
@@ -141,7 +141,7 @@ class Crew:
 
     def signal(self, worker: Worker, number: int) -> None:
         """Send *worker* the signal *number*."""
-        if worker.pid in self._workers:  # not reaped yet, so the pid is still its own
+        if worker.pid in self._by_pid:  # not reaped yet, so the pid is still its own
             os.kill(worker.pid, number)
 
     def dismiss(self, worker: Worker) -> None:
@@ -151,17 +151,17 @@ class Crew:
 
     def reaped(self, pid: int, status: int) -> bool:
         """Child *pid* ended with wait status *status*: tell the owner. False if it was no worker."""
-        worker = self._workers.pop(pid, None)
+        worker = self._by_pid.pop(pid, None)
         if worker is None:
             return False
-        worker.line.read_all()  # what it said last is heard before its death is
-        worker.line.close()
+        worker.channel.read_all()  # what it said last is heard before its death is
+        worker.channel.close()
         self._on_death(worker, describe_end(status))
         return True
 
     def _free_row(self, slot: int) -> int:
         """The row of a new worker: numbered as its slot if it can be, so that graphs by row stay together."""
-        taken: set[int] = {worker.row for worker in self._workers.values()} | self.rows_of_others
+        taken: set[int] = {worker.row for worker in self._by_pid.values()} | self.rows_of_others
         rows: list[int] = [slot, *range(self.rows)]
         for row in rows:
             if row < self.rows and row not in taken:

@@ -7,8 +7,8 @@ from typing import NamedTuple, Protocol
 from mosn_mp.ipc.frames import Abort, Commit, Committed, Prepare, Ready, Refused, SocketName
 from mosn_mp.ipc.plan import Plan
 from mosn_mp.master.events.loop import Loop, Timer
-from mosn_mp.master.processes.workers import Crew, Worker, WorkerState
-from mosn_mp.master.rollout.two_phase_commit import COMMIT_TIMEOUT_S, PREPARE_TIMEOUT_S, Phase, Rollout
+from mosn_mp.master.processes.workers import Worker, Workers, WorkerState
+from mosn_mp.master.rollout.two_phase_commit import COMMIT_TIMEOUT_S, PREPARE_TIMEOUT_S, Phase, TwoPhaseCommit
 
 log = logging.getLogger("mosn_mp.master")
 
@@ -27,7 +27,7 @@ class Deployer(Protocol):
     """Who has workers, and rolls snapshots out to them."""
 
     loop: Loop
-    crew: Crew
+    workers: Workers
     accepted: Snapshot | None
 
     def deploy(
@@ -42,7 +42,7 @@ class Deployer(Protocol):
 
 
 class Deployment:
-    """*snapshot* on its way to *workers*; calls *on_commit* when it is decided, or *on_abort* with the reason.
+    """*snapshot* on its way to *participants*; calls *on_commit* when it is decided, or *on_abort* with the reason.
 
     *on_done*, if any, is called when every worker serves it, or is dead.
     """
@@ -50,18 +50,18 @@ class Deployment:
     def __init__(
         self,
         loop: Loop,
-        crew: Crew,
+        workers: Workers,
         snapshot: Snapshot,
-        workers: Iterable[Worker],
+        participants: Iterable[Worker],
         on_commit: Callable[[], None],
         on_abort: Callable[[str], None],
         on_done: Callable[[], None] | None = None,
     ) -> None:
         self._loop = loop
-        self._crew = crew
+        self._workers = workers
         self.snapshot = snapshot
-        self._workers = {worker.pid: worker for worker in workers}
-        self._rollout = Rollout(snapshot.version, self._workers)
+        self._participants = {worker.pid: worker for worker in participants}
+        self._commit = TwoPhaseCommit(snapshot.version, self._participants)
         self._on_commit = on_commit
         self._on_abort = on_abort
         self._on_done = on_done
@@ -70,45 +70,45 @@ class Deployment:
     def begin(self, sockets_of: Callable[[int], dict[SocketName, int]]) -> None:
         """Send the sockets of its slot (*sockets_of*) and the snapshot to each worker."""
         self._timer = self._loop.call_later(PREPARE_TIMEOUT_S, self._expire)
-        for worker in self._workers.values():
-            self._crew.give(worker, sockets_of(worker.slot))
+        for worker in self._participants.values():
+            self._workers.give(worker, sockets_of(worker.slot))
             prepare = Prepare(self.snapshot.version, self.snapshot.takes_code)
-            self._crew.send(worker, prepare, (self.snapshot.snapshot_fd, self.snapshot.tables_fd))
+            self._workers.send(worker, prepare, (self.snapshot.snapshot_fd, self.snapshot.tables_fd))
 
     def is_over(self) -> bool:
         """Whether there is nothing more to wait for."""
-        return self._rollout.phase in (Phase.DONE, Phase.ABORTED)
+        return self._commit.phase in (Phase.DONE, Phase.ABORTED)
 
     def concerns(self, worker: Worker) -> bool:
         """Whether *worker* takes part."""
-        return worker.pid in self._workers
+        return worker.pid in self._participants
 
     def take(self, worker: Worker, frame: Ready | Refused | Committed) -> None:
         """An answer of *worker*."""
         if frame.version != self.snapshot.version:
             return  # of a rollout that was aborted meanwhile
-        before = self._rollout.phase
+        before = self._commit.phase
         if isinstance(frame, Ready):
-            self._rollout.ready(worker.pid)
+            self._commit.ready(worker.pid)
         elif isinstance(frame, Refused):
-            self._rollout.refused(worker.pid, f"worker {worker.slot} refused: {frame.reason}")
+            self._commit.refused(worker.pid, f"worker {worker.slot} refused: {frame.reason}")
         else:
             worker.version = frame.version
             if worker.state is WorkerState.STARTING:
                 worker.state = WorkerState.SERVING
-            self._rollout.committed(worker.pid)
+            self._commit.committed(worker.pid)
         self._follow(before)
 
     def lost(self, worker: Worker, how: str) -> None:
         """*worker* died."""
-        before = self._rollout.phase
-        self._rollout.lost(worker.pid, f"worker {worker.slot} died while it prepared: {how}")
-        self._workers.pop(worker.pid, None)
+        before = self._commit.phase
+        self._commit.lost(worker.pid, f"worker {worker.slot} died while it prepared: {how}")
+        self._participants.pop(worker.pid, None)
         self._follow(before)
 
     def _follow(self, before: Phase) -> None:
         """Do what the new phase asks for."""
-        phase = self._rollout.phase
+        phase = self._commit.phase
         if phase is before:
             return
         if self._timer is not None:
@@ -116,25 +116,25 @@ class Deployment:
         if phase is Phase.COMMITTING:
             self._timer = self._loop.call_later(COMMIT_TIMEOUT_S, self._expire)
             self._on_commit()
-            for worker in list(self._workers.values()):
-                self._crew.send(worker, Commit(self.snapshot.version))
+            for worker in list(self._participants.values()):
+                self._workers.send(worker, Commit(self.snapshot.version))
         elif phase is Phase.ABORTED:
-            for worker in list(self._workers.values()):
-                self._crew.send(worker, Abort(self.snapshot.version))
-            self._on_abort(self._rollout.reason)
+            for worker in list(self._participants.values()):
+                self._workers.send(worker, Abort(self.snapshot.version))
+            self._on_abort(self._commit.reason)
         elif phase is Phase.DONE and self._on_done is not None:
             self._on_done()
 
     def _expire(self) -> None:
         """The deadline of the phase: silence is a refusal, or after the decision the worker's end."""
-        before = self._rollout.phase
-        for pid in self._rollout.waiting():
-            worker = self._workers.get(pid)
+        before = self._commit.phase
+        for pid in self._commit.waiting():
+            worker = self._participants.get(pid)
             if worker is None:
                 continue
             if before is Phase.PREPARING:
-                self._rollout.refused(pid, f"worker {worker.slot} did not answer within {PREPARE_TIMEOUT_S:g} s")
+                self._commit.refused(pid, f"worker {worker.slot} did not answer within {PREPARE_TIMEOUT_S:g} s")
             else:
                 log.error("%s did not commit version %d within %g s: killing it", worker, self.snapshot.version, COMMIT_TIMEOUT_S)
-                self._crew.kill(worker)
+                self._workers.kill(worker)
         self._follow(before)

@@ -9,13 +9,13 @@ from mosn_mp.ipc.channel import Delivery, close_fds
 from mosn_mp.ipc.frames import Answer, Ask, Concluded, Propose
 from mosn_mp.ipc.memfd import read_sealed, seal_bytes
 from mosn_mp.ipc.report import ReloadReport
-from mosn_mp.master.processes.controller import Keeper
-from mosn_mp.master.rollout.reload import ReloadDesk, Wish
+from mosn_mp.master.processes.controller import ControllerProcess
+from mosn_mp.master.rollout.reload import ChangeRequest, Reloader
 
 log = logging.getLogger("mosn_mp.master")
 
 
-def take_proposal(desk: ReloadDesk, keeper: Keeper, delivery: Delivery) -> None:
+def take_proposal(reloader: Reloader, controller: ControllerProcess, delivery: Delivery) -> None:
     """Do what the controller proposes and tell it, or the one after it, what came of it."""
     frame = delivery.frame
     assert isinstance(frame, Propose)
@@ -25,13 +25,13 @@ def take_proposal(desk: ReloadDesk, keeper: Keeper, delivery: Delivery) -> None:
     def tell(report: ReloadReport) -> None:
         log_change(frame.edit, report)
         fd = seal_bytes("mosn_mp-report", msgspec.msgpack.encode(report))
-        keeper.send(Concluded(frame.token), (fd,))
+        controller.send(Concluded(frame.token), (fd,))
         close_fds([fd])
 
-    desk.ask(Wish(edit=frame.edit, body=body), tell)
+    reloader.ask(ChangeRequest(edit=frame.edit, body=body), tell)
 
 
-def weigh_host(desk: ReloadDesk, ask: Ask, show: Callable[[], Answer], reply: Callable[[Answer], None]) -> None:
+def set_host_weight(reloader: Reloader, ask: Ask, show: Callable[[], Answer], reply: Callable[[Answer], None]) -> None:
     """Give the host of *ask* its new weight and *reply* as *show* says, or why not."""
 
     def tell(report: ReloadReport) -> None:
@@ -39,7 +39,7 @@ def weigh_host(desk: ReloadDesk, ask: Ask, show: Callable[[], Answer], reply: Ca
         reply(show() if report.ok else Answer(False, "\n".join(report.problems)))
 
     body = {"cluster": ask.cluster, "address": ask.address, "weight": ask.weight}
-    desk.ask(Wish(edit="host weight", body=msgspec.json.encode(body)), tell)
+    reloader.ask(ChangeRequest(edit="host weight", body=msgspec.json.encode(body)), tell)
 
 
 def log_change(what: str, report: ReloadReport) -> None:

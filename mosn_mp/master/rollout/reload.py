@@ -29,11 +29,11 @@ from mosn_mp.ipc.report import Changes, ReloadReport
 from mosn_mp.master.events.loop import Timer
 from mosn_mp.master.listeners.sockets import BindError, ListeningSockets
 from mosn_mp.master.log_access import provide_logs, try_default_log
-from mosn_mp.master.processes.controller import Keeper
+from mosn_mp.master.processes.controller import ControllerProcess
 from mosn_mp.master.processes.watchdog import Watchdog
 from mosn_mp.master.processes.workers import Worker
 from mosn_mp.master.rollout.deployment import Deployer, Snapshot
-from mosn_mp.master.shared_memory import SharedMemory
+from mosn_mp.master.state.shared_memory import SharedMemory
 
 log = logging.getLogger("mosn_mp.master")
 
@@ -46,7 +46,7 @@ Reply = Callable[[ReloadReport], None]
 
 
 class Phase(enum.Enum):
-    """What the desk is doing."""
+    """Where the change stands."""
 
     IDLE = "idle"
     LOADING = "loading"
@@ -54,7 +54,7 @@ class Phase(enum.Enum):
     ROLLING_OUT = "rolling out"
 
 
-class Wish(NamedTuple):
+class ChangeRequest(NamedTuple):
     """What somebody wants: the file at *path* served, or only to know what that would change; or (*edit*) a change of what is.
 
     *edit* is as in Load, *body* its JSON, which the master does not read.
@@ -67,10 +67,10 @@ class Wish(NamedTuple):
 
 
 class Job:
-    """A wish, and all who wait for its answer."""
+    """A request in the queue, and all who wait for its answer."""
 
-    def __init__(self, wish: Wish, number: int) -> None:
-        self.wish = wish
+    def __init__(self, request: ChangeRequest, number: int) -> None:
+        self.request = request
         self.number = number
         self.replies: list[Reply] = []
         self.begun_at = 0.0
@@ -89,10 +89,10 @@ class Rollout(NamedTuple):
 
 
 class Owner(Deployer, Protocol):
-    """What the desk needs of the master."""
+    """What the reloader needs of the master."""
 
     config_path: str
-    keeper: Keeper
+    controller: ControllerProcess
     sockets: ListeningSockets
     shared: SharedMemory | None
     watchdog: Watchdog
@@ -104,8 +104,8 @@ class Owner(Deployer, Protocol):
         """*snapshot* is decided: it is what is served from now on."""
 
 
-class ReloadDesk:
-    """Takes wishes and fulfils them one after the other."""
+class Reloader:
+    """Takes requests and carries them out one after the other."""
 
     def __init__(self, owner: Owner) -> None:
         self._owner = owner
@@ -120,12 +120,12 @@ class ReloadDesk:
         self.on_begin: Callable[[], None] = _nothing  # the service manager is told that a reload begins,
         self.on_end: Callable[[ReloadReport], None] = _ignore  # and that it has ended
 
-    def ask(self, wish: Wish, reply: Reply) -> None:
-        """Do as *wish* says and tell *reply* what came of it."""
-        job = self._find_same(wish)
+    def ask(self, request: ChangeRequest, reply: Reply) -> None:
+        """Do as *request* says and tell *reply* what came of it."""
+        job = self._find_same(request)
         if job is None:
             self._numbers += 1
-            job = Job(wish, self._numbers)
+            job = Job(request, self._numbers)
             self._waiting.append(job)
         job.replies.append(reply)
         if self._is_closed:
@@ -140,12 +140,12 @@ class ReloadDesk:
         """Whether no change is under way and none waits."""
         return self.phase is Phase.IDLE and not self._waiting
 
-    def _find_same(self, wish: Wish) -> Job | None:
+    def _find_same(self, request: ChangeRequest) -> Job | None:
         """The job that waits for the same file. What is asked after an edit comes after it; an edit is never like another."""
         for job in reversed(self._waiting):
-            if job.wish.edit or wish.edit:
+            if job.request.edit or request.edit:
                 return None
-            if job.wish == wish:
+            if job.request == request:
                 return job
         return None
 
@@ -172,7 +172,7 @@ class ReloadDesk:
     def on_controller_down(self, how: str) -> None:
         """The controller died; one that was reading the file takes the blame."""
         if self._job is not None and self.phase is Phase.LOADING and self._job.is_sent:
-            self._refuse([f"the controller ended while it read {self._job.wish.path or self._job.wish.edit}: {how}"])
+            self._refuse([f"the controller ended while it read {self._job.request.path or self._job.request.edit}: {how}"])
 
     def take(self, delivery: Delivery) -> None:
         """The controller's answer to Load; closes its descriptors but the snapshot that goes on."""
@@ -195,28 +195,29 @@ class ReloadDesk:
         snapshot_fd, plan_fd, changes_fd = fds
         plan = decode_plan(read_sealed(plan_fd))
         close_fds([plan_fd, changes_fd])
-        if job.wish.is_dry_run:
+        if job.request.is_dry_run:
             os.close(snapshot_fd)
             self._conclude([], plan.workers)
             return
         self.phase = Phase.WAITING
-        job.loaded_by = self._owner.keeper.pid
+        job.loaded_by = self._owner.controller.pid
         self._wait_quiet(snapshot_fd, plan)
 
     def _send_load(self, job: Job) -> None:
-        if not self._owner.keeper.pid:
+        if not self._owner.controller.pid:
             return  # on_controller_up() will come
         job.is_sent = True
-        wish = job.wish
-        fds = (seal_bytes("mosn_mp-edit", wish.body),) if wish.edit else ()
-        self._owner.keeper.send(Load(job.number, wish.path or self._owner.config_path, wish.is_dry_run, wish.edit), fds)
+        request = job.request
+        fds = (seal_bytes("mosn_mp-edit", request.body),) if request.edit else ()
+        path = request.path or self._owner.config_path
+        self._owner.controller.send(Load(job.number, path, request.is_dry_run, request.edit), fds)
         close_fds(fds)
 
     def _on_load_timeout(self) -> None:
         assert self._job is not None
         if self._job.is_sent:
-            self._owner.keeper.kill()  # its loop hangs in the import of somebody's module
-        self._refuse([f"{self._job.wish.path or self._job.wish.edit}: not loaded within {LOAD_TIMEOUT_S:g} s"])
+            self._owner.controller.kill()  # its loop hangs in the import of somebody's module
+        self._refuse([f"{self._job.request.path or self._job.request.edit}: not loaded within {LOAD_TIMEOUT_S:g} s"])
 
     # --- one after the other -------------------------------------------------------------------------------------------
 
@@ -228,7 +229,7 @@ class ReloadDesk:
         job.begun_at = time.monotonic()
         job.workers_before = self._owner.accepted.plan.workers
         self.phase = Phase.LOADING
-        if not job.wish.is_dry_run:
+        if not job.request.is_dry_run:
             self.on_begin()
         self._timer = self._owner.loop.call_later(LOAD_TIMEOUT_S, self._on_load_timeout)
         self._send_load(job)
@@ -256,18 +257,18 @@ class ReloadDesk:
             provide_logs(plan)
             fresh = owner.sockets.open(plan.listeners, plan.workers, wait_s=0)
             tables_fd = seal_bytes("mosn_mp-tables", shared.place(plan))
-            serving = owner.crew.of_slots(plan.workers)
+            serving = owner.workers.of_slots(plan.workers)
             # Slots that are down just now have a replacement on its way, unless all are.
             slots = range(owner.accepted.plan.workers if serving else 0, plan.workers)
             for slot in set(slots) - {worker.slot for worker in serving}:
-                workers.append(owner.crew.spawn(slot))
+                workers.append(owner.workers.spawn(slot))
         except (BindError, ConfigError, ValueError, OSError) as e:
             os.close(snapshot_fd)
             self._undo(fresh, workers)
             self._refuse([str(e.strerror or e) if isinstance(e, OSError) else str(e)])
             return
         assert self._job is not None
-        snapshot = Snapshot(self.versions, snapshot_fd, tables_fd, plan, takes_code=not self._job.wish.edit)
+        snapshot = Snapshot(self.versions, snapshot_fd, tables_fd, plan, takes_code=not self._job.request.edit)
         self._rollout = Rollout(snapshot, fresh, workers)
         self.phase = Phase.ROLLING_OUT
         owner.watchdog.is_patient = True
@@ -275,9 +276,9 @@ class ReloadDesk:
 
     def _on_commit(self) -> None:
         assert self._rollout is not None and self._job is not None
-        snapshot, keeper = self._rollout.snapshot, self._owner.keeper
-        if keeper.pid != self._job.loaded_by:  # it came back meanwhile, with the version before this one
-            keeper.adopt(snapshot.version, snapshot.snapshot_fd, snapshot.plan)
+        snapshot, controller = self._rollout.snapshot, self._owner.controller
+        if controller.pid != self._job.loaded_by:  # it came back meanwhile, with the version before this one
+            controller.adopt(snapshot.version, snapshot.snapshot_fd, snapshot.plan)
         self._owner.accept(snapshot)
 
     def _on_done(self) -> None:
@@ -292,17 +293,16 @@ class ReloadDesk:
 
     def _undo(self, sockets: list[SocketName], workers: list[Worker]) -> None:
         """Close what was opened for a version that is not served."""
-        crew = self._owner.crew
         for worker in workers:
-            crew.dismiss(worker)
-        for worker in crew.workers():
-            crew.withdraw(worker, sockets)
+            self._owner.workers.dismiss(worker)
+        for worker in self._owner.workers.alive():
+            self._owner.workers.withdraw(worker, sockets)
         self._owner.sockets.discard(sockets)
 
     # --- answers -------------------------------------------------------------------------------------------------------
 
     def _refuse(self, problems: list[str]) -> None:
-        self._owner.keeper.send(Failed("; ".join(problems)[:2000]))
+        self._owner.controller.send(Failed("; ".join(problems)[:2000]))
         self._conclude(problems)
 
     def _conclude(self, problems: list[str], workers: int = 0) -> None:
@@ -310,7 +310,7 @@ class ReloadDesk:
         assert job is not None
         self._end()
         report = self._answer(job, problems, workers)
-        if not job.wish.is_dry_run:
+        if not job.request.is_dry_run:
             self.on_end(report)
         self._begin_next()
 
@@ -325,7 +325,7 @@ class ReloadDesk:
         assert accepted is not None
         report = ReloadReport(
             ok=not problems,
-            is_dry_run=job.wish.is_dry_run,
+            is_dry_run=job.request.is_dry_run,
             version=accepted.version,
             took_s=time.monotonic() - job.begun_at if job.begun_at else 0.0,
             workers_before=job.workers_before or accepted.plan.workers,

@@ -26,7 +26,7 @@ PREPARE_TIMEOUT_S = 10.0
 COMMIT_TIMEOUT_S = 5.0
 
 
-class Rollout:
+class TwoPhaseCommit:
     """The rollout of *version* to the workers *pids*."""
 
     def __init__(self, version: int, pids: Iterable[int]) -> None:

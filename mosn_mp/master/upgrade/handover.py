@@ -1,14 +1,14 @@
 """What one master leaves to the next in an upgrade, as it travels: descriptors over a channel, both generations alive.
 
-    old master                                  new master (re-executed program, MOSN_MP_HERITAGE = its end of the channel)
-    Heritage, HeritageSockets ... ----------->  starts: reads the configuration, forks workers, prepares, commits
-                                  <-----------  Grown (all workers serve; both accept now), or Stillborn and its end
+    old master                                  new master (re-executed program, MOSN_MP_HANDOVER = its end of the channel)
+    Handover, HandoverSockets ... ----------->  starts: reads the configuration, forks workers, prepares, commits
+                                  <-----------  UpgradeReady (all workers serve; both accept now), or UpgradeFailed and its end
     TakeOver                      ----------->  pid file, control socket, service manager, admin API
                                   <-----------  TookOver: whoever asked for the upgrade is told
-    Heir for each worker          ----------->  its workers take the live connections of ours
+    ReceiveFrom for each worker   ----------->  its workers take the live connections of ours
     drains, ends                                the end of the channel: the only generation
 
-MOSN needs five sockets and a byte each way for this (mosn-reference 9); one channel and five frames do.
+MOSN needs five sockets and a byte each way for this; one channel and five frames do.
 """
 
 import os
@@ -17,17 +17,17 @@ from typing import NamedTuple
 
 from mosn_mp.config.decoding.address import parse_address
 from mosn_mp.ipc.channel import Channel, ChannelClosedError
-from mosn_mp.ipc.frames import Heritage, HeritageSockets
+from mosn_mp.ipc.frames import Handover, HandoverSockets
 from mosn_mp.ipc.memfd import read_sealed
 from mosn_mp.ipc.plan import Plan, decode_plan
 from mosn_mp.master.listeners.socket_activation import Passed, PassedSocket, adopt_socket, stored_name
 
-VARIABLE = "MOSN_MP_HERITAGE"
+VARIABLE = "MOSN_MP_HANDOVER"
 # The old master sends all of it before anything else.
 RECEIVE_S = 10.0
 
 
-class HeritageError(Exception):
+class HandoverError(Exception):
     """The old master's end of the channel is gone, or speaks another language."""
 
 
@@ -35,7 +35,7 @@ class Inherited(NamedTuple):
     """Everything that came; the descriptors are the receiver's."""
 
     channel: Channel
-    frame: Heritage
+    frame: Handover
     pid_file: int
     control: int
     snapshot: int
@@ -51,8 +51,8 @@ class Inherited(NamedTuple):
         return decode_plan(self.plan_bytes)
 
 
-def take_heritage(environment: MutableMapping[str, str]) -> Inherited | None:
-    """What the master before us passes on, or None: this is no upgrade. HeritageError."""
+def take_handover(environment: MutableMapping[str, str]) -> Inherited | None:
+    """What the master before us passes on, or None: this is no upgrade. HandoverError."""
     told = environment.pop(VARIABLE, "")
     if not told.isdecimal():
         return None
@@ -60,20 +60,20 @@ def take_heritage(environment: MutableMapping[str, str]) -> Inherited | None:
     try:
         delivery = channel.wait_receive(RECEIVE_S)
         frame = delivery.frame
-        if not isinstance(frame, Heritage):
-            raise HeritageError(f"the old master began with {type(frame).__name__}")
+        if not isinstance(frame, Handover):
+            raise HandoverError(f"the old master began with {type(frame).__name__}")
         sockets: list[PassedSocket] = []
         while len(sockets) < frame.sockets:
             more = channel.wait_receive(RECEIVE_S)
-            if not isinstance(more.frame, HeritageSockets):
-                raise HeritageError(f"the old master sent {type(more.frame).__name__} instead of sockets")
+            if not isinstance(more.frame, HandoverSockets):
+                raise HandoverError(f"the old master sent {type(more.frame).__name__} instead of sockets")
             for name, fd in zip(more.frame.names, more.fds, strict=True):
                 address = parse_address(name.address)
                 host = address.ip or "0.0.0.0"
                 passed = adopt_socket(stored_name(host, address.port, name.slot), fd)
                 sockets.append(passed._replace(slot=name.slot))
     except (ChannelClosedError, TimeoutError, ValueError, OSError) as e:
-        raise HeritageError(f"the old master does not pass on what it has: {e}") from e
+        raise HandoverError(f"the old master does not pass on what it has: {e}") from e
     pid_file, control, snapshot, plan, tables, totals, metrics, state = delivery.fds
     passed_on = Passed(
         frame.notify_address, frame.watchdog_s, tuple(sockets), stored=tuple(frame.stored), kept_by_units=frozenset(frame.units)

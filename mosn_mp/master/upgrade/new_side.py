@@ -13,25 +13,25 @@ from typing import Protocol
 
 from mosn_mp.errors import ConfigError
 from mosn_mp.ipc.channel import Delivery, close_fds
-from mosn_mp.ipc.frames import Frame, Grown, Heir, Receive, Stillborn, TakeOver, TookOver
+from mosn_mp.ipc.frames import Frame, Receive, ReceiveFrom, TakeOver, TookOver, UpgradeFailed, UpgradeReady
 from mosn_mp.ipc.plan import Plan
-from mosn_mp.master.events.channel import Line
+from mosn_mp.master.events.channel import EventChannel
 from mosn_mp.master.events.loop import Loop
-from mosn_mp.master.processes.controller import Keeper
-from mosn_mp.master.processes.workers import Crew, WorkerState
+from mosn_mp.master.processes.controller import ControllerProcess
+from mosn_mp.master.processes.workers import Workers, WorkerState
 from mosn_mp.master.rollout.deployment import Snapshot
-from mosn_mp.master.shared_memory import Inheritance, SharedMemory
+from mosn_mp.master.state.shared_memory import Inheritance, SharedMemory
 from mosn_mp.master.upgrade.handover import Inherited
 
 log = logging.getLogger("mosn_mp.master")
 
 
 class Owner(Protocol):
-    """What a succession needs of the master."""
+    """What the new side needs of the master."""
 
     loop: Loop
-    crew: Crew
-    keeper: Keeper
+    workers: Workers
+    controller: ControllerProcess
     shared: SharedMemory | None
 
     def old_is_gone(self) -> None:
@@ -41,21 +41,23 @@ class Owner(Protocol):
         """Be the program from now on."""
 
 
-class Succession:
+class NewSide:
     """Between the old master's first word and its end."""
 
     def __init__(self, owner: Owner, inherited: Inherited) -> None:
         self._owner = owner
         self._inherited = inherited
-        self._is_grown = False
+        self._is_ready = False
         self._is_over = False  # TakeOver was said, or nobody is there to say it
         who = f"old master (pid {inherited.frame.pid})"
-        self._line: Line | None = Line(owner.loop, inherited.channel, who, self._take, self._on_end, on_end=self._on_end)
+        self._channel: EventChannel | None = EventChannel(
+            owner.loop, inherited.channel, who, self._take, self._on_end, on_end=self._on_end
+        )
 
     @property
     def draining_pid(self) -> int:
         """The old master, while it lives; else 0."""
-        return self._inherited.frame.pid if self._line is not None else 0
+        return self._inherited.frame.pid if self._channel is not None else 0
 
     def next_version(self) -> int:
         """The number of the first configuration that this generation serves."""
@@ -80,8 +82,8 @@ class Succession:
             os.close(i.snapshot)
             return snapshot_fd, plan
         os.close(snapshot_fd)
-        self._owner.keeper.filed = i.frame.filed
-        self._owner.keeper.adopt(i.frame.version, i.snapshot, old)
+        self._owner.controller.filed = i.frame.filed
+        self._owner.controller.adopt(i.frame.version, i.snapshot, old)
         return i.snapshot, old
 
     def watch_rows(self, shared: SharedMemory) -> None:
@@ -95,13 +97,13 @@ class Succession:
             except ProcessLookupError:
                 self._free(row)
                 continue
-            self._owner.crew.rows_of_others.add(row)
-            self._owner.loop.watch(pidfd, self._burying(row, pidfd))
+            self._owner.workers.rows_of_others.add(row)
+            self._owner.loop.watch(pidfd, self._release_at_end(row, pidfd))
 
-    def grown(self, snapshot: Snapshot) -> None:
+    def ready(self, snapshot: Snapshot) -> None:
         """Every worker serves *snapshot*."""
-        self._is_grown = True
-        self._send(Grown(snapshot.version))
+        self._is_ready = True
+        self._send(UpgradeReady(snapshot.version))
         if self._is_over:
             self._owner.take_over()
 
@@ -115,29 +117,29 @@ class Succession:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(self.draining_pid, signal.SIGINT)
 
-    def stillborn(self, problems: list[str]) -> None:
+    def failed(self, problems: list[str]) -> None:
         """This generation cannot serve."""
-        self._send(Stillborn([problem[:4000] for problem in problems[:20]]))
+        self._send(UpgradeFailed([problem[:4000] for problem in problems[:20]]))
 
     def _send(self, frame: Frame) -> None:
-        if self._line is not None:
-            self._line.send(frame)
+        if self._channel is not None:
+            self._channel.send(frame)
 
     def _take(self, delivery: Delivery) -> None:
         frame = delivery.frame
-        if isinstance(frame, Heir):
-            workers = [worker for worker in self._owner.crew.workers() if worker.state is WorkerState.SERVING]
+        if isinstance(frame, ReceiveFrom):
+            workers = [worker for worker in self._owner.workers.alive() if worker.state is WorkerState.SERVING]
             if workers:
-                self._owner.crew.send(workers[frame.slot % len(workers)], Receive(), tuple(delivery.fds))
+                self._owner.workers.send(workers[frame.slot % len(workers)], Receive(), tuple(delivery.fds))
         close_fds(delivery.fds)
         if isinstance(frame, TakeOver):
             self._take_over()
 
     def _on_end(self) -> None:
         """The old master is gone."""
-        if self._line is not None:
-            self._line.close()
-            self._line = None
+        if self._channel is not None:
+            self._channel.close()
+            self._channel = None
             self._take_over()
             log.info("the generation before this one (pid %d) is gone", self._inherited.frame.pid)
             self._owner.old_is_gone()
@@ -145,18 +147,18 @@ class Succession:
     def _take_over(self) -> None:
         if not self._is_over:
             self._is_over = True
-            if self._is_grown:
+            if self._is_ready:
                 self._owner.take_over()
 
-    def _burying(self, row: int, pidfd: int) -> Callable[[int], None]:
-        def bury(_: int) -> None:
+    def _release_at_end(self, row: int, pidfd: int) -> Callable[[int], None]:
+        def release(_: int) -> None:
             self._owner.loop.unwatch(pidfd)
             os.close(pidfd)
             self._free(row)
 
-        return bury
+        return release
 
     def _free(self, row: int) -> None:
         assert self._owner.shared is not None
         self._owner.shared.release_row(row)
-        self._owner.crew.rows_of_others.discard(row)
+        self._owner.workers.rows_of_others.discard(row)

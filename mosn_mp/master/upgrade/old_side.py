@@ -1,8 +1,8 @@
 """An upgrade, as the master that is replaced sees it (SIGUSR2, `mosn_mp upgrade`; handover.py has the conversation).
 
 ```
-IDLE --ask--> WAITING --nothing else is changing--> GROWING --Grown--> OVER: the owner hands over and drains
-                                                       '--Stillborn, its end, too late--> IDLE, as if nothing had been
+IDLE --ask--> WAITING --nothing else is changing--> STARTING --UpgradeReady--> OVER: the owner hands over and drains
+                                                       '--UpgradeFailed, its end, too late--> IDLE, as if nothing had been
 ```
 The new program is started as this one was: its file is found anew, so a link that now leads to another environment counts.
 """
@@ -19,24 +19,24 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from mosn_mp.ipc.channel import Channel, Delivery, close_fds
-from mosn_mp.ipc.frames import Frame, Grown, Heritage, HeritageSockets, Stillborn, TookOver, chunked
+from mosn_mp.ipc.frames import Frame, Handover, HandoverSockets, TookOver, UpgradeFailed, UpgradeReady, chunked
 from mosn_mp.ipc.memfd import seal_bytes
 from mosn_mp.ipc.plan import Plan, encode_plan
 from mosn_mp.ipc.report import UpgradeReport
-from mosn_mp.master.events.channel import Line
+from mosn_mp.master.events.channel import EventChannel
 from mosn_mp.master.events.loop import Loop, Timer
 from mosn_mp.master.listeners.sockets import ListeningSockets
-from mosn_mp.master.processes.controller import Keeper
-from mosn_mp.master.processes.workers import Crew
+from mosn_mp.master.processes.controller import ControllerProcess
+from mosn_mp.master.processes.workers import Workers
 from mosn_mp.master.rollout.deployment import Snapshot
-from mosn_mp.master.shared_memory import SharedMemory
+from mosn_mp.master.state.shared_memory import SharedMemory
 from mosn_mp.master.systemd.service_manager import ServiceManager
 from mosn_mp.master.upgrade.handover import VARIABLE
 
 log = logging.getLogger("mosn_mp.master")
 
 # A start takes a second; a configuration with many plug-ins more. The old generation serves meanwhile as ever.
-GROW_TIMEOUT_S = 90.0
+START_TIMEOUT_S = 90.0
 POLL_S = 0.05
 
 Reply = Callable[[UpgradeReport], None]
@@ -47,11 +47,11 @@ class Phase(enum.Enum):
 
     IDLE = "idle"
     WAITING = "waiting"
-    GROWING = "growing"
+    STARTING = "starting"
     OVER = "over"
 
 
-class Belongings(NamedTuple):
+class HandedOver(NamedTuple):
     """What a master has and leaves."""
 
     snapshot: Snapshot
@@ -66,29 +66,29 @@ class Owner(Protocol):
     pid: int
     plan: Plan
     loop: Loop
-    crew: Crew
-    keeper: Keeper
+    workers: Workers
+    controller: ControllerProcess
     sockets: ListeningSockets
     manager: ServiceManager
 
     def is_changing(self) -> bool:
         """Whether something is under way that an upgrade has to wait for."""
 
-    def belongings(self) -> Belongings:
+    def handed_over(self) -> HandedOver:
         """What goes to the next master."""
 
     def hand_over(self, pid: int) -> None:
         """Master *pid* serves: be no longer the program."""
 
 
-class UpgradeDesk:
+class OldSide:
     """One upgrade at a time."""
 
     def __init__(self, owner: Owner) -> None:
         self._owner = owner
         self._replies: list[Reply] = []
         self._program = ""
-        self._line: Line | None = None
+        self._channel: EventChannel | None = None
         self._timer: Timer | None = None
         self._began_at = time.monotonic()
         self._problems: list[str] = []
@@ -117,26 +117,26 @@ class UpgradeDesk:
         self._wait_quiet()
 
     def is_under_way(self) -> bool:
-        """Whether a new generation is growing: nothing that it was told may change now."""
-        return self.phase is Phase.GROWING
+        """Whether a new generation is starting: nothing that it was told may change now."""
+        return self.phase is Phase.STARTING
 
     def send(self, frame: Frame, fds: tuple[int, ...] = ()) -> None:
         """Tell the new master something."""
-        if self._line is not None:
-            self._line.send(frame, fds)
+        if self._channel is not None:
+            self._channel.send(frame, fds)
 
     def close(self) -> None:
         """The program stops: there will be no upgrade."""
-        if self.phase in (Phase.WAITING, Phase.GROWING):
+        if self.phase in (Phase.WAITING, Phase.STARTING):
             self._give_up(["the program is stopping"])
 
     def reaped(self, pid: int, status: int) -> bool:
         """Child *pid* ended; False if it was not the new master."""
         if pid != self.pid:
             return False
-        if self.phase is Phase.GROWING:
-            if self._line is not None:
-                self._line.read_all()
+        if self.phase is Phase.STARTING:
+            if self._channel is not None:
+                self._channel.read_all()
             self._give_up(self._problems or [f"the new program ended before it served ({os.waitstatus_to_exitcode(status)})"])
         return True
 
@@ -163,25 +163,25 @@ class UpgradeDesk:
                 ours.close()
                 raise
         log.info("upgrade: %s starts as pid %d", " ".join(command), self.pid)
-        self.phase = Phase.GROWING
+        self.phase = Phase.STARTING
         self._problems = []
-        self._timer = self._owner.loop.call_later(GROW_TIMEOUT_S, self._on_timeout)
-        self._line = Line(self._owner.loop, Channel(ours), f"new master (pid {self.pid})", self._take, self._on_fault)
-        self._send_heritage()
+        self._timer = self._owner.loop.call_later(START_TIMEOUT_S, self._on_timeout)
+        self._channel = EventChannel(self._owner.loop, Channel(ours), f"new master (pid {self.pid})", self._take, self._on_fault)
+        self._send_handover()
 
-    def _send_heritage(self) -> None:
-        owner, (snapshot, shared, pid_file, control) = self._owner, self._owner.belongings()
+    def _send_handover(self) -> None:
+        owner, (snapshot, shared, pid_file, control) = self._owner, self._owner.handed_over()
         sockets = {name: fd for name, fd in owner.sockets.listening().items() if name not in owner.sockets.leaving()}
         address, watchdog_s, stored = owner.manager.passed_on()
-        frame = Heritage(
+        frame = Handover(
             pid=owner.pid,
             version=snapshot.version,
             notify_address=address,
             watchdog_s=watchdog_s,
-            rows=[(worker.row, worker.pid) for worker in owner.crew.workers()],
+            rows=[(worker.row, worker.pid) for worker in owner.workers.alive()],
             stored=stored,
             units=owner.sockets.kept_by_units(),
-            filed=owner.keeper.filed,
+            filed=owner.controller.filed,
             sockets=len(sockets),
         )
         own = [
@@ -192,7 +192,7 @@ class UpgradeDesk:
         self.send(frame, (pid_file, control, snapshot.snapshot_fd, *own, *shared.fds()[1:]))
         close_fds(own)
         for names in chunked(list(sockets)):
-            self.send(HeritageSockets(list(names)), tuple(sockets[name] for name in names))
+            self.send(HandoverSockets(list(names)), tuple(sockets[name] for name in names))
 
     def _take(self, delivery: Delivery) -> None:
         close_fds(delivery.fds)
@@ -200,33 +200,33 @@ class UpgradeDesk:
             report = self._report([])
             for reply in self._take_replies():
                 reply(report)
-        if self.phase is not Phase.GROWING:
+        if self.phase is not Phase.STARTING:
             return
-        if isinstance(delivery.frame, Stillborn):
+        if isinstance(delivery.frame, UpgradeFailed):
             self._problems = list(delivery.frame.problems)
-        elif isinstance(delivery.frame, Grown):
+        elif isinstance(delivery.frame, UpgradeReady):
             self._version = delivery.frame.version
             self.phase = Phase.OVER
             self._cancel_timer()
             self._owner.hand_over(self.pid)
 
     def _on_fault(self) -> None:
-        if self.phase is Phase.GROWING:
+        if self.phase is Phase.STARTING:
             self._give_up(["the new program sent what is no frame of ours"])
 
     def _on_timeout(self) -> None:
-        if self.phase is Phase.GROWING:
-            self._give_up([f"the new program did not serve within {GROW_TIMEOUT_S:g} s"])
+        if self.phase is Phase.STARTING:
+            self._give_up([f"the new program did not serve within {START_TIMEOUT_S:g} s"])
 
     def _give_up(self, problems: list[str]) -> None:
         """The old generation goes on; what there is of the new one is ended."""
-        was_growing = self.phase is Phase.GROWING
+        was_starting = self.phase is Phase.STARTING
         self.phase = Phase.IDLE
         self._cancel_timer()
-        if self._line is not None:
-            self._line.close()
-            self._line = None
-        if was_growing:
+        if self._channel is not None:
+            self._channel.close()
+            self._channel = None
+        if was_starting:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)  # its workers and its controller see the end of their channels
         log.error("upgrade refused, pid %d goes on: %s", self._owner.pid, "; ".join(problems))

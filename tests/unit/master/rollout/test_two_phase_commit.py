@@ -3,11 +3,11 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mosn_mp.master.rollout.two_phase_commit import Phase, Rollout
+from mosn_mp.master.rollout.two_phase_commit import Phase, TwoPhaseCommit
 
 
 def test_all_ready_commits_and_all_committed_is_done() -> None:
-    rollout = Rollout(1, [10, 11])
+    rollout = TwoPhaseCommit(1, [10, 11])
     assert rollout.ready(10) is Phase.PREPARING
     assert rollout.ready(11) is Phase.COMMITTING
     assert rollout.committed(11) is Phase.COMMITTING
@@ -15,7 +15,7 @@ def test_all_ready_commits_and_all_committed_is_done() -> None:
 
 
 def test_one_refusal_aborts_whatever_the_others_say() -> None:
-    rollout = Rollout(1, [10, 11, 12])
+    rollout = TwoPhaseCommit(1, [10, 11, 12])
     rollout.ready(10)
     assert rollout.refused(11, "no") is Phase.ABORTED
     assert rollout.ready(12) is Phase.ABORTED
@@ -23,20 +23,20 @@ def test_one_refusal_aborts_whatever_the_others_say() -> None:
 
 
 def test_the_first_reason_stands() -> None:
-    rollout = Rollout(1, [10, 11])
+    rollout = TwoPhaseCommit(1, [10, 11])
     rollout.refused(10, "first")
     rollout.refused(11, "second")
     assert rollout.reason == "first"
 
 
 def test_a_worker_that_dies_while_it_prepares_refuses() -> None:
-    rollout = Rollout(1, [10, 11])
+    rollout = TwoPhaseCommit(1, [10, 11])
     assert rollout.lost(10, "killed") is Phase.ABORTED
     assert rollout.reason == "killed"
 
 
 def test_a_worker_that_dies_after_the_decision_is_not_waited_for() -> None:
-    rollout = Rollout(1, [10, 11])
+    rollout = TwoPhaseCommit(1, [10, 11])
     rollout.ready(10)
     rollout.ready(11)
     rollout.committed(10)
@@ -45,7 +45,7 @@ def test_a_worker_that_dies_after_the_decision_is_not_waited_for() -> None:
 
 
 def test_strangers_and_repetitions_change_nothing() -> None:
-    rollout = Rollout(1, [10, 11])
+    rollout = TwoPhaseCommit(1, [10, 11])
     rollout.ready(99)
     assert rollout.refused(99, "no") is Phase.PREPARING
     rollout.ready(10)
@@ -54,12 +54,12 @@ def test_strangers_and_repetitions_change_nothing() -> None:
 
 
 def test_without_workers_there_is_nothing_to_do() -> None:
-    assert Rollout(1, []).phase is Phase.DONE
+    assert TwoPhaseCommit(1, []).phase is Phase.DONE
 
 
 @given(st.lists(st.tuples(st.sampled_from(["ready", "refused", "committed", "lost"]), st.integers(1, 4)), max_size=30))
 def test_it_commits_only_what_all_were_ready_for(events: list[tuple[str, int]]) -> None:
-    rollout = Rollout(1, [1, 2, 3])
+    rollout = TwoPhaseCommit(1, [1, 2, 3])
     ready: set[int] = set()
     for kind, pid in events:
         before = rollout.phase

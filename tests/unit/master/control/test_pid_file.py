@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from mosn_mp.master.pidfile import AlreadyRunningError, PidFile, running_pid
+from mosn_mp.master.control.pid_file import AlreadyRunningError, PidFile, running_pid
 
 HOLD = """
 import sys
-from mosn_mp.master.pidfile import PidFile
+from mosn_mp.master.control.pid_file import PidFile
 held = PidFile(sys.argv[1])
 print("held", flush=True)
 sys.stdin.read()

@@ -6,20 +6,20 @@ is called whenever a worker begins or ends to serve and whenever the sockets cha
 
 from mosn_mp.ipc.frames import SocketName
 from mosn_mp.master.listeners.sockets import ListeningSockets
-from mosn_mp.master.processes.workers import Crew, Worker, WorkerState
+from mosn_mp.master.processes.workers import Worker, Workers, WorkerState
 
 
 class Lending:
     """Who serves the sockets of slots without a serving worker."""
 
-    def __init__(self, crew: Crew, sockets: ListeningSockets) -> None:
-        self._crew = crew
+    def __init__(self, workers: Workers, sockets: ListeningSockets) -> None:
+        self._workers = workers
         self._sockets = sockets
         self._borrowers: dict[SocketName, Worker] = {}
 
     def settle(self) -> None:
         """Lend what needs a server, take back what has its own again."""
-        serving = {w.pid: w for w in self._crew.workers() if w.state is WorkerState.SERVING}
+        serving = {w.pid: w for w in self._workers.alive() if w.state is WorkerState.SERVING}
         leaving = set(self._sockets.leaving())
         own = {worker.slot for worker in serving.values()}
         listening = self._sockets.listening()
@@ -28,12 +28,12 @@ class Lending:
                 del self._borrowers[name]  # dead, or draining and thus without sockets
             elif name not in listening or (name.slot in own and name not in leaving):
                 del self._borrowers[name]
-                self._crew.withdraw(worker, [name])
+                self._workers.withdraw(worker, [name])
         if not serving:
             return
         workers = list(serving.values())
         for name, fd in listening.items():
             if name not in self._borrowers and not any(name in worker.held for worker in workers):
                 worker = workers[name.slot % len(workers)]
-                self._crew.give(worker, {name: fd}, is_lent=True)
+                self._workers.give(worker, {name: fd}, is_lent=True)
                 self._borrowers[name] = worker

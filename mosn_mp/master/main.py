@@ -13,7 +13,7 @@ import mosn_mp
 from mosn_mp.master.hot_check import HotModuleError, check_hot_modules, check_loaded
 from mosn_mp.master.listeners.socket_activation import take_passed
 from mosn_mp.master.processes.launch import launch_controller
-from mosn_mp.master.upgrade.handover import HeritageError, take_heritage
+from mosn_mp.master.upgrade.handover import HandoverError, take_handover
 
 if TYPE_CHECKING:
     from mosn_mp.worker.boot import PlaneFactory
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def run_master(config_path: str, log_level: str, import_plane: "Callable[[], PlaneFactory]") -> int:
     """Serve *config_path* until told to stop; the exit status. HotModuleError if this installation must not run."""
-    inherited = take_heritage(os.environ)
+    inherited = take_handover(os.environ)
     passed = inherited.passed if inherited is not None else take_passed(os.environ, os.getpid())
     launched = launch_controller(config_path, log_level)
     with launched.sock:  # a controller whose master gives up finds end-of-file and leaves
@@ -41,4 +41,4 @@ def import_data_plane() -> "PlaneFactory":
     return make_data_plane
 
 
-__all__ = ["HeritageError", "HotModuleError", "import_data_plane", "run_master"]
+__all__ = ["HandoverError", "HotModuleError", "import_data_plane", "run_master"]

@@ -1,0 +1,1 @@
+"""What all rooms of the master share: the stage, what is served, the shared memory."""
