@@ -11,7 +11,8 @@ import pytest
 
 from tests.conftest import program_path
 from tests.long.proxied import Proxied
-from tests.process.program import free_port, wait_until
+from tests.ports import free_port
+from tests.process.program import wait_until
 
 HERE = Path(__file__).parent
 ONE_MIB = bytes(range(256)) * 4096

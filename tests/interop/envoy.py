@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from tests.process.program import free_port
+from tests.ports import free_port
 
 TYPES = "type.googleapis.com/envoy.extensions"
 KEEP_CASE = {

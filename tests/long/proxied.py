@@ -8,7 +8,8 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tests.process.program import Program, free_port, wait_until
+from tests.ports import free_port
+from tests.process.program import Program, wait_until
 
 HERE = Path(__file__).parent
 MIB = 1 << 20

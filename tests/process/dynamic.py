@@ -5,8 +5,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from tests.ports import free_port
 from tests.process.loaded import Loaded
-from tests.process.program import free_port, wait_until
+from tests.process.program import wait_until
 
 
 class Dynamic(Loaded):

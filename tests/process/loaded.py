@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tests.process.program import Program, free_port
+from tests.ports import free_port
+from tests.process.program import Program
 
 HERE = Path(__file__).parent
 WRK_CONNECTIONS = 8

@@ -4,13 +4,14 @@ import http.client
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).parent
@@ -40,13 +41,6 @@ def wait_equal(look: Callable[[], Any], expected: Any, deadline_s: float = DEADL
 def say(text: str) -> None:
     """Print *text*, for whoever runs pytest with -s or reads why a test failed."""
     sys.stdout.write(f"{text}\n")
-
-
-def free_port() -> int:
-    """A port that nobody listens on just now."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 def is_alive(pid: int) -> bool:

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.ports import free_port
 from tests.process.dynamic import Dynamic
 from tests.process.loaded import Loaded
-from tests.process.program import HERE, free_port, say, wait_until
+from tests.process.program import HERE, say, wait_until
 
 
 @pytest.fixture

@@ -2,7 +2,8 @@
 
 import os
 
-from tests.process.program import Program, free_port, wait_until
+from tests.ports import free_port
+from tests.process.program import Program, wait_until
 
 
 def test_a_second_start_says_who_is_running(running: Program) -> None:

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.process.program import Program, free_port, say, wait_until
+from tests.ports import free_port
+from tests.process.program import Program, say, wait_until
 
 Change = Callable[[Program], None]
 

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.ports import free_port
 from tests.process.loaded import Loaded, Result
-from tests.process.program import Program, free_port, say, wait_equal, wait_until
+from tests.process.program import Program, say, wait_equal, wait_until
 
 
 @pytest.fixture

@@ -2,10 +2,12 @@
 
 import os
 import re
+import signal
 import socket
 import time
 from pathlib import Path
 
+from tests.ports import free_port
 from tests.process.program import Program, wait_until
 
 
@@ -103,8 +105,6 @@ def test_workers_hold_no_channel_but_their_own(running: Program) -> None:
 
 
 def test_a_second_listener_gets_sockets_of_its_own(program: Program) -> None:
-    from tests.process.program import free_port
-
     second = free_port()
     program.server["listeners"].append(Program.listener("second", second))
     program.write()
@@ -114,8 +114,6 @@ def test_a_second_listener_gets_sockets_of_its_own(program: Program) -> None:
 
 
 def test_sigusr1_opens_the_log_anew(running: Program) -> None:
-    import signal
-
     rotated = Path(f"{running.log}.1")
     running.log.rename(rotated)
     running.signal(signal.SIGUSR1)

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from mosn_mp.master.listeners.socket_activation import VARIABLES
-from tests.process.program import Program, free_port, wait_until
+from tests.ports import free_port
+from tests.process.program import Program, wait_until
 from tests.process.service_manager import Managed
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"

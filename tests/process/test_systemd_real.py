@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.ports import privileged_port
 from tests.process.program import ROOT, Program, wait_until
 from tests.process.systemd_machine import Systemd, why_not
 from tests.process.test_systemd_notify import clients_of, servers_of
@@ -29,7 +30,7 @@ class Service(Program):
 
     def __init__(self, directory: Path) -> None:
         super().__init__(directory)
-        self.port = free_privileged_port()
+        self.port = privileged_port()
         self.config["pid"] = "/run/mosn_mp/mosn.pid"
         self.server["default_log_path"] = "/var/log/mosn_mp/mosn.log"
         self.server["listeners"] = [self.listener("front", self.port)]
@@ -73,17 +74,6 @@ class Service(Program):
 
     def end(self) -> None:
         self.systemd.end()
-
-
-def free_privileged_port() -> int:
-    for port in range(1023, 500, -1):
-        with socket.socket() as sock:
-            try:
-                sock.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise AssertionError("no port below 1024 is free")
 
 
 @pytest.fixture
@@ -145,7 +135,7 @@ def test_a_restart_loses_no_connection(service: Service) -> None:
 def test_a_reload_is_a_job_that_waits_and_may_fail(service: Service) -> None:
     service.control("start", UNIT)
     workers = set(service.pids("worker"))
-    second = free_privileged_port()
+    second = privileged_port()
     service.server["listeners"].append(service.listener("second", second))
     service.write()
     service.control("reload", UNIT)

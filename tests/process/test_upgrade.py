@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from tests.process.program import ROOT, free_port, is_alive, wait_until
+from tests.ports import free_port
+from tests.process.program import ROOT, is_alive, wait_until
 from tests.process.proxy.setting import Setting
 
 

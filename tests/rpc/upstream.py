@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable
 from typing import NamedTuple
 
+from tests.ports import free_port
 from tests.process.program import wait_until
 from tests.rpc.wire import GOAWAY, ONE_WAY, RESPONSE, Frame, Reader, goaway, heartbeat_reply, response
 
@@ -104,7 +105,7 @@ class Upstream:
         self.requests: list[Frame] = []
         self.heartbeats: list[Frame] = []
         self.errors: list[Exception] = []
-        self.port = 0
+        self.port = free_port()
         self._goes_on = threading.Event()
         self._goes_on.set()
         self.start()
@@ -112,7 +113,6 @@ class Upstream:
     def start(self) -> None:
         """Listen, on the same port as before."""
         self._listener = socket.create_server(("127.0.0.1", self.port), backlog=1024)
-        self.port = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
 
     def stop(self) -> None:

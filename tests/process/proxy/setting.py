@@ -6,7 +6,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.process.program import Program, free_port, wait_until
+from tests.ports import free_port
+from tests.process.program import Program, wait_until
 from tests.process.proxy.wire import Wire, connect
 
 HERE = Path(__file__).parent

@@ -6,7 +6,8 @@ import time
 
 import pytest
 
-from tests.process.program import free_port, wait_until
+from tests.ports import free_port
+from tests.process.program import wait_until
 from tests.process.proxy.setting import Setting
 from tests.process.proxy.upstream import Upstream, Visit, answer, ok
 from tests.process.proxy.wire import ClosedError, request

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.process.program import free_port
+from tests.ports import free_port
 from tests.process.proxy.setting import Setting
 from tests.process.proxy.upstream import Script, Upstream, Visit, answer, ok
 from tests.process.proxy.wire import ClosedError, request

@@ -9,7 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from tests.process.program import ROOT, free_port
+from tests.ports import free_port
+from tests.process.program import ROOT
 from tests.process.rpc.setting import RpcSetting
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from tests.process.program import free_port
+from tests.ports import free_port
 from tests.process.proxy.setting import Setting
 from tests.rpc.client import Client
 

@@ -2,7 +2,8 @@
 
 import time
 
-from tests.process.program import free_port, wait_until
+from tests.ports import free_port
+from tests.process.program import wait_until
 from tests.process.rpc.setting import RpcSetting
 from tests.rpc.upstream import Upstream, Visit, echo, silent
 from tests.rpc.wire import BUSY, COMM_ERROR, CONNECTION_CLOSED, NO_PROCESSOR, SUCCESS, UNKNOWN, Frame, response

@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.process.program import free_port, say
+from tests.ports import free_port
+from tests.process.program import say
 from tests.process.rpc.load import Load
 
 HERE = Path(__file__).parent

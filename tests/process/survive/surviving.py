@@ -9,8 +9,9 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.ports import free_port
 from tests.process.loaded import Loaded
-from tests.process.program import DEADLINE_S, free_port, is_alive, say, wait_until
+from tests.process.program import DEADLINE_S, is_alive, say, wait_until
 
 OPERATION_S = 60.0  # an upgrade may wait for graceful_timeout
 LEFT_BEHIND = re.compile(r"^mosn")  # names of ours in directories that everybody uses

@@ -8,13 +8,12 @@ import pytest
 from mosn_mp.ipc.frames import SocketName
 from mosn_mp.ipc.plan import ListenerPlan
 from mosn_mp.master.listeners.sockets import BindError, ListeningSockets, wait_free
+from tests.ports import free_port
 
 
 @pytest.fixture
 def port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
+    return free_port()
 
 
 def test_every_slot_gets_a_socket_of_the_same_address(port: int) -> None:
