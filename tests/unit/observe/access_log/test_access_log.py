@@ -55,9 +55,9 @@ def test_a_half_full_ring_is_written_before_the_interval_is_over(tmp_path: Path)
 def test_close_writes_what_is_there_at_once(tmp_path: Path) -> None:
     logs = AccessLogs(flush_interval_ms=60_000)
     file = tmp_path / "access.log"
-    logs.open(str(file), "n=%stream_id%", "p").log(numbered(7))
-    held = logs.open(str(file), "again %stream_id%", "p")
-    held.log(numbered(8))
+    one, other = (logs.open(str(file), text, "p") for text in ("n=%stream_id%", "again %stream_id%"))
+    one.log(numbered(7))
+    other.log(numbered(8))
     assert logs.close()
     assert file.read_text() == "n=7\nagain 8\n"
 
