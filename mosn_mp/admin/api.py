@@ -11,11 +11,11 @@ from urllib.parse import parse_qs
 
 import msgspec
 
+from mosn_mp.admin.access import JSON_TYPE, Caller, Question, Refusal, judge
 from mosn_mp.admin.config_dump import dump_sections, select
 from mosn_mp.admin.source import AdminSource
 
 TEXT = "text/plain; charset=utf-8"
-JSON = "application/json"
 PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 MAX_PARAMETERS = 64  # /api/v1/env takes a list of keys
 LEVELS = ("FATAL", "ERROR", "WARN", "INFO", "DEBUG", "TRACE")
@@ -46,12 +46,12 @@ def text_reply(text: str, status: int = 200) -> Reply:
 
 def json_reply(value: object, status: int = 200) -> Reply:
     """JSON, indented as MOSN does."""
-    return Reply(status, JSON, json.dumps(value, indent=1, ensure_ascii=False).encode())
+    return Reply(status, JSON_TYPE, json.dumps(value, indent=1, ensure_ascii=False).encode())
 
 
 def error_reply(status: int, problem: str) -> Reply:
     """MOSN's error object."""
-    return Reply(status, JSON, (json.dumps({"error": problem}, indent="\t", ensure_ascii=False) + "\n").encode())
+    return Reply(status, JSON_TYPE, (json.dumps({"error": problem}, indent="\t", ensure_ascii=False) + "\n").encode())
 
 
 class AdminApi:
@@ -78,6 +78,10 @@ class AdminApi:
             "/debug/update_config": Endpoint("POST", lambda _, body: self._change("update_config", body)),
             "/debug/update_route": Endpoint("POST", lambda _, body: self._change("update_route", body)),
         }
+
+    def judge(self, question: Question, caller: Caller) -> Refusal | None:
+        """Why *question* of *caller* is not to be answered; None: it is, by answer()."""
+        return judge(question, caller, self._source.access())
 
     def answer(self, method: str, path: str, query: str = "", body: bytes = b"") -> Reply:
         """The answer to one request. A path that is not there gets the list of those that are, with any method, as in MOSN."""
@@ -153,7 +157,7 @@ class AdminApi:
         return self._switch_log(body, False, "disable")
 
     def _switch_log(self, body: bytes, enabled: bool, word: str) -> Reply:
-        log_path = body.decode("utf-8", "replace").strip()
+        log_path = _log_path_in(body)
         if not self._source.set_log_enabled(log_path, enabled):
             return error_reply(400, f"{word} logger failed: no log '{log_path}'")
         return text_reply(f"{word} logger success\n")
@@ -187,10 +191,24 @@ class AdminApi:
     def _env(self, query: Query, body: bytes) -> Reply:
         if "key" not in query:
             return error_reply(400, "no env key")
+        hidden = [name for name in query["key"] if name not in self._source.shown_env()]
+        if hidden:
+            return error_reply(403, f"not shown: {', '.join(hidden)}; add to admin.env what may be")
         values = {name: self._source.env(name) for name in query["key"]}
         result: dict[str, Any] = {"env": {name: value for name, value in values.items() if value is not None}}
         result["not_found"] = [name for name, value in values.items() if value is None]
         return json_reply({key: value for key, value in result.items() if value})
+
+
+def _log_path_in(body: bytes) -> str:
+    """The path that *body* says: MOSN's bare text, or {"log_path": "..."} as for update_loglevel."""
+    text = body.decode("utf-8", "replace").strip()
+    if not text.startswith("{"):
+        return text
+    try:
+        return str(json.loads(text)["log_path"])
+    except (ValueError, KeyError, RecursionError):
+        return text
 
 
 def _filter_stats(stats: Mapping[str, Mapping[str, Any]], key: str) -> dict[str, Any]:

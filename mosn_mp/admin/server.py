@@ -1,217 +1,115 @@
-"""The admin API over HTTP/1.1: a gevent server with limits and deadlines, parsed by the same codec as the proxy's own traffic.
+"""A server of the admin API: gevent greenlets with limits and deadlines; it is for operators and scrapers, but faces anybody.
 
-It speaks to operators and scrapers, yet it may face anything: every connection has a deadline for each request and each answer,
-heads and bodies are bounded, and when all places are taken the connection that has idled longest makes room. Sockets are
-gevent's own; nothing is monkey-patched.
+When all places are taken the connection that has done nothing for longest makes room (places.py), and other machines cannot take
+the places of this one. Sockets are gevent's own; nothing is monkey-patched.
 """
 
 import logging
-import time
-from email.utils import formatdate
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import cast
 
 import gevent
-from gevent import Greenlet, Timeout
+from gevent import Timeout
 from gevent.server import StreamServer
-from gevent.socket import SHUT_WR, socket
+from gevent.socket import socket
 
-from mosn_mp.admin.api import AdminApi, Reply, text_reply
-from mosn_mp.buffer.head import Head
-from mosn_mp.codec.driver import CodecDriver, facts
-from mosn_mp.codec.http1.codec import Http1Codec
-from mosn_mp.codec.http1.limits import Http1Limits
-from mosn_mp.errors import Reason
+from mosn_mp.admin.access import Caller, tcp_caller
+from mosn_mp.admin.api import AdminApi
+from mosn_mp.admin.connection import AdminConnection, AdminLimits
+from mosn_mp.admin.counts import AdminCounts
+from mosn_mp.admin.places import Place, Places, Stage
+from mosn_mp.admin.unix_socket import SocketFile, UnixSocket
+from mosn_mp.config.decoding.address import Address
 
 LOG = logging.getLogger("mosn_mp.admin")
 
-# codec.pxd: Role, Event
-SERVER = 0
-HEAD, END = 1, 4
+# Connections taken before those taken so far have their turn: whoever sends its request at once is read before it is the oldest.
+ACCEPTED_AT_ONCE = 8
 
-READ_BYTES = 16384
-LINGER_S = 1.0
-LINGER_READS = 64
-
-if TYPE_CHECKING:
-    Place = Greenlet[..., None]  # gevent's Greenlet takes no parameters at run time
-else:
-    Place = Greenlet
-
-
-class AdminLimits(NamedTuple):
-    """What one client of the admin API may take."""
-
-    connections: int = 64
-    head_bytes: int = 16384
-    body_bytes: int = 65536  # the largest body is a log path, unless it may change the configuration
-    idle_s: float = 60.0  # between two requests; scrapers come every 15 s to 60 s
-    request_s: float = 10.0  # first byte to last
-    reply_s: float = 30.0  # a config dump of megabytes over a slow line
-
-
-class AdminConnection:
-    """One client, one request after the other."""
-
-    def __init__(self, api: AdminApi, sock: socket, limits: AdminLimits) -> None:
-        self._api = api
-        self._sock = sock
-        self._limits = limits
-        self._driver = CodecDriver(Http1Codec(SERVER, Http1Limits(limits.head_bytes, max_body=limits.body_bytes)))
-        self._method = self._target = ""
-        self._body = bytearray()
-
-    def wait_first_byte(self) -> bool:
-        """Whether a request begins within the idle time."""
-        if self._driver.unread:
-            return True
-        return gevent.with_timeout(self._limits.idle_s, self._read, timeout_value=False)
-
-    def serve_request(self) -> bool:
-        """Read one request and answer it; whether the connection may carry another."""
-        self._body.clear()
-        self._method = ""
-        reason = gevent.with_timeout(self._limits.request_s, self._read_request, timeout_value=Reason.HEAD_TIMEOUT)
-        if reason is not Reason.NONE:
-            if reason is not Reason.DOWNSTREAM_GONE:
-                self._driver.write_error(reason)
-                self._send()
-                gevent.with_timeout(LINGER_S, self._drain, timeout_value=None)
-            return False
-        self._write_reply(self._answer())
-        self._send()
-        if not self._driver.keep_alive:
-            return False
-        self._driver.begin_message()
-        return True
-
-    def _read_request(self) -> Reason:
-        """Read up to the end of the request; NONE, or why it cannot be served."""
-        while True:
-            for event, shown in self._driver.pull():
-                match shown:
-                    case bytes():
-                        self._body += shown
-                    case Head() if event == HEAD:
-                        self._take_head(shown)
-                    case (Reason() as reason, _):
-                        return reason
-                if event == END or self._method == "CONNECT":
-                    return Reason.NONE
-            if not self._read():
-                return Reason.DOWNSTREAM_GONE
-
-    def _drain(self) -> None:
-        """Read on after a refusal: closing with bytes unread would reset the connection and destroy the answer."""
-        self._sock.shutdown(SHUT_WR)
-        for _ in range(LINGER_READS):
-            if not self._sock.recv(READ_BYTES):
-                return
-
-    def _take_head(self, head: Head) -> None:
-        self._method = head.method.decode("latin-1")
-        self._target = head.path.decode("latin-1")
-        if facts(head).expect_continue and not self._driver.body_done:
-            self._sock.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
-
-    def _read(self) -> bool:
-        data = self._sock.recv(READ_BYTES)
-        if data:
-            self._driver.feed(data)
-        return bool(data)
-
-    def _answer(self) -> Reply:
-        path, _, query = self._target.partition("?")
-        if self._method == "CONNECT":
-            return text_reply("this is no proxy\n", 405)._replace(allow="GET, POST")
-        try:
-            reply = self._api.answer(self._method, path, query, bytes(self._body))
-        except Exception:  # the greenlet's wrapper: a slip of ours costs this answer, not the server
-            LOG.exception("admin: %s %s failed", self._method, path)
-            return text_reply("internal error\n", 500)
-        if self._method == "POST":
-            LOG.info("admin: POST %s: %d", path, reply.status)
-        return reply
-
-    def _write_reply(self, reply: Reply) -> None:
-        fields = [
-            ("Content-Type", reply.content_type),
-            ("Cache-Control", "no-store"),
-            ("Date", formatdate(time.time(), usegmt=True)),
-        ]
-        if reply.allow:
-            fields.append(("Allow", reply.allow))
-        if self._method == "CONNECT":
-            self._driver.close_after()
-        self._driver.write_message(reply.status, fields, reply.body)
-
-    def _send(self) -> None:
-        with Timeout(self._limits.reply_s):
-            self._sock.sendall(self._driver.take_output())
+Where = Address | SocketFile
 
 
 class AdminServer:
-    """`AdminServer(api, ("127.0.0.1", 8080))`; a listening gevent socket may stand for the address."""
+    """`AdminServer(api, Address("127.0.0.1", 8080))`, or a SocketFile."""
 
-    def __init__(self, api: AdminApi, listen: tuple[str, int] | socket, limits: AdminLimits | None = None) -> None:
+    def __init__(
+        self, api: AdminApi, where: Where, limits: AdminLimits | None = None, counts: AdminCounts | None = None
+    ) -> None:
         self._api = api
+        self._where = where
         self.limits = limits or AdminLimits()  # of connections that begin from now on
-        self._server = StreamServer(listen, self._serve)
-        self._places: dict[Place, bool] = {}  # connection -> is it idle; the one that idles longest stands first
-        self.refused = 0
+        self.counts = counts or AdminCounts()
+        self._local = Places(self.limits.local_connections, self.counts)
+        self._remote = Places(self.limits.connections, self.counts)
+        self._unix: UnixSocket | None = None
+        self._server: StreamServer | None = None
 
     def start(self) -> None:
         """Listen and serve in the background; raises OSError when the address cannot be had."""
-        self._server.start()
+        if isinstance(self._where, SocketFile):
+            self._unix = UnixSocket(self._where)
+            server = StreamServer(self._unix.sock, self._serve)
+        else:
+            server = StreamServer((self._where.ip, self._where.port), self._serve)
+        server.max_accept = ACCEPTED_AT_ONCE
+        server.start()
+        self._server = server
 
     @property
     def address(self) -> tuple[str, int]:
-        """Where it listens."""
+        """Where it listens: IP address and port."""
+        assert self._server is not None
         host, port = self._server.socket.getsockname()[:2]
         return host, port
 
     @property
     def connections(self) -> int:
         """Open connections."""
-        return len(self._places)
+        return len(self._local) + len(self._remote)
+
+    def close(self) -> None:
+        """Stop listening."""
+        if self._server is not None:
+            self._server.close()
+        if self._unix is not None:
+            self._unix.close()
 
     def stop(self, timeout_s: float = 1.0) -> None:
         """Stop listening; requests under way have *timeout_s* to end, idle connections are closed at once."""
-        self._server.close()
-        gevent.killall([place for place, idle in self._places.items() if idle])
-        gevent.joinall(list(self._places), timeout=timeout_s)
-        gevent.killall(list(self._places))
+        self.close()
+        gevent.killall(self._at_stages(Stage.IDLE))
+        gevent.joinall(self._at_stages(*Stage), timeout=timeout_s)
+        gevent.killall(self._at_stages(*Stage))
+
+    def _at_stages(self, *stages: Stage) -> list[Place]:
+        return self._local.at_stages(*stages) + self._remote.at_stages(*stages)
 
     def _serve(self, sock: socket, address: object) -> None:
         """The greenlet of one connection."""
         me = cast("Place", gevent.getcurrent())
-        if not self._make_room():
-            self.refused += 1
+        caller = self._caller(sock, address)
+        if caller is None:
+            self.counts.refused_connections += 1
             return
-        connection = AdminConnection(self._api, sock, self.limits)
+        places = self._local if caller.is_local else self._remote
+        if not places.enter(me):
+            self.counts.refused_connections += 1
+            return
+        connection = AdminConnection(self._api, sock, caller, self.limits, lambda stage: places.move(me, stage))
         try:
-            more = True
-            while more:
-                self._set_idle(me, True)
-                more = connection.wait_first_byte()
-                self._set_idle(me, False)
-                more = more and connection.serve_request()
+            connection.serve()
         except (OSError, Timeout) as e:
-            LOG.debug("admin: client %s: %s", address, e)
+            LOG.debug("admin: %s: %s", caller.name, e)
         finally:
-            self._places.pop(me, None)
+            places.leave(me)
+            self.counts.refused_requests += connection.refused
 
-    def _make_room(self) -> bool:
-        """Whether there is a place for one more connection; the longest idle one gives up its own if need be."""
-        if len(self._places) < self.limits.connections:
-            return True
-        oldest = next((place for place, idle in self._places.items() if idle), None)
-        if oldest is None:
-            return False
-        self._places.pop(oldest)
-        oldest.kill(block=False)
-        return True
-
-    def _set_idle(self, place: Place, idle: bool) -> None:
-        """Note that the connection idles from now on (it goes to the end of the line) or works."""
-        self._places.pop(place, None)
-        self._places[place] = idle
+    def _caller(self, sock: socket, address: object) -> Caller | None:
+        """Who connected; None if he may not, or is gone already."""
+        try:
+            if self._unix is not None:
+                return self._unix.caller(sock)
+            ip, port, *_ = cast("tuple[str, int]", address)
+            local_ip = sock.getsockname()[0]
+        except OSError:
+            return None
+        return tcp_caller(ip, port, local_ip)

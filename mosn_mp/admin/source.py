@@ -1,8 +1,9 @@
 """What the admin API asks of the process that serves it: the controller implements this, the API knows nothing else."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Protocol
 
+from mosn_mp.admin.access import Access
 from mosn_mp.ipc.report import ReloadReport
 
 Number = int | float | str
@@ -56,3 +57,9 @@ class AdminSource(Protocol):
 
     def env(self, name: str) -> str | None:
         """The environment variable *name*, None = not set."""
+
+    def shown_env(self) -> Collection[str]:
+        """The names of the environment variables that may be shown."""
+
+    def access(self) -> Access:
+        """Who may ask for what."""

@@ -1,14 +1,19 @@
 """What the admin API shows, gathered from the configuration, the shared counters and the conversation with the master."""
 
+import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
+from mosn_mp.admin.access import Access
+from mosn_mp.admin.counts import AdminCounts
 from mosn_mp.admin.source import Stats
 from mosn_mp.buffer.arena import Arena
-from mosn_mp.config.model import Config
+from mosn_mp.config.model import Admin, Config
+from mosn_mp.config.token import read_token
 from mosn_mp.controller.config_file import ConfigFile
 from mosn_mp.controller.config_tree import config_tree
+from mosn_mp.errors import ConfigError
 from mosn_mp.ipc.frames import Frame, SetLogEnabled, SetLogLevel
 from mosn_mp.ipc.report import ReloadReport
 from mosn_mp.observe.log_files import LogFiles
@@ -19,6 +24,8 @@ from mosn_mp.observe.metrics.prometheus import render
 from mosn_mp.observe.metrics.reading import read_all, read_workers
 from mosn_mp.observe.metrics.stats import stats
 from mosn_mp.version import VERSION
+
+log = logging.getLogger("mosn_mp.controller")
 
 
 class ControllerSource:
@@ -33,12 +40,18 @@ class ControllerSource:
         self.file: ConfigFile | None = None
         self.send: Callable[[Frame], None] = _ignore
         self.propose: Callable[[str, bytes], ReloadReport] = _refuse
+        self.counts = AdminCounts()
         self.take(config, directory)
 
     def take(self, config: Config, directory: Directory) -> None:
         """Show *config*, whose counters *directory* finds, from now on."""
         self._config = config
         self._directory = directory
+        self.renew_access()
+
+    def renew_access(self) -> None:
+        """Read the token anew."""
+        self._access = access_of(self._config.admin)
 
     def version(self) -> str:
         """The release."""
@@ -66,7 +79,14 @@ class ControllerSource:
         pids = {"master": os.getppid(), "controller": os.getpid()}
         at = WORKER.cell("pid").at
         pids |= {f"worker {dict(worker.labels)['slot']}": worker.cells[at] for worker in read_workers(self._metrics)}
-        return render(read_all(self._metrics, self._directory), pids, self._arena.usage(), VERSION)
+        own = (
+            ("admin_refused_requests_total", "Requests of the admin API refused: a foreign Host or Origin, no token.",
+             self.counts.refused_requests),
+            ("admin_refused_connections_total", "Connections of the admin API refused.", self.counts.refused_connections),
+            ("admin_dropped_connections_total", "Connections of the admin API that made room for newer ones.",
+             self.counts.dropped_connections),
+        )  # fmt: skip
+        return render(read_all(self._metrics, self._directory), pids, self._arena.usage(), VERSION, own)
 
     def log_levels(self) -> Mapping[str, str]:
         """The level of each process log."""
@@ -94,6 +114,14 @@ class ControllerSource:
         """The environment variable *name* of this process, which is the master's."""
         return os.environ.get(name)
 
+    def shown_env(self) -> Collection[str]:
+        """What `admin.env` names."""
+        return self._config.admin.env if self._config.admin is not None else ()
+
+    def access(self) -> Access:
+        """Who may ask for what."""
+        return self._access
+
     def takes_changes(self) -> bool:
         """Whether `admin.debug` is on."""
         return self._config.admin is not None and self._config.admin.debug
@@ -108,6 +136,19 @@ class ControllerSource:
 
     def _access_logs(self) -> set[str]:
         return {log.log_path for listener in self._config.server.listeners for log in listener.access_logs}
+
+
+def access_of(admin: Admin | None) -> Access:
+    """Whom *admin* says that the API answers. A token that cannot be read is none: no change by it, and the log says why."""
+    if admin is None:
+        return Access()
+    token = b""
+    if admin.token_file:
+        try:
+            token = read_token(admin.token_file, (os.geteuid(),))
+        except ConfigError as e:
+            log.error("admin: no changes by token: %s", e.problem)
+    return Access(frozenset(name.lower() for name in admin.hosts), token, admin.unauthenticated_changes)
 
 
 def _refuse(_: str, __: bytes) -> ReloadReport:

@@ -1,7 +1,7 @@
 """The plan of a config: what of it the master acts on."""
 
 from mosn_mp.config.cpus import worker_count
-from mosn_mp.config.decoding.address import Address, parse_address
+from mosn_mp.config.decoding.address import parse_address
 from mosn_mp.config.decoding.defaults import NO_FILE
 from mosn_mp.config.identity import find_identity
 from mosn_mp.config.model import Config, Listener
@@ -56,13 +56,6 @@ def _host_needs(config: Config, kind: str) -> list[Need]:
 def _state_needs(config: Config) -> list[Need]:
     clusters = [Need("cluster", [("cluster", cluster.name)]) for cluster in config.cluster_manager.clusters]
     return [Need("server", []), *_listener_needs(config, "listener"), *clusters, *_host_needs(config, "host")]
-
-
-def admin_address(config: Config) -> Address:
-    """Where the admin server of a *config* that has one listens."""
-    assert config.admin is not None
-    where = config.admin.address.socket_address
-    return Address(where.address, where.port_value)
 
 
 def _listener_plan(listener: Listener) -> ListenerPlan:

@@ -1,6 +1,5 @@
 """The controller after its start: listens to the master, serves admin HTTP, decides nothing that the data plane waits for."""
 
-import errno
 import logging
 import os
 
@@ -8,24 +7,21 @@ import gevent
 from gevent.event import Event
 
 from mosn_mp.admin.api import AdminApi
-from mosn_mp.admin.server import AdminLimits, AdminServer
 from mosn_mp.buffer.arena import Arena
 from mosn_mp.buffer.segment import Segment
-from mosn_mp.config.decoding.address import Address
 from mosn_mp.config.decoding.features import AUTO_CONFIG, ENVIRONMENT, parse_gates
 from mosn_mp.config.model import Config
 from mosn_mp.config.snapshot import decode
+from mosn_mp.controller.admin_servers import AdminServers
 from mosn_mp.controller.admin_source import ControllerSource
 from mosn_mp.controller.arguments import Arguments
 from mosn_mp.controller.config_file import ConfigFile
 from mosn_mp.controller.loading import Found, load_anew, load_edit, take_back
-from mosn_mp.controller.plan import admin_address
 from mosn_mp.controller.proposals import Proposals
 from mosn_mp.controller.stamp import Origin
 from mosn_mp.ipc.channel import Channel, ChannelClosedError, ChannelStuckError, Delivery, close_fds
 from mosn_mp.ipc.conversation import converse
 from mosn_mp.ipc.frames import (
-    AdminUp,
     Adopt,
     Concluded,
     Failed,
@@ -51,10 +47,6 @@ log = logging.getLogger("mosn_mp.controller")
 
 # Only looks into the arena, as the master's slot does.
 LOOKER_SLOT = 254
-# The controller before us (killed with its master, or crashed) closes the admin port when it notices: at once, but not before.
-ADMIN_TRIES = 40
-ADMIN_RETRY_S = 0.05
-MAX_EDIT_BYTES = 4 << 20  # 10,000 routes of MOSN's are 2 MB of JSON
 
 
 class ControllerProcess:
@@ -74,14 +66,15 @@ class ControllerProcess:
         self._stage = 0
         self._found: Found | None = None  # sent to the master, which has not decided
         self._proposals = Proposals(self._send)
-        self._admin: AdminServer | None = None
-        self._admin_address: Address | None = None  # where it is, or is about to be
+        self._admin: AdminServers | None = None
         self._ended = Event()
 
     def wait_end(self) -> int:
         """Work until the master says Quit or is gone; 0."""
         gevent.spawn(self._converse)
         self._ended.wait()
+        if self._admin is not None:
+            self._admin.close()
         return 0
 
     def _converse(self) -> None:
@@ -153,6 +146,8 @@ class ControllerProcess:
             found = load_anew(wish, self._config, self._log_level)
         if isinstance(found.frame, Unchanged) and found.origin is not None:
             self._file.says(found.origin, self._version)
+            if self._source is not None:
+                self._source.renew_access()  # the configuration is the same, but there may be another token in its file
         if found.config is not None:
             self._found = found
         self._send(found.frame, found.fds)
@@ -171,9 +166,9 @@ class ControllerProcess:
         assert self._config is not None
         tables_fd, arena_fd, metrics_fd, _state_fd = fds
         directory = Directory.unpack(decode_tables(read_sealed(tables_fd)).metrics)
-        if self._source is not None:
+        if self._source is not None and self._admin is not None:
             self._source.take(self._config, directory)
-            self._move_admin()
+            self._admin.take(self._config)
             return
         server = self._config.server
         self._logs.open(server.default_log_path, self._log_level or server.default_log_level)
@@ -184,48 +179,8 @@ class ControllerProcess:
         self._source.stage = self._stage
         self._source.send = self._send
         self._source.propose = self._proposals.propose
-        self._move_admin()
-
-    def _move_admin(self) -> None:
-        """Serve the admin API where the configuration says now."""
-        assert self._config is not None and self._source is not None
-        wanted = admin_address(self._config) if self._config.admin is not None else None
-        if self._admin is not None:
-            self._admin.limits = admin_limits(self._config)
-        if wanted == self._admin_address:
-            return
-        self._admin_address = wanted
-        if self._admin is not None:
-            gevent.spawn(self._admin.stop)
-            self._admin = None
-            self._send(AdminUp(""))
-        if wanted is not None:
-            gevent.spawn(self._serve_admin, self._source, wanted)
-
-    def _serve_admin(self, source: ControllerSource, address: Address) -> None:
-        """Start the admin server; the program serves on without it, and says why."""
-        for attempt in range(1, ADMIN_TRIES + 1):
-            if address != self._admin_address:
-                return  # another reload wants it elsewhere
-            assert self._config is not None
-            server = AdminServer(AdminApi(source), (address.ip, address.port), admin_limits(self._config))
-            try:
-                server.start()
-            except OSError as e:
-                if e.errno == errno.EADDRINUSE and attempt < ADMIN_TRIES:
-                    gevent.sleep(ADMIN_RETRY_S)
-                    continue
-                self._send(AdminUp("", f"cannot listen on {address}: {e.strerror or e}"))
-            else:
-                self._admin = server
-                self._send(AdminUp(str(address)))
-            return
-
-
-def admin_limits(config: Config) -> AdminLimits:
-    """What a client of the admin API may take: a whole router with thousands of routes, if it may change any."""
-    is_debug = config.admin is not None and config.admin.debug
-    return AdminLimits(body_bytes=MAX_EDIT_BYTES) if is_debug else AdminLimits()
+        self._admin = AdminServers(AdminApi(self._source), self._source.counts, self._send)
+        self._admin.take(self._config)
 
 
 def _attach(fd: int) -> Segment:

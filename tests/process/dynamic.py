@@ -1,4 +1,4 @@
-"""A program under load whose configuration is changed through its admin API."""
+"""A program under load whose configuration is changed through its admin API, with a token."""
 
 import http.client
 import json
@@ -17,8 +17,16 @@ class Dynamic(Loaded):
         super().__init__(directory)
         self.admin_port = free_port()
         address = {"socket_address": {"address": "127.0.0.1", "port_value": self.admin_port}}
-        self.config["admin"] = {"address": address, "debug": True}
+        self.token_file = directory / "admin.token"
+        self.give_token("f3b1a4d2c5e60798")
+        self.config["admin"] = {"address": address, "debug": True, "token_file": "admin.token"}
         self.write()
+
+    def give_token(self, token: str) -> None:
+        """Let *token* be in the file, and in what ask() sends."""
+        self.token = token
+        self.token_file.touch(0o600)
+        self.token_file.write_text(f"{token}\n")
 
     def start(self) -> None:
         """Start, and wait for the admin API too."""
@@ -36,11 +44,13 @@ class Dynamic(Loaded):
 
         wait_until(answers, "an answer of the admin API")
 
-    def ask(self, method: str, path: str, body: str = "") -> tuple[int, str]:
-        """Status and body of the admin API's answer."""
+    def ask(self, method: str, path: str, body: str = "", **headers: str | None) -> tuple[int, str]:
+        """Status and body of the admin API's answer; *headers* come beside those that a POST needs, or instead (None: none)."""
+        needed = {"content_type": "application/json", "authorization": f"Bearer {self.token}"} if method == "POST" else {}
+        sent = {name.replace("_", "-"): value for name, value in (needed | headers).items() if value is not None}
         connection = http.client.HTTPConnection("127.0.0.1", self.admin_port, timeout=30)
         try:
-            connection.request(method, path, body)
+            connection.request(method, path, body, sent)
             answer = connection.getresponse()
             return answer.status, answer.read().decode()
         finally:

@@ -6,11 +6,12 @@ What is "" was reported as wrong or missing when it was decoded and is passed ov
 from collections.abc import Iterable
 from ipaddress import ip_network
 
+from mosn_mp.config.checks.addresses import check_address
+from mosn_mp.config.checks.admin import check_admin
 from mosn_mp.config.checks.protocols import ProtocolCheck
 from mosn_mp.config.checks.questions import ask
 from mosn_mp.config.checks.routes import check_router, each_regex, each_upstream_protocol
 from mosn_mp.config.checks.stream_filters import KIND, decode_entry
-from mosn_mp.config.decoding.address import parse_address
 from mosn_mp.config.decoding.unserved import (
     UNSERVED_BALANCERS,
     UNSERVED_STREAM_FILTERS,
@@ -61,7 +62,7 @@ def _check_cluster(cluster: Cluster, path: Path, catalogue: Catalogue, findings:
     _check_name(cluster.lb_type, "balancer", (*path, "lb_type"), catalogue, UNSERVED_BALANCERS, findings)
     seen: dict[str, int] = {}
     for index, host in enumerate(cluster.hosts):
-        address = _check_address(host.address, (*path, "hosts", index, "address"), findings)
+        address = check_address(host.address, (*path, "hosts", index, "address"), findings)
         if address in seen:
             problem = f"the host {show(host.address)} is given twice; first at hosts[{seen[address]}]"
             findings.error((*path, "hosts", index, "address"), problem, value=host.address)
@@ -69,15 +70,6 @@ def _check_cluster(cluster: Cluster, path: Path, catalogue: Catalogue, findings:
             seen.setdefault(address, index)
     if not cluster.hosts and cluster.name:
         findings.warning(path, f"the cluster {show(cluster.name)} has no hosts: requests to it get 502")
-
-
-def _check_address(text: str, path: Path, findings: Findings) -> str:
-    """The canonical form of the address *text*; "" where there is none or it is wrong."""
-    try:
-        return str(parse_address(text)) if text else ""
-    except ValueError as e:
-        findings.error(path, f"{show(text)}: {e}", value=text)
-        return ""
 
 
 def _check_name(name: str, kind: str, path: Path, catalogue: Catalogue, unserved: tuple[str, ...], findings: Findings) -> None:
@@ -160,24 +152,18 @@ def _check_stream_filter(
 
 
 def _check_listening_addresses(config: Config, findings: Findings) -> None:
-    """Check that every listener, and the admin server, has an address of its own."""
+    """Check that every listener, and the admin server, has an address of its own that can be one."""
     first: dict[str, str] = {}
     for s, server in enumerate(config.servers):
         for index, listener in enumerate(server.listeners):
             path: Path = ("servers", s, "listeners", index, "address")
-            address = _check_address(listener.address, path, findings)
+            address = check_address(listener.address, path, findings)
             if address in first:
                 findings.error(path, f"{show(listener.address)} is taken already by {first[address]}", value=listener.address)
             if address:
                 first.setdefault(address, f"servers[{s}].listeners[{index}]")
-    if config.admin is None or not config.admin.address.socket_address.address:
-        return
-    socket_address = config.admin.address.socket_address
-    path = ("admin", "address", "socket_address")
-    ip = socket_address.address
-    text = f"[{ip}]:{socket_address.port_value}" if ":" in ip else f"{ip}:{socket_address.port_value}"
-    if socket_address.port_value and _check_address(text, (*path, "address"), findings) in first:
-        findings.error((*path, "port_value"), f"{text} is taken already by {first[str(parse_address(text))]}", value=text)
+    if config.admin is not None and config.servers:
+        check_admin(config.admin, config.server, first, findings)
 
 
 def _warn_of_idle_parts(config: Config, findings: Findings) -> None:

@@ -13,6 +13,7 @@ from mosn_mp.config.model import (
     DEFAULT_REQUESTS_PER_CONNECTION,
     DEFAULT_ROUTE_TIMEOUT_S,
     AccessLog,
+    Admin,
     Cluster,
     Config,
     FilterChain,
@@ -46,7 +47,16 @@ def fill_defaults(config: Config, file: str) -> Config:
         third_part_codec=replace(codecs, codecs=tuple(_fill_codec(codec, directory) for codec in codecs.codecs)),
         cluster_manager=replace(manager, clusters=tuple(map(_fill_cluster, manager.clusters))),
         pid=os.path.join(base, config.pid or "logs/mosn.pid"),
+        admin=_fill_admin(config.admin, base) if config.admin is not None else None,
     )
+
+
+def _fill_admin(admin: Admin, base: str) -> Admin:
+    pipe = admin.address.pipe
+    if pipe is not None:
+        pipe = replace(pipe, path=os.path.join(base, pipe.path) if pipe.path else "")
+    token_file = os.path.join(base, admin.token_file) if admin.token_file else ""
+    return replace(admin, address=replace(admin.address, pipe=pipe), token_file=token_file)
 
 
 def _fill_server(server: Server, base: str, config_directory: str) -> Server:

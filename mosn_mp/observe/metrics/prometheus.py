@@ -120,9 +120,16 @@ def _arena(usage: Sequence[ClassUsage]) -> Iterator[str]:
 
 
 def render(
-    readings: Iterable[Reading], pids: Mapping[str, int] | None = None, arena: Sequence[ClassUsage] = (), version: str = ""
+    readings: Iterable[Reading],
+    pids: Mapping[str, int] | None = None,
+    arena: Sequence[ClassUsage] = (),
+    version: str = "",
+    own: Iterable[tuple[str, str, int]] = (),
 ) -> bytes:
-    """The body of /metrics: *readings* (reading.read_all), processes by name (gone ones are left out), the arena, the release."""
+    """The body of /metrics: *readings* (reading.read_all), processes by name (gone ones are left out), the arena, the release.
+
+    *own*: counters of the process that renders it: name, help, value.
+    """
     parts: list[str] = []
     if version:
         parts.append(_family("mosn_mp_info", "gauge", "The release that is running."))
@@ -130,4 +137,5 @@ def render(
     parts.extend(_counters(readings))
     parts.extend(_arena(arena))
     parts.extend(_processes(pids or {}))
+    parts.extend(f"{_family(name, 'counter', text)}{name} {value}\n" for name, text, value in own)
     return "".join(parts).encode()

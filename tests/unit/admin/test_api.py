@@ -1,9 +1,10 @@
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import pytest
 
+from mosn_mp.admin.access import Access
 from mosn_mp.admin.api import AdminApi
 from mosn_mp.admin.source import Stats
 from mosn_mp.ipc.report import Changes, Delta, ReloadReport
@@ -71,7 +72,13 @@ class FakeSource:
         return {"auto_config": False, "PayLoadLimitEnable": True}
 
     def env(self, name: str) -> str | None:
-        return {"HOME": "/root"}.get(name)
+        return {"HOME": "/root", "PASSWORD": "hunter2"}.get(name)
+
+    def shown_env(self) -> Collection[str]:
+        return ("HOME", "NOPE")
+
+    def access(self) -> Access:
+        return Access(token=b"0123456789abcdef")
 
     def file_problem(self) -> str:
         return ""
@@ -243,7 +250,10 @@ def test_a_log_can_be_switched_off_and_on(api: AdminApi, source: FakeSource) -> 
     assert source.enabled == {"/var/mosn.log": False}
     assert api.answer("POST", "/api/v1/enable_log", "", b"/var/mosn.log").body == b"enable logger success\n"
     assert source.enabled == {"/var/mosn.log": True}
-    assert api.answer("POST", "/api/v1/enable_log", "", b"/nope").status == 400
+    assert api.answer("POST", "/api/v1/disable_log", "", b'{"log_path": "/var/mosn.log"}').status == 200
+    assert source.enabled == {"/var/mosn.log": False}
+    for bad in (b"/nope", b"{}", b'{"log_path": 1}', b"{", b'{"log_path": ' * 5000):
+        assert api.answer("POST", "/api/v1/enable_log", "", bad).status == 400
 
 
 def test_features_are_a_map_or_one_word(api: AdminApi, source: FakeSource) -> None:
@@ -260,6 +270,13 @@ def test_env_shows_what_is_asked_for(api: AdminApi) -> None:
     }
     assert json.loads(api.answer("GET", "/api/v1/env", "key=HOME").body) == {"env": {"HOME": "/root"}}
     assert api.answer("GET", "/api/v1/env").status == 400
+
+
+@pytest.mark.parametrize("query", ["key=PASSWORD", "key=HOME&key=PASSWORD", "key=home", "key="])
+def test_env_shows_nothing_that_is_not_allowed(api: AdminApi, query: str) -> None:
+    reply = api.answer("GET", "/api/v1/env", query)
+    assert reply.status == 403 and "add to admin.env" in json.loads(reply.body)["error"]
+    assert b"hunter2" not in reply.body and b"/root" not in reply.body
 
 
 CHANGES = ("/debug/update_config", "/debug/update_route")

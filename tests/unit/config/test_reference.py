@@ -45,6 +45,7 @@ SECTIONS: dict[str, type[Struct]] = {
     "admin": model.Admin,
     "admin_address": model.AdminAddress,
     "socket_address": model.SocketAddress,
+    "pipe": model.Pipe,
     "third_part_codec": model.ThirdPartCodecs,
     "codec": model.ThirdPartCodec,
 }
