@@ -113,7 +113,7 @@ def load_protocol(entry: CodecFile, catalogue: Catalogue = CATALOGUE) -> Protoco
     """The Protocol that *entry* names, its file imported; ConfigError, with a path that starts at the entry."""
     file = Path(entry.path)
     module = file.name.partition(".")[0]  # of an extension module too: x_example.cpython-311-x86_64-linux-gnu.so
-    if not file.is_file():
+    if not file.is_file() and module not in catalogue.edition.modules:
         raise ConfigError("path", f"there is no file {entry.path!r}")
     directories = (str(file.parent),)
     imported = _resolve(catalogue, f"{module}:__file__", directories, "path")

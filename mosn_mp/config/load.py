@@ -56,7 +56,15 @@ def judge(
     config = fill_defaults(Decoder(findings).decode_struct(Config, value, ()), file)
     if enter is None or _enters(enter, config, findings):
         cross_check(config, catalogue, findings)
+        _check_sources(catalogue, findings)
     return config
+
+
+def _check_sources(catalogue: Catalogue, findings: Findings) -> None:
+    try:
+        catalogue.sources()
+    except ConfigError as e:
+        findings.error((), e.problem)
 
 
 def _enters(enter: Enter, config: Config, findings: Findings) -> bool:

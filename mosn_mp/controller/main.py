@@ -23,6 +23,7 @@ from mosn_mp.ipc.frames import Loaded, Rejected
 from mosn_mp.ipc.memfd import seal_bytes
 from mosn_mp.ipc.plan import encode_plan
 from mosn_mp.ipc.privilege import become
+from mosn_mp.plugin import CATALOGUE
 
 START_TIMEOUT_S = 60.0
 
@@ -83,7 +84,7 @@ def _load(channel: Channel, arguments: Arguments) -> Config | None:
         channel.send(Rejected(), (problems_fd,))
         os.close(problems_fd)
         return None
-    snapshot_fd = seal_bytes("mosn_mp-snapshot", encode(config))
+    snapshot_fd = seal_bytes("mosn_mp-snapshot", encode(config, CATALOGUE.sources()))
     plan_fd = seal_bytes("mosn_mp-plan", encode_plan(make_plan(config, arguments.config_path, arguments.log_level)))
     channel.send(Loaded(), (snapshot_fd, plan_fd))
     os.close(snapshot_fd)

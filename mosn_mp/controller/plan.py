@@ -6,7 +6,6 @@ from mosn_mp.config.decoding.defaults import NO_FILE
 from mosn_mp.config.identity import find_identity
 from mosn_mp.config.model import Config, Listener
 from mosn_mp.ipc.plan import ListenerPlan, Need, Plan
-from mosn_mp.plugin import CATALOGUE
 
 
 def make_plan(config: Config, config_path: str, log_level: str = "") -> Plan:
@@ -35,7 +34,6 @@ def make_plan(config: Config, config_path: str, log_level: str = "") -> Plan:
             for host in cluster.hosts
             if host.weight != 1
         },
-        python=CATALOGUE.stamps(),
         identity=find_identity(server),
         access_logs=sorted({log.log_path for one in server.listeners for log in one.access_logs} - set(NO_FILE)),
     )

@@ -16,7 +16,7 @@ from mosn_mp.controller.admin_servers import AdminServers
 from mosn_mp.controller.admin_source import ControllerSource
 from mosn_mp.controller.arguments import Arguments
 from mosn_mp.controller.config_file import ConfigFile
-from mosn_mp.controller.loading import Found, load_anew, load_edit, take_back
+from mosn_mp.controller.loading import Found, load_anew, load_edit
 from mosn_mp.controller.proposals import Proposals
 from mosn_mp.controller.stamp import Origin
 from mosn_mp.ipc.channel import Channel, ChannelClosedError, ChannelStuckError, Delivery, close_fds
@@ -41,7 +41,7 @@ from mosn_mp.ipc.tables import decode_tables
 from mosn_mp.observe.log_files import LogFiles
 from mosn_mp.observe.metrics.directory import Directory
 from mosn_mp.observe.metrics.metrics import Metrics
-from mosn_mp.plugin import CATALOGUE
+from mosn_mp.plugin import CATALOGUE, Edition
 
 log = logging.getLogger("mosn_mp.controller")
 
@@ -101,14 +101,14 @@ class ControllerProcess:
                 self._proposals.conclude(token, read_sealed(delivery.fds[0]))
             case Served(version=version):
                 if self._found is not None:
-                    self._config, self._origin, self._found = self._found.config, self._found.origin, None
+                    self._config, self._origin = self._found.config, self._found.origin
+                    CATALOGUE.serve(self._found.edition)
+                    self._found = None
                 self._version = version
                 self._show(delivery.fds)
                 self._file_served()
             case Failed():
-                if self._found is not None:
-                    take_back(self._found.renewal)
-                    self._found = None
+                self._found = None
             case State(stage=stage):
                 self._stage = stage
                 if self._source is not None:
@@ -132,8 +132,8 @@ class ControllerProcess:
 
     def _adopt(self, adopt: Adopt, snapshot: bytes, packed_plan: bytes) -> None:
         plan = decode_plan(packed_plan)
-        self._config = decode(snapshot)
-        CATALOGUE.expect(plan.python)  # what lies there now may be other code than what is served
+        self._config, sources = decode(snapshot)
+        CATALOGUE.serve(Edition(sources))  # what lies there now may be other code than what is served
         self._file.path, self._file.known = plan.config_path, adopt.filed
         is_filed = adopt.filed.version in (0, adopt.version)  # 0: the controller before us had not come to say anything
         self._origin = Origin(plan.config_path, adopt.filed.stamp) if is_filed else None

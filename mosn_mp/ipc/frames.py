@@ -53,13 +53,9 @@ class Withdraw(Frame, frozen=True):
 
 
 class Prepare(Frame, frozen=True):
-    """master -> worker: compile this snapshot and say whether you can serve it. Descriptors: snapshot, tables.
-
-    *takes_code*: load users' Python files anew if they changed; an edit leaves them as they are.
-    """
+    """master -> worker: compile this snapshot and say whether you can serve it. Descriptors: snapshot, tables."""
 
     version: int
-    takes_code: bool = True
 
 
 class Ready(Frame, frozen=True):

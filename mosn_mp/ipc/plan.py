@@ -3,7 +3,6 @@
 import msgspec
 
 from mosn_mp.config.identity import Identity
-from mosn_mp.plugin import Stamp
 
 
 class ListenerPlan(msgspec.Struct, frozen=True):
@@ -48,7 +47,6 @@ class Plan(msgspec.Struct, frozen=True):
     disable_upgrade: bool = False
     inherit_config: bool = False
     weights: dict[str, int] = {}  # `cluster/address` of hosts with another weight than 1
-    python: dict[str, Stamp] = {}  # users' modules that were loaded to judge it
     identity: Identity | None = None  # whom controller and workers become; None = they stay who they are
     access_logs: list[str] = []  # their files
 

@@ -22,6 +22,7 @@ from mosn_mp.config.decoding.address import parse_address
 from mosn_mp.config.model import Config
 from mosn_mp.config.model import Listener as ListenerConfig
 from mosn_mp.config.model import Router as RouterConfig
+from mosn_mp.config.snapshot import Snapshot
 from mosn_mp.errors import ConfigError
 from mosn_mp.filter.compile import compile_filters
 from mosn_mp.ipc.channel import Channel
@@ -34,7 +35,7 @@ from mosn_mp.net.reactor.reactor import Pollable, Reactor
 from mosn_mp.observe.access_log.access_log import AccessLogs
 from mosn_mp.observe.metrics.cells import WORKER
 from mosn_mp.observe.metrics.directory import Directory
-from mosn_mp.plugin import CATALOGUE, Renewal
+from mosn_mp.plugin import CATALOGUE, Edition
 from mosn_mp.proxy.runtime import ListenerRuntime, ListenerState
 from mosn_mp.proxy.service import Service
 from mosn_mp.route.compile import compile_router
@@ -65,7 +66,7 @@ class Prepared(NamedTuple):
     sockets: Mapping[SocketKey, int]
     counters: Directory
     records: Directory
-    renewal: Renewal | None  # users' modules that were loaded anew for it
+    edition: Edition  # users' modules that it was made with
 
 
 class Open(NamedTuple):
@@ -102,24 +103,20 @@ class DataPlane:
     # -- snapshots -----------------------------------------------------------------------------------------------------------
 
     def prepare(
-        self, config: Config, version: int, sockets: Mapping[SocketKey, int], directory: bytes, takes_code: bool = True
+        self, snapshot: Snapshot, version: int, sockets: Mapping[SocketKey, int], directory: bytes
     ) -> Prepared:
-        """Compile *config*; ConfigError (or what a plug-in raises) if it cannot be served."""
-        renewal = CATALOGUE.renew() if takes_code else None
-        try:
-            return self._compile(config, version, sockets, directory, renewal)
-        except BaseException:
-            if renewal is not None:
-                CATALOGUE.restore(renewal)
-            raise
+        """Compile *snapshot*; ConfigError (or what a plug-in raises) if it cannot be served."""
+        edition = CATALOGUE.edition.successor(snapshot.sources, is_sealed=True)
+        with CATALOGUE.using(edition):
+            return self._compile(snapshot.config, version, sockets, directory, edition)
 
     def _compile(
-        self, config: Config, version: int, sockets: Mapping[SocketKey, int], directory: bytes, renewal: Renewal | None
+        self, config: Config, version: int, sockets: Mapping[SocketKey, int], directory: bytes, edition: Edition
     ) -> Prepared:
         tables = decode_tables(directory)
         clusters = compile_clusters(config.cluster_manager.clusters, self.clusters)
-        protocols = compile_protocols(config.third_part_codec.codecs, self.protocols if renewal is None else None)
-        is_same_code = renewal is None and protocols.is_like(self.protocols)
+        protocols = compile_protocols(config.third_part_codec.codecs, None if edition.is_new_code else self.protocols)
+        is_same_code = not edition.is_new_code and protocols.is_like(self.protocols)
         routers = {
             router.router_config_name: self._compile_router(router, clusters, protocols, f"servers[0].routers[{i}]", is_same_code)
             for i, router in enumerate(config.server.routers)
@@ -141,7 +138,7 @@ class DataPlane:
             sockets,
             Directory.unpack(tables.metrics),
             Directory.unpack(tables.state, records.sizes),
-            renewal,
+            edition,
         )
 
     def _compile_router(
@@ -193,6 +190,7 @@ class DataPlane:
 
     def commit(self, prepared: Prepared) -> None:
         """Serve *prepared*."""
+        CATALOGUE.serve(prepared.edition)
         self._take_clusters(prepared)
         self.protocols = prepared.protocols
         self.routers = prepared.routers
@@ -212,9 +210,7 @@ class DataPlane:
             self._retire(self.services.pop(name))
 
     def abort(self, prepared: Prepared) -> None:
-        """Forget *prepared*; nothing of it was touched but users' modules, which are as they were."""
-        if prepared.renewal is not None:
-            CATALOGUE.restore(prepared.renewal)
+        """Forget *prepared*; it touched nothing."""
 
     def _take_clusters(self, prepared: Prepared) -> None:
         hosts = {id(host): host for cluster in prepared.clusters.values() for host in cluster.hosts.hosts}

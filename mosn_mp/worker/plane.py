@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from mosn_mp.config.model import Config
+from mosn_mp.config.snapshot import Snapshot
 from mosn_mp.ipc.channel import Channel
 
 SocketKey = tuple[str, int]  # (address, slot)
@@ -15,12 +15,11 @@ class Plane(Protocol):
     Descriptors stay the caller's, channels do not.
     """
 
-    def prepare(self, config: Config, version: int, sockets: Mapping[SocketKey, int], tables: bytes, takes_code: bool, /) -> Any:
-        """Compile *config*; the result goes to commit() or abort(). Any exception is a refusal, its text the reason.
+    def prepare(self, snapshot: Snapshot, version: int, sockets: Mapping[SocketKey, int], tables: bytes, /) -> Any:
+        """Compile *snapshot*; the result goes to commit() or abort(). Any exception is a refusal, its text the reason.
 
         *sockets* are all that this worker has, of other slots too (lent ones); more may come before commit(). *tables*
-        (ipc.tables) say where in shared memory the things of *config* have their cells. *takes_code*: users' Python files that
-        changed are loaded anew.
+        (ipc.tables) say where in shared memory the things of the configuration have their cells.
         """
 
     def commit(self, prepared: Any) -> None:

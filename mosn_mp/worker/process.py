@@ -166,7 +166,7 @@ class WorkerProcess:
         version = delivery.frame.version
         try:
             snapshot, tables = (read_sealed(fd) for fd in delivery.fds)
-            prepared = self._plane.prepare(decode(snapshot), version, self._sockets, tables, delivery.frame.takes_code)
+            prepared = self._plane.prepare(decode(snapshot), version, self._sockets, tables)
         except Exception as e:  # noqa: BLE001 - whatever a plug-in of the user raises is a refusal
             self._log.warning("snapshot %d refused", version, exc_info=True)
             reason = str(e) if isinstance(e, ConfigError) else f"{type(e).__name__}: {e}"

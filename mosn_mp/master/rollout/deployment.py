@@ -20,7 +20,6 @@ class Snapshot(NamedTuple):
     snapshot_fd: int
     tables_fd: int
     plan: Plan
-    takes_code: bool = True  # of users, as it lies there now
 
 
 class Deployer(Protocol):
@@ -72,8 +71,7 @@ class Deployment:
         self._timer = self._loop.call_later(PREPARE_TIMEOUT_S, self._expire)
         for worker in self._participants.values():
             self._workers.give(worker, sockets_of(worker.slot))
-            prepare = Prepare(self.snapshot.version, self.snapshot.takes_code)
-            self._workers.send(worker, prepare, (self.snapshot.snapshot_fd, self.snapshot.tables_fd))
+            self._workers.send(worker, Prepare(self.snapshot.version), (self.snapshot.snapshot_fd, self.snapshot.tables_fd))
 
     def is_over(self) -> bool:
         """Whether there is nothing more to wait for."""

@@ -268,7 +268,7 @@ class Reloader:
             self._refuse([str(e.strerror or e) if isinstance(e, OSError) else str(e)])
             return
         assert self._job is not None
-        snapshot = Snapshot(self.versions, snapshot_fd, tables_fd, plan, takes_code=not self._job.request.edit)
+        snapshot = Snapshot(self.versions, snapshot_fd, tables_fd, plan)
         self._rollout = Rollout(snapshot, fresh, workers)
         self.phase = Phase.ROLLING_OUT
         owner.watchdog.is_patient = True

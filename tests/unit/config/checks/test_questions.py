@@ -16,6 +16,7 @@ from mosn_mp.config.load import load
 from mosn_mp.config.model import Config
 from mosn_mp.config.snapshot import decode, encode
 from mosn_mp.config.summary import summary
+from mosn_mp.plugin import NO_SOURCES, Module, Sources
 
 Load = Callable[[dict[str, Any]], Config]
 
@@ -31,10 +32,11 @@ def loaded(tmp_path: Path) -> Load:
     return load_values
 
 
-def test_a_snapshot_is_the_configuration(minimal: dict[str, Any], loaded: Load) -> None:
+def test_a_snapshot_is_the_configuration_and_the_python_that_it_names(minimal: dict[str, Any], loaded: Load) -> None:
     config = loaded(minimal)
-    assert decode(encode(config)) == config
-    assert decode(memoryview(encode(config))) == config
+    sources = Sources({"a": Module("/a.py", b"A = 1"), "b": Module("", None, ["/b"])}, ["/"], {"codec": {"x": "y:Z"}})
+    assert decode(encode(config, sources)) == (config, sources)
+    assert decode(memoryview(encode(config, NO_SOURCES))) == (config, NO_SOURCES)
 
 
 def test_a_configuration_does_not_differ_from_itself(minimal: dict[str, Any], loaded: Load) -> None:

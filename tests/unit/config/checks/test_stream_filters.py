@@ -10,6 +10,7 @@ from mosn_mp.config import snapshot
 from mosn_mp.config.checks.stream_filters import bind
 from mosn_mp.config.load import load
 from mosn_mp.errors import ConfigError
+from mosn_mp.plugin import NO_SOURCES
 
 Errors = Callable[..., list[str]]
 ENTRY = "servers[0].listeners[0].stream_filters[0]"
@@ -66,7 +67,7 @@ def errors_with(minimal: dict[str, Any], errors_of: Errors) -> Errors:
 
 def test_a_users_filter_is_found_beside_the_configuration(errors_with: Errors, module: str, tmp_path: Path) -> None:
     assert errors_with(type=f"{module}:Stamp", python_path="filters", config={"header": "x"}) == []
-    (entry,) = snapshot.decode(snapshot.encode(load(tmp_path / "c.json"))).server.listeners[0].stream_filters
+    (entry,) = snapshot.decode(snapshot.encode(load(tmp_path / "c.json"), NO_SOURCES)).config.server.listeners[0].stream_filters
     assert entry.python_path == (str(tmp_path / "filters"),)
     bound, config = bind(entry)
     assert bound.__name__ == "Stamp"

@@ -14,7 +14,7 @@ def test_a_name_is_imported_only_when_it_is_resolved() -> None:
     script = (
         "import sys, mosn_mp.plugin as p; before = 'fractions' in sys.modules;"
         f"found = p.Catalogue({SMALL!r}).resolve('balancer', 'first');"
-        "print(before, found.__name__, [m for m in sys.modules if m.startswith('mosn_mp.') and m != 'mosn_mp.plugin'])"
+        "mine = [m for m in sys.modules if m.startswith('mosn_mp.') and 'plugin' not in m]; print(before, found.__name__, mine)"
     )
     output = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
     assert output == "False Fraction ['mosn_mp.errors']\n"
@@ -66,9 +66,8 @@ def test_a_class_that_the_module_does_not_have_names_the_nearest() -> None:
     ],
 )
 def test_a_users_module_that_fails_is_an_error_of_the_configuration(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, problem: str
+    tmp_path: Path, source: str, problem: str
 ) -> None:
-    monkeypatch.setattr(sys, "path", list(sys.path))
     name = f"failing_{abs(hash(source))}"
     file = tmp_path / f"{name}.py"
     file.write_text(source)
@@ -77,27 +76,7 @@ def test_a_users_module_that_fails_is_an_error_of_the_configuration(
     assert problem.format(file=file, name=name) in caught.value.problem
 
 
-def test_a_directory_of_the_user_cannot_hide_what_is_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "path", list(sys.path))
+def test_a_directory_of_the_user_cannot_hide_what_is_installed(tmp_path: Path) -> None:
     (tmp_path / "fractions.py").write_text("class Fraction: is_hidden = True")
     assert not hasattr(Catalogue(SMALL).resolve("balancer", "fractions:Fraction", [str(tmp_path)]), "is_hidden")
-    assert sys.path[-1] == str(tmp_path)
-
-
-def test_modules_are_compared_with_what_another_process_served_them_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    file = tmp_path / "expected_module.py"
-    file.write_text("X = 1")
-    first = Catalogue(SMALL)
-    assert first.resolve("balancer", "expected_module:X", [str(tmp_path)]) == 1
-    assert first.renew() is None
-    del sys.modules["expected_module"]
-    second = Catalogue(SMALL)
-    second.expect(first.stamps())
-    assert second.renew() is None
-    file.write_text("X = 22")
-    assert second.resolve("balancer", "expected_module:X", [str(tmp_path)]) == 22  # which makes it not what is served
-    renewal = second.renew()
-    assert renewal is not None and renewal.changed == (str(file),)
-    second.restore(renewal)
-    assert second.renew() is not None
+    assert str(tmp_path) not in sys.path
