@@ -29,7 +29,7 @@ C_HEADERS = {
 }
 C_LIBRARIES = re.compile(r"^(?:libc|posix|cpython)\.(?:sys_)?(\w+)$")
 CIMPORT_LINE = re.compile(
-    r"^\s*(?:from\s+(?P<source>[.\w]+)\s+c?import\s+(?P<names>[\w, ()]+)|c?import\s+(?P<modules>[\w., ]+))", re.M
+    r"^\s*(?:from\s+(?P<source>[.\w]+)\s+c?import\s+(?P<names>\([^)]*\)|[\w, ]+)|c?import\s+(?P<modules>[\w., ]+))", re.M
 )
 # A header together with what is declared from it; constants and structs touch nothing, functions do.
 EXTERN_BLOCK = re.compile(r"^cdef\s+extern\s+from\s+[\"']<?(?P<header>[\w/.]+)>?[\"'].*\n(?P<names>(?:[ \t]+.*\n|\s*\n)*)", re.M)
@@ -126,7 +126,7 @@ def c_imports(source: Source) -> Iterator[Import]:
         line = source.text.count("\n", 0, match.start(0)) + 1
         if match["source"]:
             base = resolve(source, match["source"])
-            names = [n.split(" as ")[0].strip(" ()") for n in match["names"].split(",")]
+            names = [n.split(" as ")[0].strip() for n in match["names"].strip("()").split(",")]
             yield from (Import(line, c_name(f"{base}.{name}")) for name in names if name)
         else:
             yield from (Import(line, c_name(m.split(" as ")[0].strip())) for m in match["modules"].split(","))

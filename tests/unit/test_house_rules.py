@@ -71,6 +71,7 @@ def test_an_import_from_a_floor_above_is_refused(tree: SampleTree, line: str) ->
         "from ..net.reactor cimport Reactor, Task",
         "cimport mosn_mp.net.reactor",
         "from mosn_mp.net cimport reactor as r",
+        "from mosn_mp.net cimport (\n    libc,\n    reactor,\n)",
     ],
 )
 def test_a_cimport_from_a_floor_above_is_refused_in_a_pxd(tree: SampleTree, line: str) -> None:
