@@ -1,9 +1,9 @@
 from libc.stdint cimport uint32_t, uint64_t
 from mosn_mp.net.connection.connection cimport Connection
 from mosn_mp.net.connection.listener cimport Acceptor
+from mosn_mp.net.connection.splice cimport PipePool
 from mosn_mp.net.multiplex.server_session cimport Inbox, ServerSession
 from mosn_mp.net.reactor.reactor cimport Reactor
-from mosn_mp.net.connection.splice cimport PipePool
 from mosn_mp.observe.metrics.metrics cimport Metrics
 from mosn_mp.proxy.runtime cimport ListenerRuntime, ListenerState, SpokenProtocol
 from mosn_mp.proxy.stream cimport Stream

@@ -1,10 +1,10 @@
 from libc.stdint cimport int32_t, uint32_t, uint64_t
 from mosn_mp.buffer.body cimport Body
 from mosn_mp.buffer.head cimport Head
+from mosn_mp.net.connection.connection cimport Connection
 from mosn_mp.net.multiplex.client_session cimport Call, ClientSession
 from mosn_mp.net.multiplex.server_session cimport ServerSession
 from mosn_mp.net.pool.shared_pool cimport SharedPool
-from mosn_mp.net.connection.connection cimport Connection
 from mosn_mp.proxy.exchange cimport Exchange
 from mosn_mp.proxy.runtime cimport SpokenProtocol
 

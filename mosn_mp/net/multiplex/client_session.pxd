@@ -2,8 +2,8 @@ from libc.stdint cimport int32_t, uint64_t
 from mosn_mp.buffer.body cimport Body
 from mosn_mp.buffer.head cimport Head
 from mosn_mp.net.connection.connection cimport Keeper
-from mosn_mp.net.reactor.reactor cimport Task
 from mosn_mp.net.multiplex.session cimport Session
+from mosn_mp.net.reactor.reactor cimport Task
 
 # Call.state
 cdef enum:

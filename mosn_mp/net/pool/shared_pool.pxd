@@ -1,7 +1,7 @@
 from libc.stdint cimport uint32_t, uint64_t
+from mosn_mp.net.multiplex.client_session cimport ClientSession
 from mosn_mp.net.pool.host_pool cimport HostPool
 from mosn_mp.net.reactor.reactor cimport Task
-from mosn_mp.net.multiplex.client_session cimport ClientSession
 
 cdef class SharedPool:
     cdef HostPool pool

@@ -1,6 +1,6 @@
 from mosn_mp.observe.access_log.format cimport LogFormat
-from mosn_mp.observe.access_log.writer cimport LogWriter
 from mosn_mp.observe.access_log.record cimport Record
+from mosn_mp.observe.access_log.writer cimport LogWriter
 
 cdef class AccessLog:
     cdef readonly LogFormat format

@@ -1,7 +1,7 @@
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from mosn_mp.buffer.head cimport Head
-from mosn_mp.observe.access_log.text cimport Cursor, Stamp
 from mosn_mp.observe.access_log.record cimport Record
+from mosn_mp.observe.access_log.text cimport Cursor, Stamp
 
 cdef struct CStep:
     int op

@@ -1,7 +1,7 @@
 from mosn_mp.buffer.buf cimport Buf
 from mosn_mp.net.connection.connection cimport Connection
-from mosn_mp.proxy.moving.departure cimport Departure
 from mosn_mp.proxy.flow cimport Flow
+from mosn_mp.proxy.moving.departure cimport Departure
 from mosn_mp.proxy.unary cimport UnaryExchange
 
 cdef class TunnelExchange(UnaryExchange):
@@ -11,6 +11,7 @@ cdef class TunnelExchange(UnaryExchange):
     cdef TunnelDeparture depart(self)
     cdef bytes movable_variables(self)
     cdef object describe(self, bytes variables, bytes to_up, bytes to_down)
+    cdef list _times(self)
     cdef int arrive(self, Connection down, Connection up, object frame, list fds) except -1
 
 cdef class TunnelDeparture(Departure):

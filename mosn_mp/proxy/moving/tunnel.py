@@ -158,7 +158,7 @@ class TunnelExchange(UnaryExchange):
             shut=(bool(up.shut or up.shut_after_flush), bool(down.shut or down.shut_after_flush)),
         )
 
-    def _times(self) -> list[int]:
+    def _times(self) -> list:
         record: Record = self.record
         return [record.start_at, record.request_head_at, record.request_finished_at, record.response_head_at]
 
