@@ -1,3 +1,4 @@
+cimport cython
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 cdef enum:
@@ -25,6 +26,7 @@ cdef struct BlockClass:
     uint64_t taken
     uint64_t exhausted          # take() that found no block
 
+@cython.final
 cdef class Arena:
     cdef BlockClass classes[3]
     cdef object segment         # keeps the mapping alive

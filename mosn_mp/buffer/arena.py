@@ -85,8 +85,6 @@ def _data_at(counts: list[int] | tuple[int, ...]) -> int:
     return -(-(HEADER_BYTES + 2 * sum(counts)) // PAGE) * PAGE
 
 
-@cython.final
-@cython.cclass
 class Arena:
     """One process's way into the arena in *segment* (`Segment.create("arena", size)`); *slot* says which process.
 
@@ -130,8 +128,6 @@ class Arena:
             free(self.classes[c].refs)
             free(self.classes[c].magazine)
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def take(self, size: uint32_t) -> cython.p_char:
         """The smallest free block that holds *size* bytes, with one reference; NULL if there is none."""
         blocks: cython.pointer(BlockClass) = cython.address(self.classes[0])
@@ -156,8 +152,6 @@ class Arena:
             blocks.recent_peak = blocks.in_use
         return blocks.start + (cython.cast(cython.size_t, index) << blocks.shift)
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def take_slowly(self, blocks: cython.pointer(BlockClass)) -> cython.p_char:
         """A block of the next larger class that has one, after *blocks* was found used up; NULL if none has."""
         blocks.exhausted += 1
@@ -165,16 +159,12 @@ class Arena:
             return cython.NULL
         return self.take((cython.cast(uint32_t, 1) << blocks.shift) + 1)
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def hold(self, at: cython.pointer(cython.const[cython.char])) -> cython.void:
         """One more reference on the block that *at* points into."""
         blocks: cython.pointer(BlockClass) = self.class_of(at)
         if blocks != cython.NULL:
             blocks.refs[(at - blocks.start) >> blocks.shift] += 1
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def drop(self, at: cython.pointer(cython.const[cython.char])) -> cython.void:
         """One reference less; the last one puts the block into the magazine."""
         blocks: cython.pointer(BlockClass) = self.class_of(at)
@@ -195,22 +185,16 @@ class Arena:
         blocks.magazine[blocks.held] = index
         blocks.held += 1
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def refs(self, at: cython.pointer(cython.const[cython.char])) -> cython.int:
         """References held on the block that *at* points into."""
         blocks: cython.pointer(BlockClass) = self.class_of(at)
         return 0 if blocks == cython.NULL else blocks.refs[(at - blocks.start) >> blocks.shift]
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def size_of(self, at: cython.pointer(cython.const[cython.char])) -> uint32_t:
         """Capacity of the block that *at* points into; 0 for none."""
         blocks: cython.pointer(BlockClass) = self.class_of(at)
         return 0 if blocks == cython.NULL else cython.cast(uint32_t, 1) << blocks.shift
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def class_of(self, at: cython.pointer(cython.const[cython.char])) -> cython.pointer(BlockClass):
         """The class whose blocks *at* points into; NULL for an address below all blocks, as NULL is."""
         # 16 KiB blocks first: they serve nearly every request.
@@ -222,8 +206,6 @@ class Arena:
             return cython.address(self.classes[0])
         return cython.NULL
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def back(self, blocks: cython.pointer(BlockClass), index: uint32_t) -> cython.bint:
         """Whether the pages of an owned block exist, now that it is used again.
 
@@ -237,8 +219,6 @@ class Arena:
         publish_byte(blocks.touched + index, TOUCHED)
         return True
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def refill(self, blocks: cython.pointer(BlockClass)) -> uint32_t:
         """Claim up to a batch of free blocks into the empty magazine; the lowest comes out first. Returns how many."""
         taken: uint32_t[64]
@@ -265,8 +245,6 @@ class Arena:
         blocks.held = found
         return found
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def give_back(self, blocks: cython.pointer(BlockClass), number: uint32_t) -> cython.void:
         """Free the *number* blocks of the magazine that were unused longest."""
         i: uint32_t
@@ -278,8 +256,6 @@ class Arena:
         blocks.held -= number
         memmove(blocks.magazine, blocks.magazine + number, blocks.held * cython.sizeof(uint32_t))
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def release_idle(self, blocks: cython.pointer(BlockClass), limit: uint32_t) -> uint32_t:
         """Give the pages of at most *limit* blocks that stayed free since the last look back to the kernel, highest first.
 
@@ -303,8 +279,6 @@ class Arena:
                 run = 0
         return released + self.release_run(blocks, blocks.trim_at, run)
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def claim_aged(self, blocks: cython.pointer(BlockClass), index: uint32_t) -> cython.bint:
         """Whether the block was free for two looks, and is claimed now; on the first look a free touched one is marked AGED."""
         mark: uint8_t = load_byte(blocks.touched + index)
@@ -320,8 +294,6 @@ class Arena:
         publish_byte(blocks.owners + index, 0)  # someone used it, or trimmed it, between the looks
         return False
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def release_run(self, blocks: cython.pointer(BlockClass), first: uint32_t, number: uint32_t) -> uint32_t:
         """Give the pages of *number* claimed neighbours back in one call, then free the blocks. Returns how many lost theirs."""
         if number == 0:

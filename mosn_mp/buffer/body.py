@@ -14,7 +14,6 @@ KEPT = cython.declare(uint64_t, 65536)
 FIRST = cython.declare(uint64_t, 4096)
 
 
-@cython.cclass
 class Body:
     """The body of one message; reused by the next."""
 
@@ -26,8 +25,6 @@ class Body:
             self.arena.drop(self.block)
         free(self.heap)
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def clear(self) -> cython.void:
         """Empty; no block is held."""
         if self.block != cython.NULL:
@@ -40,8 +37,6 @@ class Body:
         self.data = cython.NULL
         self.length = 0
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def borrow(self, data: cython.p_const_char, length: uint64_t) -> cython.void:
         """The whole body lies at *data* in an arena block, which lives on until clear(). The body must be empty."""
         if length:
@@ -50,8 +45,6 @@ class Body:
             self.block = cython.cast(cython.p_char, data)
             self.arena.hold(data)
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def append(self, data: cython.p_const_char, length: uint64_t) -> cython.int:
         """Copy one more piece; MemoryError if there is no memory."""
         if length == 0:
@@ -64,8 +57,6 @@ class Body:
         self.data = self.heap
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def _collect(self) -> cython.int:
         """Copy a borrowed body, so that it can grow."""
         length: uint64_t = self.length
@@ -77,8 +68,6 @@ class Body:
         self.block = cython.NULL
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def _grow(self, needed: uint64_t) -> cython.int:
         grown: cython.p_char
         size: uint64_t = self.heap_cap if self.heap_cap else FIRST
@@ -93,8 +82,6 @@ class Body:
         self.heap_cap = size
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def move_from(self, other: Body) -> cython.void:
         """Take over what *other* holds; it is empty afterwards."""
         heap: cython.p_char = self.heap

@@ -39,7 +39,6 @@ MAX_OVERLAY = cython.declare(uint32_t, 65536)  # edits of one head; bounds what 
 LINE_BOUND = cython.declare(uint32_t, 200)  # a start line or frame without its texts, and the lines or fields that a codec adds
 
 
-@cython.cclass
 class Head:
     """One message head. `Head(arena, max_fields)`; without an arena it never holds a block (tests, the admin server)."""
 
@@ -65,8 +64,6 @@ class Head:
 
     # --- life -------------------------------------------------------------------------------------------------------------
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def clear(self) -> cython.void:
         """Empty, bound to nothing, no block held."""
         if self.block != cython.NULL:
@@ -89,8 +86,6 @@ class Head:
         self.raw_protocol = 0
         self.edited = False
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def _shrink(self) -> cython.void:
         small: cython.pointer(Field)
         if self.capacity > KEPT_FIELDS:
@@ -103,14 +98,10 @@ class Head:
             self.overlay = cython.NULL
             self.overlay_cap = 0
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def bind(self, base: cython.p_char) -> cython.void:
         """Offsets count from *base* from now on (the bytes moved, or a codec begins)."""
         self.base = base
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def own(self, block: cython.p_char) -> cython.void:
         """Hold one reference on the arena block that *block* points into (NULL: none) instead of the one held before."""
         before: cython.p_char = self.block
@@ -124,16 +115,12 @@ class Head:
 
     # --- for codecs -------------------------------------------------------------------------------------------------------
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def at(self, offset: uint32_t) -> cython.p_char:
         """Where the byte at *offset* lies now."""
         if offset & OVERLAY:
             return self.overlay + (offset & 0x7FFFFFFF)
         return self.base + offset
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def grow(self) -> cython.int:
         """Make room for one more field, or ValueError beyond max_fields."""
         capacity: cython.int = self.capacity * 2
@@ -150,8 +137,6 @@ class Head:
         self.capacity = capacity
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def append(
         self, name_at: uint32_t, name_len: uint16_t, value_at: uint32_t, value_len: uint32_t, known: cython.int, flags: cython.int
     ) -> cython.int:
@@ -171,8 +156,6 @@ class Head:
             self.known_at[known] = cython.cast(int16_t, index)
         return index
 
-    @cython.cfunc
-    @cython.exceptval(0, check=True)
     def store(self, bytes_: cython.p_const_char, length: uint32_t) -> uint32_t:
         """Copy *length* bytes into the overlay and return their offset; ValueError beyond 64 KiB of edits."""
         needed: uint32_t = self.overlay_len + length
@@ -192,8 +175,6 @@ class Head:
         self.overlay_len = needed
         return offset | OVERLAY
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def find(self, name: cython.p_const_char, name_len: cython.Py_ssize_t, after: cython.int) -> cython.int:
         """Index of the next live field of that name behind *after* (-1: from the first), or -1."""
         i: cython.int
@@ -208,8 +189,6 @@ class Head:
                 return i
         return -1
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def add_field(
         self, name: cython.p_const_char, name_len: cython.Py_ssize_t, value: cython.p_const_char, value_len: cython.Py_ssize_t
     ) -> cython.int:
@@ -226,8 +205,6 @@ class Head:
         self.edited = True
         return self.append(name_at, name_len, value_at, cython.cast(uint32_t, value_len), known, flags)
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def drop_field(self, index: cython.int) -> cython.void:
         """Take out the field at *index*: never written, never found."""
         known: cython.int = self.fields[index].known
@@ -246,8 +223,6 @@ class Head:
         elif known == K_EXPECT:
             self.expect_continue = False
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def remove_field(self, name: cython.p_const_char, name_len: cython.Py_ssize_t) -> cython.int:
         """Take out all fields of that name; returns how many."""
         removed: cython.int = 0
@@ -258,8 +233,6 @@ class Head:
             index = self.find(name, name_len, index)
         return removed
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def set_field(
         self, name: cython.p_const_char, name_len: cython.Py_ssize_t, value: cython.p_const_char, value_len: cython.Py_ssize_t
     ) -> cython.int:
@@ -287,8 +260,6 @@ class Head:
             self.authority.len = self.fields[index].value_len
         return index
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def set_slice(self, slice: cython.pointer(Slice), text: cython.p_const_char, length: cython.Py_ssize_t) -> cython.int:
         """Point a pseudo-header at a copy of *text*."""
         if length > MAX_OVERLAY:
@@ -298,23 +269,18 @@ class Head:
         self.edited = True
         return 0
 
-    @cython.cfunc
     def slice_bytes(self, slice: Slice) -> bytes:
         """A copy of a pseudo-header's text."""
         return PyBytes_FromStringAndSize(self.at(slice.at), slice.len) if slice.len else b""
 
-    @cython.cfunc
     def value_bytes(self, index: cython.int) -> bytes:
         """A copy of a field's value."""
         return PyBytes_FromStringAndSize(self.at(self.fields[index].value_at), self.fields[index].value_len)
 
-    @cython.cfunc
     def name_bytes(self, index: cython.int) -> bytes:
         """A copy of a field's name, in the case in which it was sent."""
         return PyBytes_FromStringAndSize(self.at(self.fields[index].name_at), self.fields[index].name_len)
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def wire_bound(self) -> uint32_t:
         """No serialisation is longer: every text, 8 bytes a field (two lengths, or `: ` and CRLF), what a codec adds."""
         total: uint32_t = LINE_BOUND + self.method.len + self.path.len + self.authority.len + self.reason.len + self.raw.len
@@ -386,8 +352,6 @@ class Head:
     def __iter__(self) -> Iterator[bytes]:
         return iter([name for name, _ in self.items()])
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def pseudo(self, name: str) -> cython.pointer(Slice):
         if name == "method":
             return cython.address(self.method)

@@ -11,8 +11,6 @@ from cython.cimports.mosn_mp.buffer.octets import LOWER, TOKEN, VALUE
 MAX_NAME = cython.declare(cython.Py_ssize_t, 65535)  # Field.name_len
 
 
-@cython.cfunc
-@cython.exceptval(check=False)
 def same_name(a: cython.p_const_char, b: cython.p_const_char, length: cython.Py_ssize_t) -> cython.bint:
     """True if the *length* bytes at *a* and *b* are equal but for ASCII case."""
     i: cython.Py_ssize_t
@@ -30,8 +28,6 @@ def _known_if(
     return known if same_name(name, expected, length) else K_OTHER
 
 
-@cython.cfunc
-@cython.exceptval(check=False)
 def known_name(name: cython.p_const_char, length: cython.Py_ssize_t) -> cython.int:
     """The Known number of a field name: by length, then by first letter, so that most other names cost no comparison."""
     first: cython.uchar
@@ -67,8 +63,6 @@ def known_name(name: cython.p_const_char, length: cython.Py_ssize_t) -> cython.i
     return K_OTHER
 
 
-@cython.cfunc
-@cython.exceptval(check=False)
 def method_number(text: cython.p_const_char, length: cython.Py_ssize_t) -> cython.int:
     """The MethodId of a method token; methods are case-sensitive (RFC 9110 section 9.1), so `get` is M_OTHER."""
     same: cython.int = M_OTHER
@@ -95,8 +89,6 @@ def method_number(text: cython.p_const_char, length: cython.Py_ssize_t) -> cytho
     return same
 
 
-@cython.cfunc
-@cython.exceptval(check=False)
 def is_hop_by_hop(known: cython.int) -> cython.bint:
     """True for the names that always concern one connection only (RFC 9110 section 7.6.1); Upgrade depends on the message."""
     return known in (K_CONNECTION, K_KEEP_ALIVE, K_PROXY_CONNECTION, K_TE, K_TRAILER, K_TRANSFER_ENCODING)

@@ -1,6 +1,5 @@
 """A cluster: hosts that do the same work, the balancer that picks one, and how they are connected to (MOSN pkg/upstream)."""
 
-import cython
 from cython.cimports.libc.stdint import uint32_t
 from cython.cimports.mosn_mp.buffer.head import Head
 from cython.cimports.mosn_mp.cluster.host import Host, HostSet
@@ -10,7 +9,6 @@ from cython.cimports.mosn_mp.cluster.state import State
 from mosn_mp.config import model
 
 
-@cython.cclass
 class Cluster:
     """`Cluster(config, hosts, balancer)`. Immutable: a changed configuration is a new Cluster that shares what did not change."""
 
@@ -26,7 +24,6 @@ class Cluster:
         self.max_connections = config.max_connections
         self.max_requests_per_connection = config.max_request_per_conn
 
-    @cython.cfunc
     def pick(self, request: Head, previous: Host) -> Host:
         """A healthy host, another one than *previous* if there is another, or None."""
         return self.balancer.pick(self.hosts, request, previous)

@@ -12,7 +12,6 @@ from mosn_mp.config.decoding.address import Address, parse_address
 from mosn_mp.errors import ConfigError
 
 
-@cython.cclass
 class Host:
     """One upstream address. `Host(config, cluster_name)`; ConfigError if the address is none."""
 
@@ -52,8 +51,6 @@ class Host:
             self.sockaddr_len = cython.sizeof(four)
             memcpy(self.sockaddr, cython.address(four), cython.sizeof(four))
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def is_healthy(self) -> cython.bint:
         """True unless a health flag is set."""
         return self.health == cython.NULL or self.health[0] == 0
@@ -78,7 +75,6 @@ class Host:
         return f"<Host {self.address}{'' if self.is_healthy() else ' unhealthy'}>"
 
 
-@cython.cclass
 class HostSet:
     """`HostSet(hosts, weights)`: each host's weight from take_weights() on; () = they stay as they are."""
 
@@ -101,21 +97,16 @@ class HostSet:
     def __dealloc__(self) -> None:
         free(self.at)
 
-    @cython.cfunc
     def get(self, index: cython.int) -> Host:
         """Host number *index*, which exists."""
         return cython.cast(Host, self.at[index])
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def is_eligible(self, index: cython.int, previous: Host) -> cython.bint:
         """True if host number *index* is healthy and not *previous*."""
         if self.at[index] == cython.cast(cython.pointer(PyObject), previous):
             return False
         return cython.cast(Host, self.at[index]).is_healthy()
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def count_eligible(self, previous: Host) -> cython.int:
         """How many hosts may be picked."""
         found: cython.int = 0
@@ -124,7 +115,6 @@ class HostSet:
             found += self.is_eligible(i, previous)
         return found
 
-    @cython.cfunc
     def at_fraction(self, fraction: uint64_t, previous: Host) -> Host:
         """The eligible host at *fraction* / 2^64 of the weight of all eligible ones, or None."""
         total: uint64_t = 0

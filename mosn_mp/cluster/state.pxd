@@ -1,4 +1,5 @@
 # What must be exact across workers: a record of shared memory per server, listener, cluster and host.
+cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 # The groups of a record: what is counted and limited over all workers.
@@ -14,6 +15,7 @@ cdef enum:
     FAILED_ACTIVE_HC = 1
     FAILED_OUTLIER_CHECK = 2
 
+@cython.final
 cdef class State:
     cdef object segment             # keeps the mapping alive
     cdef char* base

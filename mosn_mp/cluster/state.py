@@ -51,8 +51,6 @@ def state_directory(records: int) -> Directory:
     return Directory(records, 1, RECORD_TYPES)
 
 
-@cython.final
-@cython.cclass
 class State:
     """The records of all clusters, hosts and listeners."""
 
@@ -91,29 +89,21 @@ class State:
         """Bytes of the shared memory, for attach()."""
         return self.segment.size
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def next(self, record: uint32_t) -> uint64_t:
         """The cursor of *record* before it is advanced by one."""
         return fetch_add(cython.cast(cython.pointer(uint64_t), self.base + record * self.record_bytes), 1) if record else 0
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def health(self, record: uint32_t) -> cython.pointer(uint8_t):
         """The health byte of *record*; NULL for record 0."""
         if record == 0:
             return cython.NULL
         return cython.cast(cython.pointer(uint8_t), self.base + record * self.record_bytes + 8)
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def shares(self, record: uint32_t, group: cython.int) -> cython.pointer(uint32_t):
         """The shares of all slots in *group* of *record*."""
         at: cython.size_t = record * self.record_bytes + 64 + cython.cast(cython.size_t, group) * self.group_bytes
         return cython.cast(cython.pointer(uint32_t), self.base + at)
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def try_acquire(self, record: uint32_t, group: cython.int, slot: cython.int, limit: int64_t) -> cython.bint:
         """Count one more for *slot*, unless all workers together hold *limit*."""
         if record == 0:
@@ -132,8 +122,6 @@ class State:
             store_share(shares + slot, load_share(shares + slot) - 1)
         return False
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def give(self, record: uint32_t, group: cython.int, slot: cython.int) -> cython.void:
         """Count one less; a share never falls below zero, whatever a record was reused for meanwhile."""
         if record == 0:
@@ -142,8 +130,6 @@ class State:
         if load_share(share) > 0:
             store_share(share, load_share(share) - 1)
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def held(self, record: uint32_t, group: cython.int) -> uint64_t:
         """What all workers together hold."""
         if record == 0:

@@ -44,7 +44,6 @@ from mosn_mp.errors import Reason
 INTERNAL = cython.declare(cython.int, int(Reason.INTERNAL))
 
 
-@cython.cclass
 class Codec:
     """One side of one connection; see the module's text."""
 
@@ -52,132 +51,88 @@ class Codec:
         self.reason = 0
         self.detail = b""
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def next_event(self, input: cython.pointer(Buf)) -> cython.int:
         """The next Event in *input*."""
         return self.fail(INTERNAL, b"codec cannot read")
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def end_of_input(self, input: cython.pointer(Buf)) -> cython.int:
         """No more bytes will come: END, ERROR if a message is cut short, or NEED_MORE if none was under way."""
         if input.start == input.end:
             return NEED_MORE
         return self.fail(INTERNAL, b"input ends inside a frame")
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def write_head(self, head: Head, end_stream: cython.bint, out: cython.pointer(Buf)) -> cython.int:
         """Append a message head; with *end_stream* the whole message."""
         return UNSUPPORTED
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def begin_data(self, length: uint64_t, out: cython.pointer(Buf)) -> cython.int:
         """Append what stands before *length* bytes of body."""
         return WRITTEN
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def end_data(self, out: cython.pointer(Buf)) -> cython.int:
         """Append what stands behind the bytes that begin_data announced."""
         return WRITTEN
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def write_end(self, trailers: Head, out: cython.pointer(Buf)) -> cython.int:
         """Append the end of the message; *trailers* may be None."""
         return WRITTEN
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def write_error(self, reason: cython.int, out: cython.pointer(Buf)) -> cython.int:
         """SERVER: append a complete reply of the protocol's own kind for a Reason, on stream_id."""
         return UNSUPPORTED
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def write_reset(self, reason: cython.int, out: cython.pointer(Buf)) -> cython.int:
         """Give up stream_id; UNSUPPORTED = only closing the connection does."""
         return UNSUPPORTED
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def write_heartbeat(self, out: cython.pointer(Buf)) -> cython.int:
         """Ask the other side for a sign of life, with stream_id."""
         return UNSUPPORTED
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def write_heartbeat_reply(self, out: cython.pointer(Buf)) -> cython.int:
         """Answer the HEARTBEAT event just returned."""
         return UNSUPPORTED
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def write_goaway(self, out: cython.pointer(Buf)) -> cython.int:
         """Tell the other side to begin no new stream; UNSUPPORTED: set close_after instead."""
         return UNSUPPORTED
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def checksum(self, payload: cython.p_const_char, length: cython.size_t) -> cython.void:
         """Count the next piece of the body being written into its checksum."""
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def pool_word(self, head: Head) -> uint32_t:
         """Requests with different words never share an upstream connection: Protocol.pool_key as a number."""
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def answer_word(self, request: Head) -> uint32_t:
         """What write_as() takes for the answer to *request*, where that comes from a host of another protocol of the family."""
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def write_as(self, word: uint32_t) -> cython.void:
         """Heads of the own family are written in the form of *word*, a pool_word() with CONVERTS or an answer_word(); 0 = as they
         came."""
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def state_word(self) -> uint32_t:
         """Between messages: what a codec of the same kind needs to go on with this connection."""
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def restore(self, word: uint32_t) -> cython.void:
         """Serve the connection whose state_word() that was; 0 = a new one."""
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def begin_message(self) -> cython.void:
         """Ready for the next message; bytes behind the last one stay in the input."""
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def splice_length(self) -> uint64_t:
         """How many raw body bytes may bypass the codec now, if the input holds none unread; 0 = none."""
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def spliced(self, length: uint64_t) -> cython.void:
         """That many bytes, at most splice_length(), did."""
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def resume_tunnel(self) -> cython.bint:
         """Go on with a connection that became a tunnel elsewhere; False: the protocol has no tunnels."""
         return False
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def fail(self, reason: cython.int, detail: cython.p_const_char) -> cython.int:
         """Note why the connection is lost; returns ERROR."""
         self.reason = reason

@@ -65,7 +65,6 @@ def facts(head: Head) -> HeadFacts:
     )
 
 
-@cython.cclass
 class CodecDriver:
     """Feeds bytes to a codec, shows its events, collects what it writes."""
 
@@ -82,8 +81,6 @@ class CodecDriver:
         free(self.out.base)
         free(self.head_bytes)
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def _grow(self, buffer: cython.pointer(Buf), room: uint32_t) -> cython.int:
         """At least *room* free bytes behind buffer.end."""
         length: uint32_t = buffer.end - buffer.start
@@ -161,8 +158,6 @@ class CodecDriver:
         """Ready for the next message."""
         self.codec.begin_message()
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def _keep_head(self) -> cython.int:
         """Copy the bytes of the head, so that its texts outlive the input they came in."""
         copy: cython.p_char = cython.cast(cython.p_char, malloc(self.input.start + 1))
@@ -174,7 +169,6 @@ class CodecDriver:
         self.codec.head.bind(copy)
         return 0
 
-    @cython.cfunc
     def _show(self, event: cython.int) -> object:
         codec: Codec = self.codec
         if event == HEAD:

@@ -48,3 +48,13 @@ cdef class PythonCodec(Codec):
     cdef int _write_frame(self, Frame frame, uint32_t bound, Buf* out) except -1
     cdef int _write_control(self, int kind, Buf* out) except -1
     cdef int _refuse(self, str problem) except -1
+    cdef int next_event(self, Buf* input) except -1
+    cdef int end_of_input(self, Buf* input) except -1
+    cdef void restore(self, uint32_t word) noexcept
+    cdef int write_head(self, Head head, bint end_stream, Buf* out) except -1
+    cdef int begin_data(self, uint64_t length, Buf* out) except -1
+    cdef int write_end(self, Head trailers, Buf* out) except -1
+    cdef int write_error(self, int reason, Buf* out) except -1
+    cdef int write_heartbeat(self, Buf* out) except -1
+    cdef int write_heartbeat_reply(self, Buf* out) except -1
+    cdef int write_goaway(self, Buf* out) except -1

@@ -71,7 +71,6 @@ WINDOW_GROWTH = cython.declare(uint32_t, 16)
 LENGTH_BYTES = cython.declare(uint32_t, 8)
 
 
-@cython.cclass
 class PythonLimits:
     """`PythonLimits(protocol, id_bits, max_head, max_frame, max_fields)`."""
 
@@ -95,7 +94,6 @@ class PythonLimits:
             self.log.warning("protocol %s: %s (%d so far)", self.protocol.name, problem, self.mistakes)
 
 
-@cython.cclass
 class PythonCodec(Codec):
     """One side of a connection of a PythonProtocol: `PythonCodec(role, limits)`."""
 
@@ -106,8 +104,6 @@ class PythonCodec(Codec):
 
     # --- reading ----------------------------------------------------------------------------------------------------------
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def next_event(self, input: cython.pointer(Buf)) -> cython.int:
         """The next Event in *input*."""
         frame: Frame
@@ -131,7 +127,6 @@ class PythonCodec(Codec):
             return self._blame(HEAD_TOO_LARGE, f"decode: no frame in {input.end - input.start} bytes")
         return NEED_MORE
 
-    @cython.cfunc
     def _decode(self, input: cython.pointer(Buf)) -> Frame:
         """The Frame at input.start; None: more bytes are needed, or, in the state LOST, something is wrong."""
         frame: Frame = None
@@ -150,8 +145,6 @@ class PythonCodec(Codec):
             return None
         return frame
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def _take(self, frame: Frame, input: cython.pointer(Buf)) -> cython.int:
         """The event of *frame*, whose head is consumed."""
         if self._check(frame) == ERROR:
@@ -167,8 +160,6 @@ class PythonCodec(Codec):
             return GOAWAY_EVENT
         return HEARTBEAT_EVENT if frame.kind == HEARTBEAT else HEARTBEAT_REPLY_EVENT
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def _check(self, frame: Frame) -> cython.int:
         """HEAD, or ERROR if *frame* cannot be."""
         if not REQUEST <= frame.kind <= GOAWAY:
@@ -185,8 +176,6 @@ class PythonCodec(Codec):
             return self._blame(INTERNAL, f"decode: {frame.status} is no status of a response")
         return HEAD
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def _take_message(self, frame: Frame, input: cython.pointer(Buf)) -> cython.int:
         try:
             self._fill_head(frame, input)
@@ -199,8 +188,6 @@ class PythonCodec(Codec):
         self.state = BODY if self.left else COMPLETE
         return HEAD
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def _fill_head(self, frame: Frame, input: cython.pointer(Buf)) -> cython.int:
         """What *frame* says, in the head; ValueError if it may not be said."""
         head: Head = self.head
@@ -234,8 +221,6 @@ class PythonCodec(Codec):
         head.edited = False
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def _read_body(self, input: cython.pointer(Buf)) -> cython.int:
         available: uint32_t = input.end - input.start
         if available == 0:
@@ -251,8 +236,6 @@ class PythonCodec(Codec):
             self.state = COMPLETE
         return DATA
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def _skip(self, input: cython.pointer(Buf)) -> cython.bint:
         """True when the body of a frame that is no message is behind input.start."""
         available: uint32_t = input.end - input.start
@@ -265,8 +248,6 @@ class PythonCodec(Codec):
         self.state = BETWEEN
         return True
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def end_of_input(self, input: cython.pointer(Buf)) -> cython.int:
         """A close between two frames is clean."""
         if self.state == LOST:
@@ -278,8 +259,6 @@ class PythonCodec(Codec):
             return NEED_MORE
         return self._lose(UPSTREAM_CLOSED if self.role == CLIENT else BAD_REQUEST, "connection closed inside a frame")
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def restore(self, word: uint32_t) -> cython.void:
         """Serve another connection: nothing outlives a frame."""
         self.state = BETWEEN
@@ -289,15 +268,11 @@ class PythonCodec(Codec):
         self.reason = 0
         self.detail = b""
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def _blame(self, reason: cython.int, problem: str) -> cython.int:
         """The connection is lost by what the user's code said or did."""
         self.limits.tell(problem)
         return self._lose(reason, problem)
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def _lose(self, reason: cython.int, problem: str) -> cython.int:
         """The connection is lost; whatever a server does wrong is UPSTREAM_PROTOCOL, unless it just closed."""
         self.state = LOST
@@ -309,16 +284,12 @@ class PythonCodec(Codec):
 
     # --- writing ----------------------------------------------------------------------------------------------------------
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def write_head(self, head: Head, end_stream: cython.bint, out: cython.pointer(Buf)) -> cython.int:
         """Append the head as it came with another id, or what encode() makes of it."""
         written: cython.int = self._write_message(head, end_stream, out)
         self.refused = written == UNSUPPORTED
         return written
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def _write_message(self, head: Head, end_stream: cython.bint, out: cython.pointer(Buf)) -> cython.int:
         frame: Frame
         length: uint64_t = 0
@@ -337,8 +308,6 @@ class PythonCodec(Codec):
             frame.raw = head.slice_bytes(head.raw)
         return self._write_frame(frame, head.wire_bound(), out)
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def _is_untouched(self, head: Head, length: uint64_t) -> cython.bint:
         """True if the head may go out as it came but for the id."""
         kept: uint64_t = 0
@@ -351,8 +320,6 @@ class PythonCodec(Codec):
             return True
         return self.limits.id_at >= 0 and cython.cast(uint32_t, self.limits.id_at + self.limits.id_bytes) <= head.raw.len
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def _copy_head(self, head: Head, out: cython.pointer(Buf)) -> cython.int:
         at: cython.p_char = out.base + out.end
         id: uint64_t = self.stream_id
@@ -367,8 +334,6 @@ class PythonCodec(Codec):
         out.end += head.raw.len
         return WRITTEN
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def _write_frame(self, frame: Frame, bound: uint32_t, out: cython.pointer(Buf)) -> cython.int:
         """Append what encode() makes of *frame*; a head above *bound* bytes would never find room."""
         encoded: bytes
@@ -390,8 +355,6 @@ class PythonCodec(Codec):
         out.end += cython.cast(uint32_t, size)
         return WRITTEN
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def _refuse(self, problem: str) -> cython.int:
         """The message cannot be written; the connection lives."""
         self.problem = problem.encode("utf-8", "replace")
@@ -399,8 +362,6 @@ class PythonCodec(Codec):
         self.detail = PyBytes_AS_STRING(self.problem)
         return UNSUPPORTED
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def begin_data(self, length: uint64_t, out: cython.pointer(Buf)) -> cython.int:
         """Nothing stands before a piece of body; ValueError if the head left no room for it."""
         if self.refused:
@@ -410,8 +371,6 @@ class PythonCodec(Codec):
         self.out_left -= length
         return WRITTEN
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def write_end(self, trailers: Head, out: cython.pointer(Buf)) -> cython.int:
         """Nothing stands behind a body; ValueError if bytes of it are missing: the next frame would be read as them."""
         if self.refused:
@@ -420,33 +379,23 @@ class PythonCodec(Codec):
             raise ValueError(f"body is shorter than its head says by {self.out_left} bytes")
         return WRITTEN
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def write_error(self, reason: cython.int, out: cython.pointer(Buf)) -> cython.int:
         """Append encode() of a response without a body that has the status of *reason*."""
         frame: Frame = Frame(RESPONSE, self.stream_id)
         frame.status = REASONS[Reason(reason)].status
         return self._write_frame(frame, self.limits.max_head, out)
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def _write_control(self, kind: cython.int, out: cython.pointer(Buf)) -> cython.int:
         return self._write_frame(Frame(kind, self.stream_id), self.limits.max_head, out)
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def write_heartbeat(self, out: cython.pointer(Buf)) -> cython.int:
         """Append encode() of a HEARTBEAT."""
         return self._write_control(HEARTBEAT, out)
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def write_heartbeat_reply(self, out: cython.pointer(Buf)) -> cython.int:
         """Append encode() of a HEARTBEAT_REPLY."""
         return self._write_control(HEARTBEAT_REPLY, out)
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def write_goaway(self, out: cython.pointer(Buf)) -> cython.int:
         """Append encode() of a GOAWAY."""
         return self._write_control(GOAWAY, out)

@@ -25,7 +25,6 @@ from mosn_mp.codec.protocol import Match, PoolMode
 MAX_FRAME = 16 << 20  # default; dubbo's 8 MiB twice over
 
 
-@cython.cclass
 class Frame:
     """One frame: what decode() returns and encode() gets.
 
@@ -59,7 +58,6 @@ class Frame:
         return f"Frame({kind}, {self.id}, {self.head_size}, {self.body_size}, {self.status}, {self.headers!r}, {self.timeout_ms})"
 
 
-@cython.cclass
 class PythonProtocol:
     """Derive from this, set *name*, and override decode() and encode(). One object serves all connections: keep nothing in it."""
 
@@ -79,7 +77,6 @@ class PythonProtocol:
             return Match.YES if self.magic else Match.NO
         return Match.AGAIN if self.magic.startswith(first_bytes) else Match.NO
 
-    @cython.ccall
     def decode(self, data: bytes) -> Frame:
         """The Frame that begins at *data*[0], as soon as its head is there (its body need not be); None: more bytes are needed.
 
@@ -87,7 +84,6 @@ class PythonProtocol:
         """
         raise NotImplementedError("decode() is missing")
 
-    @cython.ccall
     def encode(self, frame: Frame) -> bytes:
         """The head of *frame*, whose body of frame.body_size bytes follows it; None: this protocol has no such frame.
 

@@ -17,12 +17,9 @@ _ROUTE = cython.declare(cython.int, 1 << 0 | 1 << 1 | 1 << 2 | 1 << 3)
 _HOST = cython.declare(cython.int, 1 << 0 | 1 << 1 | 1 << 2 | 1 << 4)
 
 
-@cython.cclass
 class FilteredStream:
     """What the chain keeps in a stream."""
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def clear_filters(self) -> cython.void:
         """Forget what filters kept of the request that ended."""
         self.replied = False
@@ -30,7 +27,6 @@ class FilteredStream:
         self.variable_values = None
 
 
-@cython.cclass
 class Step:
     """A method of a filter."""
 
@@ -40,7 +36,6 @@ class Step:
         self.changes_body = changes_body
         self.slot = slot
 
-    @cython.cfunc
     def _filter_of(self, chain: FilterChain, stream: FilteredStream) -> object:
         """The stream's own object of a per-stream filter, made now if this is its first call."""
         if stream.filter_objects is None:
@@ -53,7 +48,6 @@ class Step:
         return made
 
 
-@cython.cclass
 class FilterChain:
     """`FilterChain(filters)`: for each filter the object that all streams share, or (class, config) of a per-stream one."""
 
@@ -95,60 +89,42 @@ class FilterChain:
             steps.append(Step(call, f"{cls.__module__}.{cls.__qualname__}.{method}", changes, slot))
         return tuple(steps)
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def run_request(self, stream: FilteredStream) -> cython.int:
         """Before routing: CONTINUE, STOP or TERMINATE."""
         return self._run(self.request, stream, _ALWAYS)
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def run_route(self, stream: FilteredStream) -> cython.int:
         """After routing: CONTINUE, STOP, TERMINATE or RE_MATCH."""
         return self._run(self.route, stream, _ROUTE)
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def run_host(self, stream: FilteredStream) -> cython.int:
         """After a host was chosen: CONTINUE, STOP, TERMINATE or RE_CHOOSE."""
         return self._run(self.host, stream, _HOST)
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def run_response(self, stream: FilteredStream) -> cython.int:
         """Before the response head is sent: CONTINUE, STOP or TERMINATE."""
         return self._run(self.response, stream, _ALWAYS)
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def run_request_trailers(self, stream: FilteredStream) -> cython.int:
         """Before the request's trailers are sent: CONTINUE, STOP or TERMINATE."""
         return self._run(self.request_trailers, stream, _ALWAYS)
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def run_response_trailers(self, stream: FilteredStream) -> cython.int:
         """Before the response's trailers are sent: CONTINUE, STOP or TERMINATE."""
         return self._run(self.response_trailers, stream, _ALWAYS)
 
-    @cython.cfunc
     def run_request_data(self, stream: FilteredStream, data: bytes, end: cython.bint) -> bytes:
         """What to send upstream for the piece *data*."""
         return self._run_data(self.request_data, stream, data, end)
 
-    @cython.cfunc
     def run_response_data(self, stream: FilteredStream, data: bytes, end: cython.bint) -> bytes:
         """What to send downstream for the piece *data*."""
         return self._run_data(self.response_data, stream, data, end)
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def run_end(self, stream: FilteredStream) -> cython.int:
         """Call every on_end; if one raises the others still run, and it is raised afterwards."""
         return self._run_end_from(stream, 0)
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def _run(self, steps: tuple, stream: FilteredStream, allowed: cython.int) -> cython.int:
         step: Step
         i: cython.Py_ssize_t
@@ -168,7 +144,6 @@ class FilterChain:
                 return STOP
         return CONTINUE
 
-    @cython.cfunc
     def _run_data(self, steps: tuple, stream: FilteredStream, data: bytes, end: cython.bint) -> bytes:
         step: Step
         i: cython.Py_ssize_t
@@ -195,8 +170,6 @@ class FilterChain:
                 return data
         return data
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def _run_end_from(self, stream: FilteredStream, index: cython.Py_ssize_t) -> cython.int:
         if index == len(self.end):
             return 0

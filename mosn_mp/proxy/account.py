@@ -86,8 +86,6 @@ def fill_tables() -> cython.void:
 fill_tables()
 
 
-@cython.cfunc
-@cython.exceptval(-1, check=False)
 def account_begin(stream: StreamView) -> cython.int:
     """A request head (or what passed for one) has been read."""
     record: Record = stream.record
@@ -101,8 +99,6 @@ def account_begin(stream: StreamView) -> cython.int:
     return 0
 
 
-@cython.cfunc
-@cython.exceptval(check=False)
 def account_refusal(stream: StreamView, reason: cython.int) -> cython.void:
     """The head broke the rules or a limit."""
     if reason == HEAD_TIMEOUT:
@@ -115,8 +111,6 @@ def account_refusal(stream: StreamView, reason: cython.int) -> cython.void:
         stream.counters[D_PROTOCOL_ERROR] += 1
 
 
-@cython.cfunc
-@cython.exceptval(check=False)
 def account_failure(stream: StreamView, reason: cython.int) -> cython.void:
     """The stream fails for *reason*; the first one counts."""
     if stream.record.reason:
@@ -131,8 +125,6 @@ def account_failure(stream: StreamView, reason: cython.int) -> cython.void:
         stream.listener.worker[W_EXCEPTIONS] += 1
 
 
-@cython.cfunc
-@cython.exceptval(check=False)
 def account_upstream(stream: StreamView) -> cython.void:
     """An attempt begins on stream.up."""
     up: cython.pointer(uint64_t) = stream.chosen.up
@@ -144,8 +136,6 @@ def account_upstream(stream: StreamView) -> cython.void:
     stream.record.upstream_connection_id = stream.up.id
 
 
-@cython.cfunc
-@cython.exceptval(check=False)
 def account_upstream_end(stream: StreamView) -> cython.void:
     """The attempt is over."""
     up: cython.pointer(uint64_t) = stream.chosen.up
@@ -161,8 +151,6 @@ def account_upstream_end(stream: StreamView) -> cython.void:
         record.upstream_local = stream.up.local_address()[0]
 
 
-@cython.cfunc
-@cython.exceptval(-1, check=False)
 def account_end(stream: StreamView) -> cython.int:
     """The stream is over: status, times, filters' on_end, access log."""
     record: Record = stream.record

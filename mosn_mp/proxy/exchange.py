@@ -68,12 +68,9 @@ def unsize(head: Head) -> cython.int:
     return 0
 
 
-@cython.cclass
 class Exchange(LocalReply):
     """The part of a stream that talks to both sides."""
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def connect(self) -> cython.bint:
         """A connection to the chosen host: an idle one, or a new one (always for a request that met a dead idle one)."""
         self.attempts += 1
@@ -89,8 +86,6 @@ class Exchange(LocalReply):
         account_upstream(self)
         return True
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def connect_bound(self) -> cython.bint:
         """The client's own connection, made for its first request. Nothing is sent twice: the host remembers what was said."""
         up: Connection = self.down.mate
@@ -110,8 +105,6 @@ class Exchange(LocalReply):
         account_upstream(self)
         return True
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def release_upstream(self) -> cython.void:
         """The attempt is over: the connection goes back to its pool, or is closed when it cannot carry another request."""
         up: Connection = self.up
@@ -131,8 +124,6 @@ class Exchange(LocalReply):
         else:
             up.close()
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def send_head(self) -> cython.bint:
         """The request head into the upstream's output; False: no room for it could be had."""
         has_body: cython.bint = self.request.framing != F_NONE
@@ -164,8 +155,6 @@ class Exchange(LocalReply):
             self.up_codec.write_end(None, cython.address(self.up.output))
         return True
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def exchange(self) -> cython.int:
         """Request body up, response down, until the response is through: DONE, or RETRY on another connection."""
         upload_stop: cython.int = ENDED
@@ -212,8 +201,6 @@ class Exchange(LocalReply):
             if self.task.expired and self.on_deadline(upload_stop, download_stop):
                 return DONE
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def on_request_sent(self) -> cython.void:
         """The request is complete: from now on the upstream's time counts (MOSN starts its timers here)."""
         self.down.drop_empty()  # the response may be long in coming
@@ -224,8 +211,6 @@ class Exchange(LocalReply):
         if self.try_timeout_ms > 0:
             self.try_at_ms = self.reactor.now_ms + self.try_timeout_ms
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def receive_head(self) -> cython.int:
         """Read the response head. BLOCKED_READ; READ_FAILED: nothing came; ENDED with awaiting_head still set: the stream is
         done (an error was answered); ENDED otherwise: the response has begun."""
@@ -255,8 +240,6 @@ class Exchange(LocalReply):
             if count <= 0:
                 return BLOCKED_READ
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def forward_interim(self) -> cython.int:
         """Pass 100, 103 and the like on; a client of HTTP/1.0 does not know them (RFC 9110 section 15.2)."""
         if self.request.version >= 11 and self.make_room(self.down, self.response.wire_bound()):
@@ -265,8 +248,6 @@ class Exchange(LocalReply):
         self.response.clear()
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def begin_response(self) -> cython.int:
         """The final response head goes down; from here on only an abort can tell the client of a failure."""
         filters: FilterChain = self.runtime.filters
@@ -309,8 +290,6 @@ class Exchange(LocalReply):
             self.upload.ended = True
         return ENDED
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def open_tunnel(self) -> cython.void:
         """Both sides agreed to talk another protocol (101, or 2xx to CONNECT): bytes pass both ways, without a total deadline."""
         self.upload.clear()
@@ -320,8 +299,6 @@ class Exchange(LocalReply):
         self.counters[D_TUNNELS_ACTIVE] += 1
         self.listener.tunnels.add(self)
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def pass_half_close(self) -> cython.void:
         """The end of one direction of a tunnel is the FIN of the other side's."""
         if self.upload.ended:
@@ -329,14 +306,10 @@ class Exchange(LocalReply):
         if self.download.ended:
             self.down.shut_write_when_flushed()
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def move_on(self) -> cython.bint:
         """Has another process taken this tunnel?"""
         return False
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def wait_for_progress(self, upload_stop: cython.int, download_stop: cython.int) -> cython.int:
         """Wait for what stopped both flows, for the client's going away, or for the next deadline."""
         down: Connection = self.down
@@ -366,8 +339,6 @@ class Exchange(LocalReply):
         self.reactor.wheel.arm(self.task, 0)
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def next_deadline(self, upload_stop: cython.int, download_stop: cython.int) -> uint64_t:
         """The earliest of: the whole exchange, this try, the wait for body bytes, the wait for a reader; 0 = none."""
         deadline: uint64_t = self.global_at_ms
@@ -384,8 +355,6 @@ class Exchange(LocalReply):
             deadline = self.reactor.now_ms + wait_ms
         return deadline
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def on_upload_stop(self, stop: cython.int) -> cython.int:
         """The request body cannot go on: 1 = the stream is done, 0 = the response may still come."""
         if stop == REPLIED:
@@ -406,8 +375,6 @@ class Exchange(LocalReply):
             self.drop = True
         return 1
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def on_download_stop(self, stop: cython.int) -> cython.int:
         """The response body cannot go on: the client must not take what it has for the whole."""
         if stop == TERMINATED:
@@ -421,8 +388,6 @@ class Exchange(LocalReply):
         self.drop = True
         return DONE
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def on_deadline(self, upload_stop: cython.int, download_stop: cython.int) -> cython.int:
         """Which deadline was it? 1 = the stream is done."""
         now: uint64_t = self.reactor.now_ms
@@ -444,8 +409,6 @@ class Exchange(LocalReply):
             return 0
         return 1
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def on_upstream_lost(self) -> cython.int:
         """The upstream closed before any byte of a response. On a connection that had been idle this is the race with its idle
         timeout: the request is sent once more, if that is harmless (RFC 9110 section 9.2.2); else 502."""
@@ -455,8 +418,6 @@ class Exchange(LocalReply):
         self.fail(UPSTREAM_RESET if self.up.broken else UPSTREAM_CLOSED)
         return DONE
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def may_resend(self) -> cython.bint:
         """An idempotent request that met a connection which had died while it was idle, for the first time."""
         return (

@@ -30,7 +30,6 @@ SPLICE_BYTES = cython.declare(uint64_t, 1 << 15)
 SPLICE_MAX = cython.declare(uint64_t, 1 << 18)
 
 
-@cython.cclass
 class Flow:
     """The request's or the response's body on its way through."""
 
@@ -44,8 +43,6 @@ class Flow:
         if self.pipe_read >= 0:
             self.pipes.discard(self.pipe_read, self.pipe_write)
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def start(self, source: Connection, reader: Codec, target: Connection, writer: Codec) -> cython.void:
         """Begin a body; clear() must have ended the one before."""
         self.source = source
@@ -53,8 +50,6 @@ class Flow:
         self.target = target
         self.writer = writer
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def clear(self) -> cython.void:
         """Forget everything; bytes in a pipe go with it."""
         if self.source is None and not self.ended:
@@ -75,8 +70,6 @@ class Flow:
             self.pipe_read = -1
             self.in_pipe = 0
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def pump(self) -> cython.int:
         """Move what can be moved now; the Stop that ended it."""
         event: cython.int
@@ -122,8 +115,6 @@ class Flow:
                 self.reason = self.reader.reason if event == ERROR else 0
                 return READ_FAILED
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def _take_piece(self, payload: cython.pointer(cython.const[cython.char]), length: uint32_t) -> cython.int:
         self.body_bytes += length
         if self.discard:
@@ -135,8 +126,6 @@ class Flow:
         self.stage = PREFIX
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def _filter(self, piece: bytes, end: cython.bint) -> cython.int:
         """Let the filters see *piece*; what they return becomes the piece to write."""
         if self.is_response:
@@ -154,8 +143,6 @@ class Flow:
             return self._write_piece()
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def _filter_trailers(self) -> cython.int:
         verdict: cython.int = 0
         if self.is_response:
@@ -167,8 +154,6 @@ class Flow:
             return TERMINATED
         return REPLIED if self.stream.replied else 0
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def _write_piece(self) -> cython.int:
         """Write the current piece as far as it goes; 0 when it is written."""
         count: cython.Py_ssize_t
@@ -207,8 +192,6 @@ class Flow:
         self.stage = NO_PIECE
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def _write_end(self) -> cython.int:
         room: uint32_t = END_ROOM
         if not self.ended and not self.discard:
@@ -223,8 +206,6 @@ class Flow:
         self.ended = True
         return ENDED
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def _read_more(self) -> cython.int:
         """Read once: 0 = go on, else the Stop."""
         count: cython.int
@@ -245,8 +226,6 @@ class Flow:
             return READ_FAILED
         return BLOCKED_READ
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def _splice(self) -> cython.int:
         """Move one pipe's worth past the codec, into the empty pipe; 0, or the Stop."""
         count: cython.Py_ssize_t
@@ -284,8 +263,6 @@ class Flow:
             return 0
         return READ_FAILED
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def _empty_pipe(self) -> cython.int:
         """Move what the pipe holds to the target; 0 when it is empty, else the Stop."""
         count: cython.Py_ssize_t

@@ -31,12 +31,9 @@ INTERNAL = cython.declare(cython.int, int(Reason.INTERNAL))
 WRITE_TIMEOUT = cython.declare(cython.int, int(Reason.WRITE_TIMEOUT))
 
 
-@cython.cclass
 class LocalReply(StreamView):
     """The part of a stream that writes responses of its own."""
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def fail(self, reason: cython.int) -> cython.int:
         """End the stream for *reason*: by a local reply, or by a reset once the response has begun."""
         account_failure(self, reason)
@@ -47,8 +44,6 @@ class LocalReply(StreamView):
         self.response.add_field(b"content-type", 12, b"text/plain", 10)
         return self.send_reply()
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def send_reply(self) -> cython.int:
         """Write the response that compose_reply() made."""
         self.answering = True
@@ -60,8 +55,6 @@ class LocalReply(StreamView):
         text: cython.p_char = self.reply_body
         return self.deliver(text, len(self.reply_body))
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def crash(self) -> cython.int:
         """End the stream for an exception: the 500 is not shown to filters, which may raise at it again."""
         self.record.reason = 0  # whatever was under way, this is what it came to
@@ -75,8 +68,6 @@ class LocalReply(StreamView):
         text: cython.p_char = self.reply_body
         return self.deliver(text, len(self.reply_body))
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def deliver(self, body: cython.p_const_char, length: uint64_t) -> cython.int:
         """Write the response with its whole body downstream."""
         has_body: cython.bint = length > 0 and self.request.method_id != M_HEAD and self.response.status not in (204, 304)
@@ -97,8 +88,6 @@ class LocalReply(StreamView):
         self.record.bytes_sent += length
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def date_response(self) -> cython.int:
         """An HTTP response says when it was made; one that came without a Date gets ours (RFC 9110 section 6.6.1)."""
         if self.spoken.is_dated and self.response.find(b"date", 4, -1) < 0:
@@ -106,16 +95,12 @@ class LocalReply(StreamView):
             self.response.add_field(b"date", 4, date, len(date))
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def give_up_writing(self) -> cython.int:
         """The client reads nothing."""
         account_failure(self, WRITE_TIMEOUT)
         self.drop = True
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def write_body(self, target: Connection, codec: Codec, body: cython.p_const_char, length: uint64_t) -> cython.bint:
         """Write a body that lies in memory, piece by piece; False: *target* took nothing for the write timeout."""
         piece: uint64_t
@@ -132,8 +117,6 @@ class LocalReply(StreamView):
             length -= piece
         return True
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def make_room(self, connection: Connection, room: uint32_t) -> cython.bint:
         """Wait until *connection* has *room* bytes for output; False: it broke, or took nothing for the write timeout."""
         if connection.reserve(room):
@@ -147,8 +130,6 @@ class LocalReply(StreamView):
         self.reactor.arm(self.task, 0)
         return True
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def must_close(self) -> cython.bint:
         """Is this the last response of the connection, whatever the client wants?"""
         return (
@@ -158,8 +139,6 @@ class LocalReply(StreamView):
             or not self.may_drain()
         )
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def may_drain(self) -> cython.bint:
         """Is what is left of the request body little enough to be read for the next request's sake? If not, or if nobody can
         tell, the response says that the connection ends with it."""

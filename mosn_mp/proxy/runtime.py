@@ -19,7 +19,6 @@ from mosn_mp.filter.ip_access import IpAccess, IpAccessConfig, IpList
 LISTENER_TYPES = {"": 0, "ingress": 1, "egress": 2}
 
 
-@cython.cclass
 class SpokenProtocol:
     """`SpokenProtocol(protocol, limits, upstream, upstream_limits)`; immutable."""
 
@@ -38,7 +37,6 @@ class SpokenProtocol:
         self.variants = {}
 
 
-@cython.cclass
 class ListenerRuntime:
     """One listener as one snapshot describes it. Immutable; a stream keeps the one that it began with."""
 
@@ -90,7 +88,6 @@ def milliseconds(seconds: float) -> int:
     return max(1, round(seconds * 1000)) if seconds > 0 else 0
 
 
-@cython.cclass
 class ListenerState:
     """One listener in this worker, across snapshots."""
 
@@ -105,8 +102,6 @@ class ListenerState:
         """New requests begin with *runtime*."""
         self.runtime = runtime
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def count(self, connections: cython.int) -> cython.void:
         """So many more (fewer, if negative) connections are open here."""
         self.open_count += connections

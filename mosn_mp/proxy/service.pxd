@@ -33,6 +33,14 @@ cdef class Service(Acceptor):
     cdef uint64_t idle_ms(self, Connection connection) noexcept
     cdef void say_goodbye(self, ServerSession session) noexcept
     cdef void part_from(self, Connection connection) noexcept
+    cdef bint admit(self) noexcept
+    cdef int accepted(self, Connection connection) except -1
+    cdef void accept_failed(self) noexcept
+    cdef void connection_flushed(self, Connection connection) noexcept
+    cdef int connection_ready(self, Connection connection) except -1
+    cdef int serve_connection(self, Connection connection) except -1
+    cdef int connection_expired(self, Connection connection) except -1
+    cdef void connection_closed(self, Connection connection) noexcept
 
 # One protocol of a listener in this worker: what it is now, and what of it is at rest.
 cdef class Kind:
@@ -44,3 +52,9 @@ cdef class Kind:
 # The requests that come on shared connections.
 cdef class Requests(Inbox):
     cdef Service service
+    cdef int request_arrived(self, ServerSession session) except -1
+    cdef int request_reset(self, ServerSession session, object call) except -1
+    cdef int session_idle(self, ServerSession session) except -1
+    cdef void session_closed(self, ServerSession session) noexcept
+    cdef int connection_expired(self, Connection connection) except -1
+    cdef void connection_closed(self, Connection connection) noexcept

@@ -48,7 +48,6 @@ MATCH_AGAIN = cython.declare(cython.int, int(Match.AGAIN))
 MATCH_YES = cython.declare(cython.int, int(Match.YES))
 
 
-@cython.cclass
 class Service(Acceptor):
     """Where a listener's connections live."""
 
@@ -90,8 +89,6 @@ class Service(Acceptor):
         self.max_here = max_here
         self.max_in_all = max_in_all
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def admit(self) -> cython.bint:
         limit: cython.ulonglong = self.listener.runtime.max_connections
         if (
@@ -104,14 +101,10 @@ class Service(Acceptor):
             return False
         return True
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def has_room(self) -> cython.bint:
         """Have this process's descriptors room for another connection?"""
         return self.max_here == 0 or self.listener.worker[W_CONNECTIONS] < self.max_here
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def accepted(self, connection: Connection) -> cython.int:
         self.listener.count(1)
         self.listener.worker[W_ACCEPTED] += 1
@@ -122,19 +115,13 @@ class Service(Acceptor):
         self.reactor.arm(connection, self.idle_ms(connection))
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def accept_failed(self) -> cython.void:
         self.listener.worker[W_ACCEPT_ERRORS] += 1
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def connection_flushed(self, connection: Connection) -> cython.void:
         if connection.state == S_PARKED:
             self.reactor.arm(connection, self.idle_ms(connection))
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def connection_ready(self, connection: Connection) -> cython.int:
         kind: Kind = self.kind_of(connection)
         if not connection.ready & (READ | HANGUP) and connection.input.base == cython.NULL:
@@ -146,8 +133,6 @@ class Service(Acceptor):
         connection.state = S_SERVING
         return self.reactor.spawn(connection)
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def serve_connection(self, connection: Connection) -> cython.int:
         kind: Kind
         stream: Stream
@@ -165,7 +150,6 @@ class Service(Acceptor):
             stream.home.append(stream)
         return 0
 
-    @cython.cfunc
     def kind_of(self, connection: Connection) -> Kind:
         """The protocol of *connection*, None while it is unknown."""
         if connection.protocol == 0:
@@ -174,7 +158,6 @@ class Service(Acceptor):
             connection.protocol = self.place_of(self.kind_for(self.listener.runtime.protocols[0]))
         return self.spoken[connection.protocol - 1]
 
-    @cython.cfunc
     def kind_for(self, spoken: SpokenProtocol) -> Kind:
         """The Kind of *spoken*, which is one of the runtime's."""
         for item in self.spoken:
@@ -182,8 +165,6 @@ class Service(Acceptor):
                 return item
         return None
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def place_of(self, kind: Kind) -> cython.int:
         """What Connection.protocol is for connections of *kind*."""
         place: cython.int
@@ -192,8 +173,6 @@ class Service(Acceptor):
                 return place + 1
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def detect(self, connection: Connection) -> cython.bint:
         """Tell the protocol by the first bytes; False: nobody could, in time, and the connection is closed."""
         task: Task = Task()
@@ -224,13 +203,10 @@ class Service(Acceptor):
         connection.close()
         return False
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def open_session(self, connection: Connection, kind: Kind) -> cython.int:
         """*connection* has messages of many streams: a session has it until nothing is under way."""
         return self.make_session(connection, kind).read()
 
-    @cython.cfunc
     def make_session(self, connection: Connection, kind: Kind) -> ServerSession:
         """A session for *connection*, which has nothing read yet."""
         session: ServerSession
@@ -248,8 +224,6 @@ class Service(Acceptor):
         session.attach(connection, codec)
         return session
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def connection_expired(self, connection: Connection) -> cython.int:
         byte: cython.char
         if not self.listener.draining:
@@ -259,15 +233,12 @@ class Service(Acceptor):
             self.part_from(connection)
         return 0  # a request that has just arrived is served yet: its event is on the way
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def connection_closed(self, connection: Connection) -> cython.void:
         self.listener.count(-1)
         self.listener.counters[D_CONNECTION_DESTROY] += 1
         if connection.state == S_PARKED:
             self.listener.counters[D_CONNECTION_PARKED] -= 1
 
-    @cython.cfunc
     def take_stream(self, kind: Kind) -> Stream:
         """An idle stream for *kind*, or a new one."""
         stream: Stream
@@ -311,8 +282,6 @@ class Service(Acceptor):
             del kind.streams[: kind.low]
             kind.low = len(kind.streams)
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def part_from(self, connection: Connection) -> cython.void:
         """The listener drains and *connection* waits between requests: say goodbye, once, if its protocol has one and the config
         wants it. Then the client may close, and what it had sent before is served until the drain's deadline. Else close."""
@@ -328,8 +297,6 @@ class Service(Acceptor):
                 return
         connection.close_when_flushed()
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def idle_ms(self, connection: Connection) -> uint64_t:
         """How long *connection* may wait for its next request."""
         if not self.listener.draining:
@@ -365,8 +332,6 @@ class Service(Acceptor):
                     self.say_goodbye(cython.cast(ServerSession, connection.keeper))
         return parted
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def say_goodbye(self, session: ServerSession) -> cython.void:
         """Streams are under way: the client shall send no new ones (if its protocol can be told so)."""
         out: cython.pointer(Buf)
@@ -377,20 +342,16 @@ class Service(Acceptor):
                 session.connection.written()
 
 
-@cython.cclass
 class Kind:
     """A protocol of a listener: its streams and sessions at rest."""
 
 
-@cython.cclass
 class Requests(Inbox):
     """Makes a stream of every request that comes on a shared connection, and parks the connection when none is under way."""
 
     def __init__(self, service: Service) -> None:
         self.service = service
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def request_arrived(self, session: ServerSession) -> cython.int:
         stream: Stream = self.service.take_stream(cython.cast(Kind, session.kind))
         head: Head = stream.request
@@ -409,16 +370,12 @@ class Requests(Inbox):
             session.remember(stream.message_id, stream)
         return self.service.reactor.spawn(stream.job)
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def request_reset(self, session: ServerSession, call: object) -> cython.int:
         stream: Stream = cython.cast(Stream, call)
         stream.departed = True
         self.service.reactor.wake_soon(stream.task)
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def session_idle(self, session: ServerSession) -> cython.int:
         connection: Connection = session.connection
         kind: Kind = cython.cast(Kind, session.kind)
@@ -434,22 +391,16 @@ class Requests(Inbox):
         self.service.reactor.arm(connection, self.service.idle_ms(connection))
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def session_closed(self, session: ServerSession) -> cython.void:
         for call in (*session.calls.values(), *session.twins):
             self.request_reset(session, call)
         session.calls.clear()
         session.twins.clear()
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def connection_expired(self, connection: Connection) -> cython.int:
         self.service.listener.counters[D_TIMEOUT_BODY] += 1
         connection.close()
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def connection_closed(self, connection: Connection) -> cython.void:
         self.service.connection_closed(connection)

@@ -6,6 +6,8 @@ from mosn_mp.proxy.moving.tunnel cimport TunnelExchange
 # What the reactor spawns for a stream whose request came on a shared connection.
 cdef class StreamJob(Pollable):
     cdef Stream stream
+    cdef int serve(self) except -1
+    cdef int on_failure(self) except -1
 
 cdef class Stream(TunnelExchange):
     cdef StreamJob job

@@ -51,12 +51,9 @@ HEAD_TIMEOUT = cython.declare(cython.int, int(Reason.HEAD_TIMEOUT))
 WRITE_TIMEOUT = cython.declare(cython.int, int(Reason.WRITE_TIMEOUT))
 
 
-@cython.cclass
 class Stream(TunnelExchange):
     """Serves downstream connections, one request at a time."""
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def serve(self, connection: Connection) -> cython.int:
         """Serve *connection* until it parks, ends or has had its share of this wake-up."""
         share: cython.int = SHARE_REQUESTS
@@ -78,8 +75,6 @@ class Stream(TunnelExchange):
         self.down = None
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def serve_message(self) -> cython.int:
         """Serve the one request that was put here, of a shared connection."""
         session: ServerSession = self.session
@@ -94,8 +89,6 @@ class Stream(TunnelExchange):
         self.home.append(self)
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def resume(self) -> cython.int:
         """Go on with the tunnel that was put here, which began in another process."""
         self.reactor.adopt(self.task)
@@ -106,8 +99,6 @@ class Stream(TunnelExchange):
         self.home.append(self)
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def live(self) -> cython.int:
         """run(), or go on as a tunnel. What a filter raises, or we, fails this stream, loudly, and nothing else."""
         try:
@@ -120,8 +111,6 @@ class Stream(TunnelExchange):
             self.crash()
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def read_head(self) -> cython.bint:
         """Wait for the next request head; False: the connection parked or ended."""
         count: cython.int
@@ -166,8 +155,6 @@ class Stream(TunnelExchange):
                 self.reactor.arm(self.task, self.runtime.head_timeout_ms)
             self.reactor.wait(self.task, down, 0 if down.starved else READ, None, 0)
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def refuse(self, reason: cython.int) -> cython.bint:
         """Answer a head that is none, or came too late; always False: the connection ends with it."""
         self.begin()
@@ -181,8 +168,6 @@ class Stream(TunnelExchange):
         self.clear_request()
         return False
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def begin(self) -> cython.int:
         self.reactor.arm(self.task, 0)
         self.task.expired = False
@@ -190,8 +175,6 @@ class Stream(TunnelExchange):
         account_begin(self)
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def run(self) -> cython.int:
         """The story of a request: filters, route, filters, host, filters, upstream, request up and response down."""
         if self.runtime.filters.has_request and not self.pass_filters(self.runtime.filters.run_request(self)):
@@ -215,8 +198,6 @@ class Stream(TunnelExchange):
             self.release_upstream()
         return 0  # no host, or a filter's word: answered already
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def pass_filters(self, verdict: cython.int) -> cython.bint:
         """Does the request go on? If not, the answer that the filters want is on its way."""
         if verdict == CONTINUE:
@@ -227,8 +208,6 @@ class Stream(TunnelExchange):
             self.send_reply()
         return False
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def find_route(self) -> cython.bint:
         verdict: cython.int
         tries: cython.int
@@ -245,8 +224,6 @@ class Stream(TunnelExchange):
         self.fail(NO_ROUTE)
         return False
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def answer_by_route(self) -> cython.int:
         """A direct response or a redirect."""
         self.compose_reply(self.route.status, self.route.body if self.route.action == A_DIRECT else b"")
@@ -257,8 +234,6 @@ class Stream(TunnelExchange):
             self.response.add(b"location", self.route.location(self.request))
         return self.send_reply()
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def set_timeouts(self) -> cython.int:
         """The route's, or less if the request says so in its frame or its x-mosn-*-timeout (milliseconds).
 
@@ -278,8 +253,6 @@ class Stream(TunnelExchange):
             self.try_timeout_ms = 0
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def granted(self, wish_ms: int64_t, limit_ms: int64_t) -> int64_t:
         """The request's *wish_ms* if it is within the route's *limit_ms* or comes from who may ask for more; 0 = no timeout."""
         if limit_ms == 0 or 0 < wish_ms <= limit_ms:
@@ -287,8 +260,6 @@ class Stream(TunnelExchange):
         trusts = self.runtime.trusts
         return wish_ms if trusts is not None and trusts(self.remote_address[0]) else limit_ms
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def choose_host(self) -> cython.bint:
         verdict: cython.int
         tries: cython.int
@@ -316,8 +287,6 @@ class Stream(TunnelExchange):
         self.pool = cython.cast(HostPool, self.chosen.pool)
         return True
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def finish(self) -> cython.bint:
         """Let go of the upstream, account, and part from the client or not: True = the connection may carry another request."""
         down: Connection = self.down
@@ -345,14 +314,10 @@ class Stream(TunnelExchange):
             down.linger(LINGER_MS)
         return False
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def request_complete(self) -> cython.bint:
         """Has the request been read to its end?"""
         return self.down_codec.reason == 0 and (self.request.framing == 0 or (self.upload.ended and not self.upload.broken_off))
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def drain_request(self) -> cython.bint:
         """Throw away the rest of a body that nobody wants, within limits; True: the connection is at the next request."""
         stop: cython.int
@@ -381,8 +346,6 @@ class Stream(TunnelExchange):
         self.reactor.arm(self.task, 0)
         return False
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def park(self) -> cython.void:
         """Between requests: the connection keeps neither greenlet nor (once it is empty) buffer, only its idle deadline."""
         down: Connection = self.down
@@ -392,8 +355,6 @@ class Stream(TunnelExchange):
         self.counters[D_CONNECTION_PARKED] += 1
         self.reactor.arm(down, PARTING_MS if self.listener.draining else self.runtime.idle_timeout_ms)
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def clear_request(self) -> cython.void:
         """Forget the request that ended."""
         self.request.clear()
@@ -415,17 +376,12 @@ class Stream(TunnelExchange):
         self.reused = self.resent = self.reusable = self.awaiting_head = False
 
 
-@cython.cclass
 class StreamJob(Pollable):
     """A stream as a job of the reactor."""
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def serve(self) -> cython.int:
         return self.stream.resume() if self.stream.tunnel else self.stream.serve_message()
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def on_failure(self) -> cython.int:
         if self.stream.down is not None:
             self.stream.down.abort()

@@ -35,3 +35,9 @@ cdef class UnaryExchange(Exchange):
     cdef uint64_t answer_deadline(self) noexcept
     cdef bint wait_bytes(self, Connection up) except -1
     cdef void clear_call(self) noexcept
+    cdef bint connect(self) except -1
+    cdef void release_upstream(self) noexcept
+    cdef bint send_head(self) except -1
+    cdef int exchange(self) except -1
+    cdef int deliver(self, const char* body, uint64_t length) except -1
+    cdef int fail(self, int reason) except -1

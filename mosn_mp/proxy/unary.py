@@ -42,14 +42,11 @@ ERROR_ROOM = cython.declare(uint32_t, 1024)
 MAX_COLLECTED = cython.declare(uint64_t, 8 << 20)
 
 
-@cython.cclass
 class UnaryExchange(Exchange):
     """The part of a stream that knows messages instead of flows."""
 
     # -- the upstream half ---------------------------------------------------------------------------------------------------
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def choose_protocol(self) -> cython.bint:
         """What goes upstream: what a filter asked for (MOSN's variable upstream_protocol), the route, else the listener. False:
         there is no such protocol, or it is not for clients of this one; the stream has failed."""
@@ -69,16 +66,12 @@ class UnaryExchange(Exchange):
                 self.take_codec()
         return True
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def take_codec(self) -> cython.void:
         """A codec for upstream connections of the stream's own."""
         if self.up_codec_protocol is not self.spoken.upstream:
             self.up_codec = self.spoken.upstream.make_codec(CLIENT, self.spoken.upstream_limits)
             self.up_codec_protocol = self.spoken.upstream
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def connect(self) -> cython.bint:
         """Exchange.connect(), or a place on a shared connection of the chosen host."""
         if not self.spoken.upstream_shared:
@@ -99,16 +92,12 @@ class UnaryExchange(Exchange):
         account_upstream(self)
         return True
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def pool_word(self) -> uint32_t:
         """Codec.pool_word() of the request, CONVERTS where the host shall get another protocol than the client speaks."""
         if self.session is None:
             return 0
         return self.session.codec.pool_word(self.request) | (CONVERTS if self.spoken.converts else 0)
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def release_upstream(self) -> cython.void:
         """The attempt is over; a shared connection stays where it is."""
         if not self.spoken.upstream_shared:
@@ -120,8 +109,6 @@ class UnaryExchange(Exchange):
             self.up = None
             self.client = None
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def send_head(self) -> cython.bint:
         """A flow's head; a whole message is sent by exchange()."""
         if self.session is None and not self.spoken.upstream_shared:
@@ -130,8 +117,6 @@ class UnaryExchange(Exchange):
         self.up_read_before = self.up.bytes_read
         return True
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def exchange(self) -> cython.int:
         """Request up and response down: DONE, or RETRY on another connection."""
         if self.session is None:
@@ -146,8 +131,6 @@ class UnaryExchange(Exchange):
         self.request.content_length = self.request_body.length
         return self.call_shared() if self.spoken.upstream_shared else self.call_serial()
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def call_shared(self) -> cython.int:
         """Send the request as one message and wait for its answer."""
         call: Call = self.call
@@ -183,8 +166,6 @@ class UnaryExchange(Exchange):
             self.fail(TRY_TIMEOUT if self.try_at_ms and self.reactor.now_ms < self.global_at_ms else GLOBAL_TIMEOUT)
         return DONE
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def wait_answer(self, deadline_ms: uint64_t) -> cython.int:
         """Wait for the answer, the deadline, or the client's going away."""
         self.reactor.wheel.arm(self.task, deadline_ms)
@@ -195,15 +176,11 @@ class UnaryExchange(Exchange):
             self.departed = True
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def answer_deadline(self) -> uint64_t:
         if self.try_at_ms and (self.global_at_ms == 0 or self.try_at_ms < self.global_at_ms):
             return self.try_at_ms
         return self.global_at_ms
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def call_serial(self) -> cython.int:
         """Send the request on a connection of its own and collect the answer."""
         host: bytes = self.pool.host_text
@@ -228,8 +205,6 @@ class UnaryExchange(Exchange):
         self.task.expired = False
         return self.collect_response()
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def collect_response(self) -> cython.int:
         """Read the whole response of a connection of our own."""
         count: cython.int
@@ -264,8 +239,6 @@ class UnaryExchange(Exchange):
                 self.fail(UPSTREAM_PROTOCOL)
                 return DONE
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def wait_bytes(self, up: Connection) -> cython.bint:
         """Wait for more of the response; False: the deadline passed, or the client left, and the stream has ended."""
         self.reactor.wheel.arm(self.task, self.answer_deadline())
@@ -282,8 +255,6 @@ class UnaryExchange(Exchange):
 
     # -- the downstream half -------------------------------------------------------------------------------------------------
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def collect_request(self) -> cython.bint:
         """Read the whole request body of a connection of its own; False: it failed and the stream has ended."""
         count: cython.int
@@ -321,8 +292,6 @@ class UnaryExchange(Exchange):
                         self.fail(BODY_TIMEOUT)
                         return False
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def return_response(self) -> cython.int:
         """The whole response is here: filters, edits, and down with it."""
         verdict: cython.int
@@ -350,8 +319,6 @@ class UnaryExchange(Exchange):
         self.deliver(self.response_body.data, self.response_body.length)
         return DONE
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def deliver(self, body: cython.p_const_char, length: uint64_t) -> cython.int:
         """LocalReply.deliver(), or one message on the client's shared connection."""
         if self.one_way:
@@ -371,8 +338,6 @@ class UnaryExchange(Exchange):
             self.session.write_error(self.message_id, reason)
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def fail(self, reason: cython.int) -> cython.int:
         """LocalReply.fail(), or the protocol's own error message."""
         if self.spoken.is_dated:
@@ -392,8 +357,6 @@ class UnaryExchange(Exchange):
                 self.drop = True  # requests are answered in turn: without an answer there can be no next one
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def filter_body(self, body: Body, is_response: cython.bint) -> cython.bint:
         """Let the filters see a whole body in one piece; False: one of them answered by itself."""
         piece: bytes
@@ -411,8 +374,6 @@ class UnaryExchange(Exchange):
         body.append(piece, len(piece))
         return True
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def clear_call(self) -> cython.void:
         """Forget the messages of the request that ended."""
         if self.call.head is not self.response:

@@ -24,7 +24,6 @@ def address_pair(address: cython.pointer(Address)) -> tuple:
     return (host.strip("[]"), int(port))
 
 
-@cython.cclass
 class StreamView(FilteredStream):
     """One request and its response, for as long as the stream lives; the object serves the next request afterwards."""
 
@@ -107,8 +106,6 @@ class StreamView(FilteredStream):
             self.response.add(b"content-type", b"text/plain")
         self.replied = True
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def compose_reply(self, status: cython.int, body: bytes) -> cython.int:
         """The response becomes a local one: *status* and *body* with its length."""
         length: bytes

@@ -11,7 +11,6 @@ from cython.cimports.libc.stdlib import calloc, free
 from cython.cimports.mosn_mp.buffer.head import VERBATIM, Head
 
 
-@cython.cclass
 class HeaderEdits:
     """A fixed list of edits. `HeaderEdits(rules)`; a rule is ("add" | "set" | "join" | "remove", name, value)."""
 
@@ -35,8 +34,6 @@ class HeaderEdits:
     def __dealloc__(self) -> None:
         free(self.edits)
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def apply(self, head: Head) -> cython.int:
         """Edit *head*; ValueError when its overlay or its table is full."""
         i: cython.int
@@ -53,8 +50,6 @@ class HeaderEdits:
                 head.add_field(edit.name, edit.name_len, edit.value, edit.value_len)
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def _join(self, head: Head, edit: cython.pointer(HeaderEdit)) -> cython.int:
         index: cython.int = head.find(edit.name, edit.name_len, -1)
         if index < 0:

@@ -14,7 +14,6 @@ from cython.cimports.mosn_mp.buffer.head import Head, same_name
 from cython.cimports.mosn_mp.route.pattern import Pattern
 
 
-@cython.cclass
 class PathMatcher:
     """A condition on the path. Made by any_path(), prefix_path(), exact_path() and regex_path()."""
 
@@ -25,8 +24,6 @@ class PathMatcher:
         self.length = PyBytes_GET_SIZE(pattern)
         self.regex = regex
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def matches(self, path: cython.p_const_char, length: cython.Py_ssize_t) -> cython.bint:
         """True if the *length* bytes at *path*, a path without query, satisfy the condition."""
         if self.kind == P_PREFIX:
@@ -66,7 +63,6 @@ def regex_path(text: str) -> PathMatcher:
     return PathMatcher(P_REGEX, text.encode(), Pattern(text))
 
 
-@cython.cclass
 class HeaderMatcher:
     """A condition on a header field, or on the method if *name* is `method`; *value* is a regular expression if *is_regex*."""
 
@@ -76,8 +72,6 @@ class HeaderMatcher:
         self.is_method = name == "method"
         self.regex = Pattern(value) if is_regex else None
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def matches(self, head: Head) -> cython.bint:
         """True if *head* satisfies the condition."""
         index: cython.int = -1
@@ -90,8 +84,6 @@ class HeaderMatcher:
             if self._holds(head.at(head.fields[index].value_at), head.fields[index].value_len):
                 return True
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def _holds(self, text: cython.p_const_char, length: cython.Py_ssize_t) -> cython.bint:
         if self.regex is not None:
             return self.regex.found_in(text, length)

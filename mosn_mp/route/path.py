@@ -17,8 +17,6 @@ from cython.cimports.cpython.bytes import PyBytes_AS_STRING, PyBytes_FromStringA
 from cython.cimports.mosn_mp.buffer.octets import HEX
 
 
-@cython.cfunc
-@cython.exceptval(check=False)
 def view(
     path: cython.p_const_char, length: cython.Py_ssize_t, out: cython.p_char, out_length: cython.pointer(cython.Py_ssize_t)
 ) -> cython.int:

@@ -7,7 +7,6 @@ from cython.cimports.libc.stdint import uint16_t
 from mosn_mp.route.automaton import build
 
 
-@cython.cclass
 class Pattern:
     """`Pattern(text)`; ValueError says why *text* is refused."""
 
@@ -24,8 +23,6 @@ class Pattern:
         self.class_count = tables.class_count
         self.start = tables.start
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def found_in(self, text: cython.p_const_char, length: cython.Py_ssize_t) -> cython.bint:
         """True if the pattern occurs in the *length* bytes at *text*."""
         state: cython.int = self.start

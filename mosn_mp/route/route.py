@@ -15,7 +15,6 @@ from cython.cimports.mosn_mp.route.match import P_EXACT, PathMatcher
 ORIGINAL_PATH = b"x-mosn-original-path"
 
 
-@cython.cclass
 class Route:
     """One route. Made by mosn_mp.route.compile; `cluster` and `upstream_protocol` are filled in by Router.link()."""
 
@@ -63,8 +62,6 @@ class Route:
         self.has_request_edits = request.count > 0 or prefix_rewrite is not None or host_rewrite is not None
         self.has_response_edits = response.count > 0
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def finish_request(self, head: Head) -> cython.int:
         """Rewrite path and host and edit headers of *head* on its way upstream. ValueError: the edits do not fit."""
         host: bytes = self.host_rewrite
@@ -76,16 +73,12 @@ class Route:
             head.set_field(b"Host", 4, PyBytes_AS_STRING(host), PyBytes_GET_SIZE(host))
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def finish_response(self, head: Head) -> cython.int:
         """Edit headers of *head* on its way downstream. ValueError: the edits do not fit."""
         if self.response_edits is not None:
             self.response_edits.apply(head)
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def _rewrite_path(self, head: Head) -> cython.int:
         """Put prefix_rewrite in the place of what matched; of a path that was matched whole, all but the query is replaced."""
         before: bytes = head.slice_bytes(head.path)
@@ -97,7 +90,6 @@ class Route:
         head.set_slice(cython.address(head.path), PyBytes_AS_STRING(after), PyBytes_GET_SIZE(after))
         return 0
 
-    @cython.cfunc
     def location(self, head: Head) -> bytes:
         """The Location of a redirected request."""
         location: bytes = self.redirect.location(
@@ -122,8 +114,6 @@ class Route:
         return f"<Route {self.name}: {self.path!r} {action}>"
 
 
-@cython.cfunc
-@cython.exceptval(check=False)
 def path_length(target: cython.p_const_char, length: cython.Py_ssize_t) -> cython.Py_ssize_t:
     """How many of the *length* bytes at *target* come before the query."""
     query: cython.p_const_char = cython.cast(cython.p_const_char, memchr(target, ord("?"), length))

@@ -30,7 +30,6 @@ from cython.cimports.mosn_mp.route.services import FNV_BASIS, FNV_PRIME, Service
 from mosn_mp.errors import ConfigError
 
 
-@cython.cclass
 class VirtualHost:
     """The routes of some domains, tried in order."""
 
@@ -53,7 +52,6 @@ class VirtualHost:
         return f"<VirtualHost {self.name}: {', '.join(self.domains)}>"
 
 
-@cython.cclass
 class Router:
     """`Router(name, virtual_hosts)`; ValueError for a domain that is malformed or there twice."""
 
@@ -137,7 +135,6 @@ class Router:
         """Python's side of match()."""
         return self.match(head)
 
-    @cython.cfunc
     def match(self, head: Head) -> Route:
         """The first route that matches *head*, a request, or None."""
         host: VirtualHost = self.find_host(head)
@@ -147,7 +144,6 @@ class Router:
 
     # --- virtual host -----------------------------------------------------------------------------------------------------
 
-    @cython.cfunc
     def find_host(self, head: Head) -> VirtualHost:
         """The virtual host of *head*'s authority, or None."""
         index: cython.int = self.default_host
@@ -165,8 +161,6 @@ class Router:
                 index = self._find_index(text, length, port)
         return None if index < 0 else cython.cast(VirtualHost, self.virtual_hosts[index])
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def _find_index(self, host: cython.p_const_char, length: uint32_t, port: uint32_t) -> cython.int:
         index: cython.int = -1
         i: cython.int
@@ -188,8 +182,6 @@ class Router:
             wanted = ANY_PORT
         return index if index >= 0 else self.default_host
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def _look_up(self, kind: cython.int, text: cython.p_const_char, length: uint32_t, port: uint32_t) -> cython.int:
         hashed: uint64_t = _hash(kind, text, length, port)
         at: uint32_t = cython.cast(uint32_t, hashed) & self.mask
@@ -209,7 +201,6 @@ class Router:
 
     # --- route ------------------------------------------------------------------------------------------------------------
 
-    @cython.cfunc
     def _match_in(self, host: VirtualHost, head: Head) -> Route:
         route: Route
         routes: list = host.tried
@@ -244,8 +235,6 @@ class Router:
             self._replace_path(head, length)
         return route
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def _see_path(self, head: Head, length: cython.pointer(cython.Py_ssize_t)) -> cython.int:
         """What routes shall match: the first *length* bytes of the path (V_PLAIN) or of seen_path."""
         path: cython.p_const_char = head.at(head.path.at)
@@ -259,8 +248,6 @@ class Router:
             self.seen_capacity = length[0]
         return view(path, length[0], self.seen_path, length)
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def _replace_path(self, head: Head, length: cython.Py_ssize_t) -> cython.int:
         """Forward what was matched, and the query."""
         path: bytes = head.slice_bytes(head.path)

@@ -18,7 +18,6 @@ ANY_SERVICE = ".*"
 SERVICE_LENGTH = cython.declare(cython.Py_ssize_t, 7)
 
 
-@cython.cclass
 class Services:
     """`Services([(service, position of its route), ...])` in the order of the routes; the first of equal services counts."""
 
@@ -59,8 +58,6 @@ class Services:
         self.cells[at].length = length
         self.cells[at].position = position
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def find(self, head: Head) -> cython.int:
         """The position of the first route that takes *head*, or -1; of several `service` fields each is looked up."""
         best: cython.int = -1
@@ -76,8 +73,6 @@ class Services:
             index = head.find(b"service", SERVICE_LENGTH, index)
         return best
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def _look_up(self, text: cython.p_const_char, length: uint32_t) -> cython.int:
         hashed: uint64_t = _hash(text, length)
         at: uint32_t = cython.cast(uint32_t, hashed) & self.mask

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import floors
+import hot
 import pages
 import shape
 from tree import Tree
@@ -13,8 +14,8 @@ def main() -> int:
     """Print what breaks the rules; 1 when anything is refused."""
     root = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).resolve().parents[2]
     tree = Tree(root)
-    found = sorted({*floors.find(tree), *shape.find(tree), *pages.find(tree)}, key=lambda f: (f.path, f.line, f.problem))
-    for finding in found:
+    found = {*floors.find(tree), *shape.find(tree), *pages.find(tree), *hot.find(tree)}
+    for finding in sorted(found, key=lambda f: (f.path, f.line, f.problem)):
         print(finding)
     return int(any(f.is_refused for f in found))
 

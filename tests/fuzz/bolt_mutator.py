@@ -37,7 +37,6 @@ def mix(seed: uint64_t, text: cython.p_const_char, length: uint32_t) -> uint64_t
     return (seed ^ (length + 257)) * PRIME
 
 
-@cython.cclass
 class Fuzzer:
     """One random sequence of inputs; `Fuzzer(seed, samples, words, server, client, http_server, http_client)`."""
 
@@ -92,8 +91,6 @@ class Fuzzer:
 
     # --- inputs -----------------------------------------------------------------------------------------------------------
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def below(self, limit: uint32_t) -> uint32_t:
         """A random number below *limit* (xorshift64*, Vigna)."""
         self.random ^= self.random >> 12
@@ -101,8 +98,6 @@ class Fuzzer:
         self.random ^= self.random >> 27
         return cython.cast(uint32_t, ((self.random * 0x2545F4914F6CDD1D) >> 33) % limit)
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def insert(self, at: uint32_t, text: cython.p_const_char, length: uint32_t) -> cython.void:
         """Put bytes in at *at*, if there is room."""
         if self.length + length > ROOM:
@@ -111,8 +106,6 @@ class Fuzzer:
         memcpy(self.input + at, text, length)
         self.length += length
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def cut_out(self, at: uint32_t, length: uint32_t) -> cython.void:
         """Take bytes out."""
         if length > self.length - at:
@@ -120,8 +113,6 @@ class Fuzzer:
         memmove(self.input + at, self.input + at + length, self.length - at - length)
         self.length -= length
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def change_number(self, at: uint32_t) -> cython.void:
         """A little more or less in a number, where it is a small one as lengths are."""
         i: uint32_t
@@ -130,8 +121,6 @@ class Fuzzer:
                 self.input[at + i + 1] += cython.cast(cython.char, self.below(9)) - 4
                 return
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def mutate_once(self) -> cython.void:
         """One change."""
         kind: uint32_t = self.below(9)
@@ -161,8 +150,6 @@ class Fuzzer:
         else:
             self.change_number(at)
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def repair(self) -> cython.void:
         """Put the checksums of all frames right that can be told apart."""
         at: uint32_t = 0
@@ -181,8 +168,6 @@ class Fuzzer:
                 return
             at += cython.cast(uint32_t, size)
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def make_input(self) -> cython.void:
         """One to three samples, changed up to four times."""
         i: uint32_t
@@ -198,8 +183,6 @@ class Fuzzer:
 
     # --- reading ----------------------------------------------------------------------------------------------------------
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def note_head(self, codec: BoltCodec, outcome: cython.pointer(Outcome)) -> cython.void:
         """Hash what a head says; its id belongs to one hop."""
         i: cython.int
@@ -222,8 +205,6 @@ class Fuzzer:
         outcome.everything = (outcome.everything ^ seed ^ codec.stream_id ^ head.raw.len) * PRIME
         outcome.heads += 1
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def write_http(self, head: Head) -> cython.int:
         """Write a request's head as HTTP/1.1, whose codec must read one request and nothing more."""
         self.scratch.start = self.scratch.end = 0
@@ -238,8 +219,6 @@ class Fuzzer:
         self.converted += 1
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def forward(self, codec: BoltCodec, event: cython.int, buf: cython.pointer(Buf), other: BoltCodec) -> cython.int:
         """Write an event with the codec of the other side."""
         state: cython.int = 0
@@ -265,8 +244,6 @@ class Fuzzer:
             raise AssertionError("not forwarded")
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def signal(self, codec: BoltCodec, event: cython.int, outcome: cython.pointer(Outcome)) -> cython.int:
         """A heartbeat, its answer or a goaway."""
         outcome.everything = (outcome.everything ^ cython.cast(uint64_t, event) << 32 ^ codec.stream_id) * PRIME
@@ -278,8 +255,6 @@ class Fuzzer:
         outcome.everything = mix(outcome.everything, self.scratch.base, self.scratch.end)
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def pull(self, codec: BoltCodec, buf: cython.pointer(Buf), other: BoltCodec, outcome: cython.pointer(Outcome)) -> cython.int:
         """All events that the bytes at hand give; returns the last: NEED_MORE or ERROR."""
         event: cython.int
@@ -309,8 +284,6 @@ class Fuzzer:
             if other is not None:
                 self.forward(codec, event, buf, other)
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def read(
         self,
         codec: BoltCodec,
@@ -349,8 +322,6 @@ class Fuzzer:
         outcome.everything = (outcome.everything ^ outcome.complete ^ outcome.message) * PRIME
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def check(self, responses: cython.bint) -> cython.int:
         """The input at hand, three times."""
         codec: BoltCodec = self.client if responses else self.server

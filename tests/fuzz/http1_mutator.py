@@ -33,7 +33,6 @@ def mix(seed: uint64_t, text: cython.p_const_char, length: uint32_t) -> uint64_t
     return (seed ^ (length + 257)) * PRIME
 
 
-@cython.cclass
 class Fuzzer:
     """One random sequence of inputs; `Fuzzer(seed, samples, words, server, client)`."""
 
@@ -74,8 +73,6 @@ class Fuzzer:
 
     # --- inputs -----------------------------------------------------------------------------------------------------------
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def below(self, limit: uint32_t) -> uint32_t:
         """A random number below *limit* (xorshift64*, Vigna)."""
         self.random ^= self.random >> 12
@@ -83,8 +80,6 @@ class Fuzzer:
         self.random ^= self.random >> 27
         return cython.cast(uint32_t, ((self.random * 0x2545F4914F6CDD1D) >> 33) % limit)
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def insert(self, at: uint32_t, text: cython.p_const_char, length: uint32_t) -> cython.void:
         """Put bytes in at *at*, if there is room."""
         if self.length + length > ROOM:
@@ -93,8 +88,6 @@ class Fuzzer:
         memcpy(self.input + at, text, length)
         self.length += length
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def cut_out(self, at: uint32_t, length: uint32_t) -> cython.void:
         """Take bytes out."""
         if length > self.length - at:
@@ -102,8 +95,6 @@ class Fuzzer:
         memmove(self.input + at, self.input + at + length, self.length - at - length)
         self.length -= length
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def mutate_once(self) -> cython.void:
         """One change."""
         kind: uint32_t = self.below(8)
@@ -134,8 +125,6 @@ class Fuzzer:
                     at += 1
             self.insert(at, word.at, word.length)
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def make_input(self) -> cython.void:
         """One to three samples, changed up to four times."""
         i: uint32_t
@@ -149,8 +138,6 @@ class Fuzzer:
 
     # --- reading ----------------------------------------------------------------------------------------------------------
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def note_head(self, head: Head, outcome: cython.pointer(Outcome)) -> cython.void:
         """Hash what a head says; version, persistence and framing belong to one hop."""
         i: cython.int
@@ -178,8 +165,6 @@ class Fuzzer:
         outcome.everything = (outcome.everything ^ everything ^ seed) * PRIME
         outcome.heads += 1
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def note_trailers(self, head: Head, outcome: cython.pointer(Outcome)) -> cython.void:
         """Hash trailer fields."""
         i: cython.int
@@ -187,8 +172,6 @@ class Fuzzer:
             outcome.end_to_end = mix(outcome.end_to_end, head.at(head.fields[i].name_at), head.fields[i].name_len)
             outcome.end_to_end = mix(outcome.end_to_end, head.at(head.fields[i].value_at), head.fields[i].value_len)
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def forward(self, codec: Http1Codec, event: cython.int, buf: cython.pointer(Buf), other: Http1Codec) -> cython.int:
         """Write an event with the codec of the other side."""
         state: cython.int = 0
@@ -209,8 +192,6 @@ class Fuzzer:
             raise AssertionError("no room to forward")
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def pull(
         self, codec: Http1Codec, buf: cython.pointer(Buf), other: Http1Codec, outcome: cython.pointer(Outcome)
     ) -> cython.int:
@@ -241,8 +222,6 @@ class Fuzzer:
                     return event
                 codec.begin_message()
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def read(
         self,
         codec: Http1Codec,
@@ -281,8 +260,6 @@ class Fuzzer:
         outcome.end_to_end = (outcome.end_to_end ^ outcome.body) * PRIME
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def ask(self, codec: Http1Codec) -> cython.int:
         """Let *codec* have seen the request that the response at hand answers: GET, HEAD, CONNECT or an upgrade."""
         out: Buf
@@ -310,8 +287,6 @@ class Fuzzer:
         codec.write_head(self.request, True, cython.address(out))
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def check(self, responses: cython.bint) -> cython.int:
         """The input at hand, three times."""
         codec: Http1Codec = self.client if responses else self.server

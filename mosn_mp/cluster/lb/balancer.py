@@ -18,11 +18,9 @@ from cython.cimports.mosn_mp.cluster.host import Host, HostSet
 from cython.cimports.mosn_mp.cluster.state import State
 
 
-@cython.cclass
 class Balancer:
     """Base class of all balancers."""
 
-    @cython.cfunc
     def pick(self, hosts: HostSet, request: Head, previous: Host) -> Host:
         """A healthy host, another one than *previous* if there is another; None = there is no healthy host."""
         picked: Host = None
@@ -33,7 +31,6 @@ class Balancer:
             return self.pick_eligible(hosts, request, None)
         return picked
 
-    @cython.cfunc
     def pick_eligible(self, hosts: HostSet, request: Head, previous: Host) -> Host:
         """One attempt of pick()."""
         eligible: tuple = tuple([hosts.get(i) for i in range(hosts.count) if hosts.is_eligible(i, previous)])
@@ -44,14 +41,11 @@ class Balancer:
             raise TypeError(f"{type(self).__name__}.choose() returned {picked!r} and not one of the hosts")
         return picked
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def share(self, state: State, record: uint32_t) -> cython.void:
         """Use *record* of *state* for what all workers shall have in common, such as a cursor."""
         self.state = state
         self.record = record
 
-    @cython.ccall
     def choose(self, hosts: tuple, request: Head, previous: Host) -> object:
         """One of *hosts*, which may all be picked; *request* may be None (a health check, a tunnel)."""
         raise NotImplementedError(f"{type(self).__name__} has no choose()")

@@ -13,7 +13,6 @@ from cython.cimports.mosn_mp.cluster.host import Host, HostSet
 from cython.cimports.mosn_mp.cluster.lb.balancer import Balancer
 
 
-@cython.cclass
 class Random(Balancer):
     """A random host. `Random(seed)`: the same seed, the same picks; 0 = from the system."""
 
@@ -21,21 +20,16 @@ class Random(Balancer):
         # the state of xorshift may not be 0
         self.state = seed or int.from_bytes(os.urandom(8), "little") or 1
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def _next(self) -> uint64_t:
         self.state ^= self.state >> 12
         self.state ^= self.state << 25
         self.state ^= self.state >> 27
         return cython.cast(uint64_t, self.state * MULTIPLIER)
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def _draw(self, below: uint64_t) -> uint64_t:
         # 32 high bits scaled to the range: no division; the bias for a few thousand hosts is below 1e-6
         return ((self._next() >> 32) * below) >> 32
 
-    @cython.cfunc
     def pick_eligible(self, hosts: HostSet, request: Head, previous: Host) -> Host:
         """A random host that may be picked, or None."""
         index: cython.int

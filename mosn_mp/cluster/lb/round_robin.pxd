@@ -1,4 +1,6 @@
 from libc.stdint cimport uint64_t
+from mosn_mp.buffer.head cimport Head
+from mosn_mp.cluster.host cimport Host, HostSet
 from mosn_mp.cluster.lb.balancer cimport Balancer
 
 cdef extern from *:
@@ -10,3 +12,4 @@ cdef extern from *:
 cdef class RoundRobin(Balancer):
     cdef uint64_t turn          # used while no state is shared
     cdef uint64_t _next_turn(self) noexcept
+    cdef Host pick_eligible(self, HostSet hosts, Head request, Host previous)

@@ -16,19 +16,15 @@ from cython.cimports.mosn_mp.cluster.host import Host, HostSet
 from cython.cimports.mosn_mp.cluster.lb.balancer import Balancer
 
 
-@cython.cclass
 class RoundRobin(Balancer):
     """Hosts in turn."""
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def _next_turn(self) -> uint64_t:
         if self.state is not None:
             return self.state.next(self.record)
         self.turn += 1
         return self.turn - 1
 
-    @cython.cfunc
     def pick_eligible(self, hosts: HostSet, request: Head, previous: Host) -> Host:
         """The next host in turn that may be picked, or None."""
         count: cython.uint = hosts.count

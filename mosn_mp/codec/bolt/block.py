@@ -62,8 +62,6 @@ def _wrong(keys: cython.pointer(Keys), wrong: cython.p_const_char) -> cython.bin
     return False
 
 
-@cython.cfunc
-@cython.exceptval(-1, check=False)
 def read_block(head: Head, at: uint32_t, length: uint32_t, max_fields: cython.int, keys: cython.pointer(Keys)) -> cython.bint:
     """Append the fields of the block at offset *at*; False: keys.wrong says what is wrong with it."""
     end: uint32_t = at + length
@@ -110,8 +108,6 @@ def _point(slice: cython.pointer(Slice), head: Head, index: cython.int) -> cytho
     slice.len = head.fields[index].value_len
 
 
-@cython.cfunc
-@cython.exceptval(-1, check=False)
 def settle_request(head: Head, keys: cython.pointer(Keys)) -> cython.int:
     """Point the pseudo-headers of the request just read to their texts."""
     field: cython.pointer(Field)
@@ -139,8 +135,6 @@ def settle_request(head: Head, keys: cython.pointer(Keys)) -> cython.int:
     return 0
 
 
-@cython.cfunc
-@cython.exceptval(check=False)
 def edited_pseudos(head: Head) -> cython.int:
     """Which pseudo-headers of a request that settle_request made were edited since."""
     edited: cython.int = 0
@@ -185,8 +179,6 @@ def _is_replaced(name: cython.p_const_char, length: uint32_t, pseudos: cython.in
     return length == 13 and pseudos & P_METHOD and memcmp(name, b"x-mosn-method", 13) == 0
 
 
-@cython.cfunc
-@cython.exceptval(check=False)
 def write_block(head: Head, pseudos: cython.int, foreign: cython.bint, at: cython.p_char, end: cython.p_char) -> cython.p_char:
     """Write the live fields, then *pseudos* as fields; returns what follows, or NULL if there is no room.
 

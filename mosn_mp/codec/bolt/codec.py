@@ -57,26 +57,19 @@ def _fill_replies() -> None:
 _fill_replies()
 
 
-@cython.cclass
 class BoltCodec(BoltReader):
     """One side of a connection: `BoltCodec(role, limits, version)`; *version* 1 or 2 is the usual one of frames of our own."""
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def restore(self, word: uint32_t) -> cython.void:
         BoltReader.restore(self, word)
         self.out_left = 0
         self.out_crc = 0
         self.wanted = 0
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def pool_word(self, head: Head) -> uint32_t:
         """SOFABolt answers in the form of a connection's first frame: each form has connections of its own."""
         return form_of(head.at(head.raw.at)) if head.raw_protocol == FAMILY_BOLT else self.usual
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def answer_word(self, request: Head) -> uint32_t:
         """The request's own form, and whether it had a checksum."""
         if request.raw_protocol != FAMILY_BOLT:
@@ -84,22 +77,15 @@ class BoltCodec(BoltReader):
         raw: cython.p_const_char = request.at(request.raw.at)
         return form_of(raw) | (WITH_CRC if carries_crc(raw) else 0)
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def write_as(self, word: uint32_t) -> cython.void:
         """Towards a host every frame of the other version is converted; one of its own version keeps its form."""
         self.wanted = word & (FORM | WITH_CRC)
         if word & CONVERTS and (word & FORM) >> 8 != self.usual >> 8:
             self.wanted = self.usual
 
-    @cython.cfunc
-    @cython.inline
-    @cython.exceptval(check=False)
     def _own_form(self) -> uint32_t:
         return self.form if self.form else self.usual
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def _put_converted(self, at: cython.p_char, raw: cython.p_const_char) -> uint32_t:
         """Write the fixed part of the frame *raw* in the wanted form; returns its length."""
         kind: cython.p_const_char = raw + (1 if raw[0] == 1 else 2)
@@ -113,8 +99,6 @@ class BoltCodec(BoltReader):
             at[11] = SWITCH_CRC
         return fixed
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def _refuse(self, detail: cython.p_const_char) -> cython.int:
         """This message cannot be a frame; the connection is none the worse for it."""
         self.detail = detail
@@ -122,8 +106,6 @@ class BoltCodec(BoltReader):
         self.checksums = False
         return UNSUPPORTED
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def write_head(self, head: Head, end_stream: cython.bint, out: cython.pointer(Buf)) -> cython.int:
         """A request (CLIENT) or response (SERVER) with stream_id, up to its content; UNSUPPORTED says in detail why."""
         length: uint64_t = 0
@@ -138,8 +120,6 @@ class BoltCodec(BoltReader):
             return self._write_again(head, length, out)
         return self._write_new(head, length, out)
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def _write_again(self, head: Head, length: uint64_t, out: cython.pointer(Buf)) -> cython.int:
         """A head that came as a frame: its own bytes, if edited with another header block."""
         raw: cython.p_const_char = head.at(head.raw.at)
@@ -176,8 +156,6 @@ class BoltCodec(BoltReader):
         put32(at + fixed - 4, length)
         return self._finish(at, size, length, out)
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def _write_new(self, head: Head, length: uint64_t, out: cython.pointer(Buf)) -> cython.int:
         """A head of another protocol or of our own, in the connection's form, without a class name."""
         at: cython.p_char = out.base + out.end
@@ -204,8 +182,6 @@ class BoltCodec(BoltReader):
         put32(at + fixed - 4, length)
         return self._finish(at, behind - at, length, out)
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def _finish(self, at: cython.p_char, size: uint32_t, length: uint64_t, out: cython.pointer(Buf)) -> cython.int:
         """Put the id in; a frame with a checksum and no content is complete with it."""
         put32(at + (5 if at[0] == 1 else 6), cython.cast(uint32_t, self.stream_id))
@@ -224,8 +200,6 @@ class BoltCodec(BoltReader):
         self.out_left = length
         return WRITTEN
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def begin_data(self, length: uint64_t, out: cython.pointer(Buf)) -> cython.int:
         """Nothing stands before content; ValueError if the head left no room for these bytes."""
         if length > self.out_left:
@@ -233,13 +207,9 @@ class BoltCodec(BoltReader):
         self.out_left -= length
         return WRITTEN
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def checksum(self, payload: cython.p_const_char, length: cython.size_t) -> cython.void:
         self.out_crc = crc32(self.out_crc, payload, length)
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def write_end(self, trailers: Head, out: cython.pointer(Buf)) -> cython.int:
         """The checksum, if there is one; bolt has no trailers. ValueError if content is missing: the frame is broken."""
         if self.out_left:
@@ -252,8 +222,6 @@ class BoltCodec(BoltReader):
             self.checksums = False
         return WRITTEN
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def _write_signal(
         self, form: uint32_t, type: cython.int, command: cython.int, status: cython.int, out: cython.pointer(Buf)
     ) -> cython.int:
@@ -271,27 +239,19 @@ class BoltCodec(BoltReader):
         out.end += fixed
         return WRITTEN
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def write_error(self, reason: cython.int, out: cython.pointer(Buf)) -> cython.int:
         """MOSN's Hijack: a response without content, with a status that a Java client takes."""
         if self.role != SERVER:
             return UNSUPPORTED
         return self._write_signal(self._own_form(), T_RESPONSE, C_RESPONSE, REPLIES[reason & 63], out)
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def write_heartbeat(self, out: cython.pointer(Buf)) -> cython.int:
         return self._write_signal(self._own_form(), T_REQUEST, C_HEARTBEAT, 0, out)
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def write_heartbeat_reply(self, out: cython.pointer(Buf)) -> cython.int:
         """In the heartbeat's own form, whatever the connection's."""
         return self._write_signal(self.beat_form if self.beat_form else self._own_form(), T_RESPONSE, C_HEARTBEAT, 0, out)
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def write_goaway(self, out: cython.pointer(Buf)) -> cython.int:
         """Only where configured: a SOFABolt peer closes its connection on it."""
         if not self.limits.goaway:

@@ -25,8 +25,6 @@ def _fill() -> None:
 _fill()
 
 
-@cython.cfunc
-@cython.exceptval(check=False)
 def crc32(before: uint32_t, bytes_: cython.p_const_char, length: cython.size_t) -> uint32_t:
     """The CRC of what *before* is the CRC of (0 = of nothing) followed by *length* bytes."""
     at: cython.pointer(cython.const[uint8_t]) = cython.cast(cython.pointer(cython.const[uint8_t]), bytes_)

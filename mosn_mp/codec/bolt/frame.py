@@ -20,23 +20,17 @@ from cython.cimports.mosn_mp.codec.bolt.endian import get16, get32, put16
 LONGEST = cython.declare(uint32_t, 32767)
 
 
-@cython.cfunc
-@cython.exceptval(check=False)
 def fixed_length(form: uint32_t, type: cython.int) -> uint32_t:
     """The length of the fixed part."""
     return (20 if form == FORM_V1 else 22) + (2 if type != T_RESPONSE else 0)
 
 
-@cython.cfunc
-@cython.exceptval(check=False)
 def form_of(at: cython.p_const_char) -> uint32_t:
     """The form of the frame whose first two bytes lie at *at*."""
     code: uint8_t = at[0]
     return FORM_V1 if code == 1 else cython.cast(uint32_t, code) << 8 | cython.cast(uint8_t, at[1])
 
 
-@cython.cfunc
-@cython.exceptval(check=False)
 def fixed_of(at: cython.p_const_char) -> uint32_t:
     """The length of the fixed part of the frame whose first three bytes lie at *at*."""
     if at[0] == 1:
@@ -44,15 +38,11 @@ def fixed_of(at: cython.p_const_char) -> uint32_t:
     return 22 if at[2] == T_RESPONSE else 24
 
 
-@cython.cfunc
-@cython.exceptval(check=False)
 def carries_crc(at: cython.p_const_char) -> cython.bint:
     """Does the frame whose fixed part lies at *at* end with a checksum?"""
     return at[0] == 2 and at[1] == 2 and at[11] & SWITCH_CRC
 
 
-@cython.cfunc
-@cython.exceptval(check=False)
 def read_fixed(at: cython.p_const_char, length: uint32_t, frame: cython.pointer(Frame)) -> cython.p_const_char:
     """Read and check the fixed part: NULL, or what is wrong. frame.fixed is 0 if *length* bytes are too few to tell."""
     shift: uint32_t = at[0] - 1  # v2 has ver1 in between
@@ -108,8 +98,6 @@ def _check_command(frame: cython.pointer(Frame)) -> cython.p_const_char:
     return b"unknown command code"
 
 
-@cython.cfunc
-@cython.exceptval(check=False)
 def put_fixed(at: cython.p_char, form: uint32_t, type: cython.int, command: cython.int) -> uint32_t:
     """Write a fixed part with id, timeout, status and lengths 0; there is room for its 24 bytes. Returns its length."""
     length: uint32_t = fixed_length(form, type)

@@ -1,14 +1,11 @@
 """The limits of a bolt codec, one object per listener or cluster, shared by its connections."""
 
-import cython
-
 # A head has to lie in one block of the arena (64 KiB) with room to spare.
 MAX_HEAD = 61440
 # Lengths are signed 32-bit numbers in Java; what is larger than this would not be a frame to SOFABolt.
 MAX_FRAME = 0x7FFFFFFF
 
 
-@cython.cclass
 class BoltLimits:
     """What one side of a connection may send; ValueError for a limit that no frame could be held to.
 

@@ -30,3 +30,7 @@ cdef class BoltReader(Codec):
     cdef int _read_message(self, Buf* input, Frame* frame) except -1
     cdef int _fill_head(self, Buf* input, Frame* frame) except -1
     cdef int _read_content(self, Buf* input) noexcept
+    cdef uint32_t state_word(self) noexcept
+    cdef void restore(self, uint32_t word) noexcept
+    cdef int next_event(self, Buf* input) except -1
+    cdef int end_of_input(self, Buf* input) except -1

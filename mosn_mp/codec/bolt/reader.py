@@ -60,7 +60,6 @@ LONGEST_CONTENT = cython.declare(uint32_t, 0x7FFFFFFF)
 HELD_BACK = cython.declare(uint32_t, 2048)
 
 
-@cython.cclass
 class BoltReader(Codec):
     """What BoltCodec reads."""
 
@@ -76,14 +75,10 @@ class BoltReader(Codec):
         self.usual = FORM_V1 if version == 1 else FORM_V2
         self.restore(0)
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def state_word(self) -> uint32_t:
         """The form of the connection's first frame."""
         return self.form
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def restore(self, word: uint32_t) -> cython.void:
         self.form = word
         self.state = FRAME
@@ -95,16 +90,12 @@ class BoltReader(Codec):
         self.timeout_ms = 0
         self.keep_alive = True
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def _break(self, reason: cython.int, detail: cython.p_const_char) -> cython.int:
         """The connection is lost; whatever a server does wrong is one reason."""
         self.state = FAILED
         self.keep_alive = False
         return self.fail(reason if self.role == SERVER else UPSTREAM_PROTOCOL, detail)
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def next_event(self, input: cython.pointer(Buf)) -> cython.int:
         """The next Event; a frame that is there as a whole gives HEAD, DATA and END without a copy."""
         if self.state == FRAME:
@@ -116,8 +107,6 @@ class BoltReader(Codec):
             return END
         return ERROR
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def end_of_input(self, input: cython.pointer(Buf)) -> cython.int:
         """Between frames a close is clean."""
         if self.state == FINISH:
@@ -129,8 +118,6 @@ class BoltReader(Codec):
             return ERROR
         return self._break(BAD_REQUEST, b"closed inside a frame")
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def _read_frame(self, input: cython.pointer(Buf)) -> cython.int:
         frame: Frame
         wrong: cython.p_const_char
@@ -153,8 +140,6 @@ class BoltReader(Codec):
             return self._break(BAD_REQUEST, b"request from a server")
         return self._read_message(input, cython.address(frame))
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def _check_lengths(self, frame: cython.pointer(Frame)) -> cython.int:
         """0, or ERROR if the frame is larger than the limits."""
         head_len: uint32_t = frame.fixed + frame.class_len + frame.block_len
@@ -167,8 +152,6 @@ class BoltReader(Codec):
             return self._break(BODY_TOO_LARGE, b"frame is larger than max_frame")
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def _read_signal(self, input: cython.pointer(Buf), frame: cython.pointer(Frame)) -> cython.int:
         """A heartbeat or goaway, which has to be there as a whole; what it carries means nothing (sofa-bolt HeartbeatCommand)."""
         at: cython.p_const_char = input.base + input.start
@@ -192,8 +175,6 @@ class BoltReader(Codec):
         self.beat_form = frame.form
         return HEARTBEAT
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def _read_message(self, input: cython.pointer(Buf), frame: cython.pointer(Frame)) -> cython.int:
         """A request or response up to its content; one without content is verified first if it has a checksum."""
         at: cython.p_const_char = input.base + input.start
@@ -219,8 +200,6 @@ class BoltReader(Codec):
         self.state = FINISH if frame.content_len == 0 else CONTENT
         return HEAD
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def _fill_head(self, input: cython.pointer(Buf), frame: cython.pointer(Frame)) -> cython.int:
         """Make self.head the head of the frame at input.start: HEAD or ERROR."""
         keys: Keys
@@ -244,8 +223,6 @@ class BoltReader(Codec):
             head.status = http_status(frame.status)
         return HEAD
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def _read_content(self, input: cython.pointer(Buf)) -> cython.int:
         """What there is of the content; its end only if the checksum behind it is there and right."""
         at: cython.p_const_char = input.base + input.start

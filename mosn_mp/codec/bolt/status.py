@@ -24,8 +24,6 @@ CODEC_EXCEPTION = cython.declare(cython.int, 9)
 CONNECTION_CLOSED = cython.declare(cython.int, 16)
 
 
-@cython.cfunc
-@cython.exceptval(check=False)
 def http_status(status: cython.int) -> cython.int:
     """What a bolt status is to routes, retries, counters and logs."""
     if status == SUCCESS:
@@ -39,8 +37,6 @@ def http_status(status: cython.int) -> cython.int:
     return 500
 
 
-@cython.cfunc
-@cython.exceptval(check=False)
 def bolt_status(status: cython.int) -> cython.int:
     """What a Java client gets for an HTTP status."""
     if 200 <= status < 300:

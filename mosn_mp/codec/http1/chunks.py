@@ -36,8 +36,6 @@ MAX_EXTENSION_LINE = cython.declare(uint32_t, 1024)  # what HAProxy and llhttp s
 MAX_EXTENSIONS = cython.declare(uint32_t, 16384)  # of one message; Go bounds the same waste at 16 KiB
 
 
-@cython.cfunc
-@cython.exceptval(check=False)
 def begin_chunks(chunks: cython.pointer(Chunks)) -> cython.void:
     """A chunked body begins."""
     chunks.step = SIZE
@@ -123,8 +121,6 @@ def _line_feed(chunks: cython.pointer(Chunks), byte: uint8_t, max_body: cython.l
     return CHUNK_MORE
 
 
-@cython.cfunc
-@cython.exceptval(check=False)
 def next_chunk(chunks: cython.pointer(Chunks), input: cython.pointer(Buf), max_body: cython.longlong) -> cython.int:
     """Consume what stands between payloads; see the CHUNK_ numbers."""
     byte: uint8_t
@@ -149,8 +145,6 @@ def next_chunk(chunks: cython.pointer(Chunks), input: cython.pointer(Buf), max_b
     return CHUNK_MORE
 
 
-@cython.cfunc
-@cython.exceptval(check=False)
 def chunk_consumed(chunks: cython.pointer(Chunks), length: uint64_t) -> cython.void:
     """*length* payload bytes, at most `left`, were handed on."""
     chunks.left -= length

@@ -44,12 +44,9 @@ from mosn_mp.errors import REASONS, Reason
 ERROR_ROOM = cython.declare(uint32_t, 512)  # the largest reply of write_error is below 300 bytes
 
 
-@cython.cclass
 class Http1Codec(Http1Reader):
     """One side of an HTTP/1.1 connection: `Http1Codec(role, limits)`."""
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def write_head(self, head: Head, end_stream: cython.bint, out: cython.pointer(Buf)) -> cython.int:
         """Append the request (CLIENT) or response (SERVER) head; a 1xx other than 101 leaves the final one to be written.
 
@@ -65,8 +62,6 @@ class Http1Codec(Http1Reader):
             return self._write_interim(head, out)
         return self._write_response(head, end_stream, out)
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def _plan_body(self, head: Head, plan: cython.pointer(Plan), end_stream: cython.bint) -> cython.void:
         """The framing of a message that may have a body: as it came where possible, chunked where its end is not known."""
         plan.framing = head.framing
@@ -78,8 +73,6 @@ class Http1Codec(Http1Reader):
         elif head.framing != F_LENGTH:
             plan.framing = F_CHUNKED
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def _write_request(self, head: Head, end_stream: cython.bint, out: cython.pointer(Buf)) -> cython.int:
         plan: Plan
         connect: cython.bint = head.method_id == M_CONNECT
@@ -106,8 +99,6 @@ class Http1Codec(Http1Reader):
             self._out_done()
         return WRITTEN
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def _write_interim(self, head: Head, out: cython.pointer(Buf)) -> cython.int:
         """100, 102, 103: as they came; HTTP/1.0 does not know them (RFC 9110 section 15.2)."""
         plan: Plan
@@ -117,8 +108,6 @@ class Http1Codec(Http1Reader):
         plan.close = plan.keep_alive = plan.upgrade = False
         return write_response_head(head, cython.address(plan), out)
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def _write_response(self, head: Head, end_stream: cython.bint, out: cython.pointer(Buf)) -> cython.int:
         plan: Plan
         status: cython.int = head.status
@@ -158,8 +147,6 @@ class Http1Codec(Http1Reader):
             self._out_done()
         return WRITTEN
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def _out_done(self) -> cython.void:
         """The message is written; a body shorter than announced ends the connection."""
         self.out_done = True
@@ -167,8 +154,6 @@ class Http1Codec(Http1Reader):
             self.closing = True
         self.keep_alive = self.in_done and self.head_keep_alive and not self.closing and not self.tunnel
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def begin_data(self, length: uint64_t, out: cython.pointer(Buf)) -> cython.int:
         """A chunk size line if the body is chunked; ValueError if the head left no room for these bytes."""
         if length == 0 or self.tunnel:
@@ -185,8 +170,6 @@ class Http1Codec(Http1Reader):
             self.out_left -= length
         return WRITTEN
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def end_data(self, out: cython.pointer(Buf)) -> cython.int:
         """The line end behind a chunk."""
         if not self.chunk_open:
@@ -199,8 +182,6 @@ class Http1Codec(Http1Reader):
         self.chunk_open = False
         return WRITTEN
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def write_end(self, trailers: Head, out: cython.pointer(Buf)) -> cython.int:
         """The last chunk and trailers if the body is chunked; trailers of other bodies have no place (RFC 9110 section 6.5)."""
         if self.framing == F_CHUNKED and not self.out_done and write_trailers(trailers, out) == NO_ROOM:
@@ -208,8 +189,6 @@ class Http1Codec(Http1Reader):
         self._out_done()
         return WRITTEN
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def write_error(self, reason: cython.int, out: cython.pointer(Buf)) -> cython.int:
         """SERVER: a complete text/plain reply for a Reason; the connection closes if it is lost."""
         if out.cap - out.end < ERROR_ROOM:

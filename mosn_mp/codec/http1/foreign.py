@@ -118,8 +118,6 @@ def _settle_path(head: Head) -> cython.int:
     return 0
 
 
-@cython.cfunc
-@cython.exceptval(-1, check=False)
 def settle_foreign(head: Head) -> cython.int:
     """Make *head*, which another protocol's codec made, one that HTTP/1.1 can carry; UNSUPPORTED if there is none."""
     i: cython.int

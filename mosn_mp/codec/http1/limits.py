@@ -1,9 +1,6 @@
 """The limits of an HTTP/1 codec, one object per listener or cluster, shared by its connections."""
 
-import cython
 
-
-@cython.cclass
 class Http1Limits:
     """What one side of a connection may send; a limit of 0 fields or bytes refuses every message.
 

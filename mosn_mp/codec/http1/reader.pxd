@@ -60,3 +60,10 @@ cdef class Http1Reader(Codec):
     cdef int _complete(self) noexcept
     cdef void _in_done(self) noexcept
     cdef void _enter_tunnel(self) noexcept
+    cdef void begin_message(self) noexcept
+    cdef int next_event(self, Buf* input) except -1
+    cdef int end_of_input(self, Buf* input) except -1
+    cdef int fail(self, int reason, const char* detail) noexcept
+    cdef bint resume_tunnel(self) noexcept
+    cdef uint64_t splice_length(self) noexcept
+    cdef void spliced(self, uint64_t length) noexcept

@@ -43,7 +43,6 @@ UPSTREAM_CLOSED = cython.declare(cython.int, int(Reason.UPSTREAM_CLOSED))
 ENDLESS = cython.declare(uint64_t, 1 << 62)  # what splice_length says where only the connection ends the body
 
 
-@cython.cclass
 class Http1Reader(Codec):
     """Everything of Http1Codec but writing."""
 
@@ -54,8 +53,6 @@ class Http1Reader(Codec):
         self.limits = limits
         self.begin_message()
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def begin_message(self) -> cython.void:
         """Ready for the next request and its response."""
         self.state = START
@@ -70,8 +67,6 @@ class Http1Reader(Codec):
         self.tunnel = self.body_done = self.data_refused = self.keep_alive = self.close_after = False
         self.in_done = self.out_done = self.closing = self.chunk_open = False
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def next_event(self, input: cython.pointer(Buf)) -> cython.int:
         """The next Event in *input*; see the table above."""
         event: cython.int = self._next_event(input)
@@ -80,8 +75,6 @@ class Http1Reader(Codec):
             self.head_keep_alive = self.keep_alive = False
         return event
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def _next_event(self, input: cython.pointer(Buf)) -> cython.int:
         state: cython.int = self.state
         if state <= FIELDS:
@@ -99,8 +92,6 @@ class Http1Reader(Codec):
             return ERROR
         return self._read_raw(input)
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def end_of_input(self, input: cython.pointer(Buf)) -> cython.int:
         """What the end of the other side's bytes means here."""
         if self.state == CLOSE or self.state == TUNNEL or self.state == COMPLETE:
@@ -113,8 +104,6 @@ class Http1Reader(Codec):
             return NEED_MORE
         return self.fail(BAD_REQUEST if self.role == SERVER else UPSTREAM_CLOSED, b"connection closed inside a message")
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def fail(self, reason: cython.int, detail: cython.p_const_char) -> cython.int:
         """The connection is lost; whatever a server does wrong is UPSTREAM_PROTOCOL, unless it just closed."""
         self.state = FAILED
@@ -124,8 +113,6 @@ class Http1Reader(Codec):
         self.detail = detail
         return ERROR
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def _begin_scan(self, input: cython.pointer(Buf), limit: uint32_t) -> cython.int:
         self.head_at = input.start
         self.scan.at = self.scan.line = input.start
@@ -138,8 +125,6 @@ class Http1Reader(Codec):
         self.scan.in_response = self.role == CLIENT
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def _begin_head(self, input: cython.pointer(Buf)) -> cython.int:
         """Skip an empty line, clear the head: HEAD = a line begins at input.start, or NEED_MORE or ERROR."""
         at: uint32_t = input.start
@@ -163,8 +148,6 @@ class Http1Reader(Codec):
         self.state = LINE
         return HEAD
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def _rebase(self, head: Head, start: uint32_t) -> cython.void:
         """The bytes at hand moved inside their buffer: so do all offsets (unsigned, so the difference may wrap)."""
         i: cython.int
@@ -180,8 +163,6 @@ class Http1Reader(Codec):
             head.fields[i].name_at += by
             head.fields[i].value_at += by
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def _read_head(self, input: cython.pointer(Buf)) -> cython.int:
         state: cython.int
         limit: uint32_t = self.limits.max_head_bytes
@@ -212,8 +193,6 @@ class Http1Reader(Codec):
             return self.fail(HEAD_TOO_LARGE, b"head is too large")
         return self.fail(self.scan.reason, self.scan.detail) if state == BROKEN else -1
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def _scanned(self, input: cython.pointer(Buf)) -> cython.int:
         """The head is complete: what does it mean?"""
         state: cython.int
@@ -228,8 +207,6 @@ class Http1Reader(Codec):
         input.start = self.scan.at
         return self._enter_request() if self.role == SERVER else self._enter_response()
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def _enter_request(self) -> cython.int:
         head: Head = self.head
         self.asked = True
@@ -240,8 +217,6 @@ class Http1Reader(Codec):
         self._enter_body()
         return HEAD
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def _enter_response(self) -> cython.int:
         status: cython.int = self.head.status
         if status < 200 and status != 101:
@@ -259,23 +234,17 @@ class Http1Reader(Codec):
             self._enter_body()
         return HEAD
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def _enter_tunnel(self) -> cython.void:
         self.tunnel = self.closing = True
         self.state = TUNNEL
         self.body_done = False
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def resume_tunnel(self) -> cython.bint:
         """Go on with a connection that became a tunnel elsewhere."""
         self.begin_message()
         self._enter_tunnel()
         return True
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def _enter_body(self) -> cython.void:
         framing: cython.int = self.head.framing
         if framing == F_CHUNKED:
@@ -289,23 +258,17 @@ class Http1Reader(Codec):
         else:
             self._in_done()
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def _in_done(self) -> cython.void:
         """Nothing but END is left to read of this message."""
         self.state = COMPLETE
         self.body_done = self.in_done = True
         self.keep_alive = self.out_done and self.head_keep_alive and not self.closing
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def _complete(self) -> cython.int:
         self._in_done()
         self.state = IDLE
         return END
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def _read_raw(self, input: cython.pointer(Buf)) -> cython.int:
         """A piece of a body by length or until close, or of a tunnel."""
         length: uint32_t = input.end - input.start
@@ -322,8 +285,6 @@ class Http1Reader(Codec):
         input.start += length
         return DATA
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def _read_chunked(self, input: cython.pointer(Buf)) -> cython.int:
         state: cython.int = next_chunk(cython.address(self.chunks), input, self.limits.max_body)
         length: uint32_t
@@ -346,8 +307,6 @@ class Http1Reader(Codec):
             self.trailers.clear()
         return self._read_trailers(input)
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def _read_trailers(self, input: cython.pointer(Buf)) -> cython.int:
         state: cython.int
         limit: uint32_t = self.limits.max_trailer_bytes
@@ -375,8 +334,6 @@ class Http1Reader(Codec):
         self._in_done()
         return TRAILERS
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def splice_length(self) -> uint64_t:
         """Body bytes that follow in the raw: of the length, of the chunk at hand, or without end."""
         if self.state == LENGTH:
@@ -385,8 +342,6 @@ class Http1Reader(Codec):
             return self.chunks.left if self.chunks.step == PAYLOAD else 0
         return ENDLESS if self.state == CLOSE or self.state == TUNNEL else 0
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def spliced(self, length: uint64_t) -> cython.void:
         """*length* of them went past."""
         if self.state == LENGTH:

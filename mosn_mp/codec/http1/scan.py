@@ -48,8 +48,6 @@ HOP_NAMES = cython.declare(
 )
 
 
-@cython.cfunc
-@cython.exceptval(check=False)
 def fail(scan: cython.pointer(Scan), reason: cython.int, detail: cython.p_const_char) -> cython.int:
     """Note why the head is refused."""
     scan.reason = reason
@@ -160,8 +158,6 @@ def _read_method(scan: cython.pointer(Scan), base: cython.p_const_char) -> cytho
     return SCANNED
 
 
-@cython.cfunc
-@cython.exceptval(check=False)
 def read_request_line(head: Head, scan: cython.pointer(Scan), base: cython.p_const_char) -> cython.int:
     """Method, target (as Head.path, whatever its form) and version; line_len if the line is as the writer would write it."""
     if scan.method_len == 0 and (state := _read_method(scan, base)) != SCANNED:
@@ -195,8 +191,6 @@ def read_request_line(head: Head, scan: cython.pointer(Scan), base: cython.p_con
     return SCANNED
 
 
-@cython.cfunc
-@cython.exceptval(check=False)
 def read_status_line(head: Head, scan: cython.pointer(Scan), base: cython.p_const_char) -> cython.int:
     """Version, status (100 to 999: what lies above 599 is unusual but unambiguous) and reason phrase, which may be missing."""
     line: uint32_t = scan.line
@@ -313,8 +307,6 @@ def _read_name(scan: cython.pointer(Scan), base: cython.p_const_char) -> cython.
     return SCANNED
 
 
-@cython.cfunc
-@cython.exceptval(-1, check=False)
 def read_fields(head: Head, scan: cython.pointer(Scan), base: cython.p_const_char) -> cython.int:
     """Field lines up to and with the empty line."""
     at: uint32_t

@@ -222,8 +222,6 @@ def _settle_rare(head: Head, scan: cython.pointer(Scan)) -> cython.int:
     return SCANNED
 
 
-@cython.cfunc
-@cython.exceptval(-1, check=False)
 def settle_request(head: Head, scan: cython.pointer(Scan), max_body: int64_t) -> cython.int:
     """Fill in authority, path, framing, keep_alive, expect_continue and upgrade of a request, or BROKEN."""
     state: cython.int
@@ -270,8 +268,6 @@ def _settle_switch(head: Head, scan: cython.pointer(Scan), upgraded: cython.bint
     return _settle_bodyless(head, scan)
 
 
-@cython.cfunc
-@cython.exceptval(check=False)
 def settle_response(
     head: Head, scan: cython.pointer(Scan), max_body: int64_t, request_method: cython.int, upgrade_asked: cython.bint
 ) -> cython.int:

@@ -66,8 +66,6 @@ def _end_of_host(text: cython.p_const_char, length: uint32_t) -> uint32_t:
     return at
 
 
-@cython.cfunc
-@cython.exceptval(check=False)
 def is_authority(text: cython.p_const_char, length: uint32_t, port_needed: cython.bint) -> cython.bint:
     """True for `host` or `host:port` without user information; *port_needed*: only for `host:port`, both present."""
     at: uint32_t = _end_of_host(text, length)
@@ -89,8 +87,6 @@ def is_authority(text: cython.p_const_char, length: uint32_t, port_needed: cytho
     return True
 
 
-@cython.cfunc
-@cython.exceptval(check=False)
 def read_length(text: cython.p_const_char, length: uint32_t) -> int64_t:
     """A Content-Length, or -1: digits only, no leading zero, at most 2^63-1."""
     total: int64_t = 0
@@ -106,8 +102,6 @@ def read_length(text: cython.p_const_char, length: uint32_t) -> int64_t:
     return total
 
 
-@cython.cfunc
-@cython.exceptval(check=False)
 def read_coding(text: cython.p_const_char, length: uint32_t) -> cython.int:
     """What a Transfer-Encoding value asks for; chunked anywhere but alone or last is malformed."""
     at: uint32_t = 0
@@ -146,8 +140,6 @@ def _next_token(text: cython.p_const_char, length: uint32_t, at: cython.pointer(
     return end
 
 
-@cython.cfunc
-@cython.exceptval(check=False)
 def lists_token(text: cython.p_const_char, length: uint32_t, token: cython.p_const_char, token_len: uint32_t) -> cython.bint:
     """True if the comma-separated list has that element, whatever its case."""
     at: uint32_t = 0
@@ -161,8 +153,6 @@ def lists_token(text: cython.p_const_char, length: uint32_t, token: cython.p_con
         at = end
 
 
-@cython.cfunc
-@cython.exceptval(check=False)
 def is_end_to_end(name: cython.p_const_char, length: uint32_t) -> cython.bint:
     """True for names that must reach the other side: security, routing and framing fields."""
     list_: cython.p_const_char = END_TO_END
@@ -215,8 +205,6 @@ def _read_option(
     return SCANNED
 
 
-@cython.cfunc
-@cython.exceptval(check=False)
 def read_connection(head: Head, scan: cython.pointer(Scan), options: cython.pointer(Options)) -> cython.int:
     """Collect what all Connection fields say, and mark the fields they nominate as HOP; more than MAX_OPTIONS are refused."""
     options.close = options.keep_alive = options.upgrade = False
@@ -245,8 +233,6 @@ def read_connection(head: Head, scan: cython.pointer(Scan), options: cython.poin
     return SCANNED
 
 
-@cython.cfunc
-@cython.exceptval(check=False)
 def check_trailers(trailers: Head, scan: cython.pointer(Scan)) -> cython.int:
     """Refuse trailer fields that belong into the head (RFC 9110 section 6.5.1)."""
     i: cython.int

@@ -157,8 +157,6 @@ def _settle_length_field(head: Head, plan: cython.pointer(Plan)) -> cython.void:
         field.flags |= HOP
 
 
-@cython.cfunc
-@cython.exceptval(check=False)
 def write_request_head(head: Head, plan: cython.pointer(Plan), out: cython.pointer(Buf)) -> cython.int:
     """Request line (origin, asterisk or authority form), Host if it was missing, fields, own lines."""
     at: cython.p_char = out.base + out.end
@@ -207,8 +205,6 @@ def _is_phrase_current(head: Head) -> cython.bint:
     return head.status == (digits[0] - 0x30) * 100 + (digits[1] - 0x30) * 10 + digits[2] - 0x30
 
 
-@cython.cfunc
-@cython.exceptval(check=False)
 def write_response_head(head: Head, plan: cython.pointer(Plan), out: cython.pointer(Buf)) -> cython.int:
     """Status line, always HTTP/1.1 (RFC 9110 section 2.5), fields, own lines."""
     at: cython.p_char = out.base + out.end
@@ -245,8 +241,6 @@ def _length(text: cython.p_char) -> cython.Py_ssize_t:
     return length
 
 
-@cython.cfunc
-@cython.exceptval(check=False)
 def write_trailers(trailers: Head, out: cython.pointer(Buf)) -> cython.int:
     """The last chunk, trailer fields if there are any, the empty line."""
     at: cython.p_char = out.base + out.end
@@ -261,8 +255,6 @@ def write_trailers(trailers: Head, out: cython.pointer(Buf)) -> cython.int:
     return WRITTEN
 
 
-@cython.cfunc
-@cython.exceptval(check=False)
 def write_chunk_size(length: cython.ulonglong, out: cython.pointer(Buf)) -> cython.int:
     """The size line of a chunk: hexadecimal, no leading zero."""
     digits: cython.p_const_char = b"0123456789abcdef"

@@ -76,6 +76,11 @@ cdef class Connection(Pollable):
     cdef void _starve(self) noexcept
     cdef void _close_flushed(self) noexcept
     cdef void _drop_output(self) noexcept
+    cdef int flush(self) except -1
+    cdef int on_ready(self) except -1
+    cdef int serve(self) except -1
+    cdef int on_failure(self) except -1
+    cdef int on_timer(self) except -1
 
 cdef class Keeper:
     cdef uint32_t rank          # of what its connections send now (net/reactor/stock.py)

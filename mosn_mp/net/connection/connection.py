@@ -56,36 +56,25 @@ THEN_LINGER = cython.declare(cython.int, 2)
 LINGER_MS = cython.declare(uint32_t, 1000)
 
 
-@cython.cclass
 class Keeper:
     """Who owns connections that no stream has: a listener's service, an upstream pool."""
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def connection_ready(self, connection: Connection) -> cython.int:
         """An event on a connection that nobody waits for (not in a greenlet: must not switch)."""
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def serve_connection(self, connection: Connection) -> cython.int:
         """In a serving greenlet after Reactor.spawn(connection)."""
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def connection_expired(self, connection: Connection) -> cython.int:
         """The connection's own deadline passed (parked too long, pooled too long)."""
         connection.close()
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def connection_flushed(self, connection: Connection) -> cython.void:
         """A write that had stalled without a stream is through: the deadline of the connection's state counts again."""
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def connection_closed(self, connection: Connection) -> cython.void:
         """The descriptor is about to be closed; called once."""
 
@@ -95,8 +84,6 @@ class Keeper:
 class Connection(Pollable):
     """A TCP connection of either side, plain bytes. Not traced by the garbage collector: nothing it refers to refers to it."""
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def open(self, fd: cython.int, reactor: Reactor, keeper: Keeper) -> cython.int:
         """Take over the non-blocking *fd* and register it; the fd is the connection's from now on, also when this raises."""
         reactor.last_id += 1
@@ -129,8 +116,6 @@ class Connection(Pollable):
 
     # -- reading -------------------------------------------------------------------------------------------------------------
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def fill(self, block_size: uint32_t) -> cython.int:
         """Read once, behind input.end: the number of bytes, WOULD_BLOCK, EOF, RESET or STARVED.
 
@@ -170,8 +155,6 @@ class Connection(Pollable):
                 self.broken = True
                 return RESET
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def is_quiet(self) -> cython.bint:
         """Nothing waits to be read, no end and no error either. Asks the socket where the last read could not tell: splice(2) and
         a recv that filled its room leave READ set."""
@@ -184,8 +167,6 @@ class Connection(Pollable):
             self.ready &= ~READ
         return True
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def _take_input(self, block_size: uint32_t) -> cython.bint:
         rank: uint32_t = self.keeper.rank
         if block_size != BLOCK_SMALL and (rank == REQUEST_HEAD or rank == RESPONSE_HEAD):
@@ -198,8 +179,6 @@ class Connection(Pollable):
         self.input.start = self.input.end = 0
         return True
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def _make_room(self, block_size: uint32_t) -> cython.bint:
         """Compact the block, or go on in a new one that is larger when the unread bytes need it."""
         old: Buf = self.input
@@ -224,8 +203,6 @@ class Connection(Pollable):
         self.reactor.arena.drop(old.base)
         return True
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def _compact(self) -> cython.bint:
         """Move the unread bytes to the front of their block, if no head is bound to it and that makes room."""
         unread: uint32_t = self.input.end - self.input.start
@@ -236,15 +213,11 @@ class Connection(Pollable):
         self.input.end = unread
         return True
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def _starve(self) -> cython.void:
         self.reactor.starve(self)
         if self.keeper.starved_cell != cython.NULL:
             self.keeper.starved_cell[0] += 1
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def drop_empty(self) -> cython.void:
         """Who waits for input holds no block for it; but one that the messages of a shared connection hold anyway is filled up:
         many small requests under way would else hold a block each."""
@@ -257,8 +230,6 @@ class Connection(Pollable):
         ):
             self.drop_input()
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def drop_input(self) -> cython.void:
         """Give the input block back; what it held is forgotten."""
         if self.input.base != cython.NULL:
@@ -268,8 +239,6 @@ class Connection(Pollable):
 
     # -- writing -------------------------------------------------------------------------------------------------------------
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def reserve(self, room: uint32_t) -> cython.bint:
         """Have *room* bytes behind output.end; False: the socket is full or the arena is empty, wait for WRITE and ask again."""
         size: uint32_t = BLOCK_SMALL
@@ -298,21 +267,15 @@ class Connection(Pollable):
         self.output.start = self.output.end = 0
         return True
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def written(self) -> cython.void:
         """output has grown: it leaves at the end of the batch."""
         if not self.dirty:
             self.reactor.mark_dirty(self)
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def is_stalled(self) -> cython.bint:
         """Bytes are pending and the socket takes no more."""
         return self.output.end > self.output.start and not self.ready & WRITE
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def flush(self) -> cython.int:
         """Send what is pending as far as the socket takes it; never switches."""
         count: cython.Py_ssize_t
@@ -343,8 +306,6 @@ class Connection(Pollable):
             self.reactor.arm(self, self.write_timeout_ms)
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def send_through(self, payload: cython.pointer(cython.const[cython.char]), length: cython.size_t) -> cython.Py_ssize_t:
         """Send what is pending and *payload* behind it in one call, uncopied: how much of *payload* went, -1 = broken."""
         parts: iovec[2]
@@ -380,21 +341,15 @@ class Connection(Pollable):
         self._drop_output()
         return count - pending
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def _count_written(self, count: cython.Py_ssize_t) -> cython.void:
         self.keeper.write_cell[0] += count
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def _drop_output(self) -> cython.void:
         if self.output.base != cython.NULL:
             self.reactor.arena.drop(self.output.base)
             self.output.base = cython.NULL
             self.output.cap = self.output.start = self.output.end = 0
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def _break(self) -> cython.void:
         """A send failed: forget what was pending; whoever waits sees READ and WRITE and finds it broken."""
         self.broken = True
@@ -407,8 +362,6 @@ class Connection(Pollable):
 
     # -- events without a waiting stream -------------------------------------------------------------------------------------
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def on_ready(self) -> cython.int:
         keeper: Keeper
         if self.output.end > self.output.start and self.ready & WRITE:
@@ -420,19 +373,13 @@ class Connection(Pollable):
             return keeper.connection_ready(self)
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def serve(self) -> cython.int:
         return self.keeper.serve_connection(self)
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def on_failure(self) -> cython.int:
         self.abort()
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def on_timer(self) -> cython.int:
         keeper: Keeper = self.keeper  # as in on_ready()
         if self.state == S_LINGERING or (self.output.end > self.output.start and self.state != S_SHARED):
@@ -443,14 +390,10 @@ class Connection(Pollable):
 
     # -- the end -------------------------------------------------------------------------------------------------------------
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def release_buffers(self) -> cython.void:
         self.drop_input()
         self._drop_output()
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def close(self) -> cython.void:
         """Close now; pending output is lost. Safe to call twice."""
         fd: cython.int = self.fd
@@ -464,8 +407,6 @@ class Connection(Pollable):
         self.give_up_fd()
         close(fd)
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def give_up_fd(self) -> cython.void:
         """Nothing more is read or written here; whoever waits finds it broken. The caller closes the descriptor."""
         self.state = S_CLOSED
@@ -476,15 +417,11 @@ class Connection(Pollable):
         self.reactor.forget(self)
         self.fd = -1
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def bind_to(self, mate: Connection) -> cython.void:
         """From now on neither this connection nor *mate* outlives the other."""
         self.mate = mate
         mate.mate = self
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def _part_from_mate(self) -> cython.void:
         """Close the other one as well; if a stream has it, behind the answer that is under way."""
         mate: Connection = self.mate
@@ -493,8 +430,6 @@ class Connection(Pollable):
         if mate.state != S_SERVING:
             mate.close_when_flushed()
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def abort(self) -> cython.void:
         """Close with a reset, so that the far side cannot take what it has for the whole."""
         now: linger
@@ -504,8 +439,6 @@ class Connection(Pollable):
             setsockopt(self.fd, SOL_SOCKET, SO_LINGER, cython.address(now), cython.sizeof(now))
             self.close()
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def close_when_flushed(self) -> cython.void:
         """Close as soon as the pending output has left; a write that stalls is ended by write_timeout_ms."""
         if self.output.end > self.output.start and not self.broken:
@@ -516,8 +449,6 @@ class Connection(Pollable):
         else:
             self.close()
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def _close_flushed(self) -> cython.void:
         """The last words are in the socket: a close on top of unread input would be a reset and take them back."""
         lingers: cython.bint = self.close_after_flush == THEN_LINGER or (self.ready & READ and not self.half_closed)
@@ -527,8 +458,6 @@ class Connection(Pollable):
         else:
             self.close()
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def shut_write_when_flushed(self) -> cython.void:
         """Send FIN behind what is pending; safe to call again."""
         if self.shut or self.fd < 0:
@@ -539,8 +468,6 @@ class Connection(Pollable):
         self.shut = True
         shutdown(self.fd, SHUT_WR)
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def linger(self, timeout_ms: uint32_t) -> cython.void:
         """Say goodbye: flush, FIN, throw away what still arrives, close at the far side's FIN or after *timeout_ms*."""
         if self.fd < 0:
@@ -559,8 +486,6 @@ class Connection(Pollable):
         self.reactor.arm(self, timeout_ms)
         self._drain_lingering()
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def _drain_lingering(self) -> cython.int:
         count: cython.Py_ssize_t = 1
         reads: cython.int = 0
@@ -582,8 +507,6 @@ class Connection(Pollable):
             self.reactor.serve_again(self)  # it sends fast; the deadline ends it
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def local_address(self) -> cython.pointer(Address):
         """Our end's address; one system call, once a connection."""
         storage: sockaddr_storage

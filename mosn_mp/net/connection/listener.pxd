@@ -8,6 +8,8 @@ cdef class Listener(Pollable):
     cdef bint paused
 
     cdef int _accept(self) except -1
+    cdef int on_ready(self) except -1
+    cdef int on_timer(self) except -1
 
 cdef class Acceptor(Keeper):
     cdef bint admit(self) noexcept

@@ -25,29 +25,21 @@ ACCEPT_BATCH = cython.declare(cython.int, 64)
 PAUSE_MS = cython.declare(cython.int, 100)
 
 
-@cython.cclass
 class Acceptor(Keeper):
     """The keeper of accepted connections."""
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def admit(self) -> cython.bint:
         """Is one more connection within the limits? A refused one is closed at once."""
         return True
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def accept_failed(self) -> cython.void:
         """Descriptors or kernel memory are used up; the listener looks again in a moment."""
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def accepted(self, connection: Connection) -> cython.int:
         """*connection* is open and registered; it parks until its first bytes come."""
         return 0
 
 
-@cython.cclass
 class Listener(Pollable):
     """One listening descriptor in this worker. The descriptor belongs to whoever made the Listener until open()."""
 
@@ -72,21 +64,15 @@ class Listener(Pollable):
             close(self.fd)
             self.fd = -1
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def on_ready(self) -> cython.int:
         if self.ready & READ and not self.paused:
             self._accept()
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def on_timer(self) -> cython.int:
         self.paused = False
         return self._accept()
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def _accept(self) -> cython.int:
         storage: sockaddr_storage
         length: socklen_t

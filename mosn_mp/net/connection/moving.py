@@ -16,7 +16,6 @@ from cython.cimports.mosn_mp.net.reactor.reactor import WRITE
 from cython.cimports.mosn_mp.net.reactor.stock import REQUEST_BODY
 
 
-@cython.cfunc
 def unread_of(connection: Connection) -> bytes:
     """What was read from the socket and by no codec yet."""
     if connection.input.base == cython.NULL:
@@ -24,7 +23,6 @@ def unread_of(connection: Connection) -> bytes:
     return connection.input.base[connection.input.start : connection.input.end]
 
 
-@cython.cfunc
 def hide_unsent(connection: Connection, hidden: cython.pointer(Buf)) -> bytes:
     """What was written and not sent yet, after a last try. Its buffer moves to *hidden*: nothing of it is sent meanwhile."""
     connection.flush()
@@ -34,8 +32,6 @@ def hide_unsent(connection: Connection, hidden: cython.pointer(Buf)) -> bytes:
     return hidden.base[hidden.start : hidden.end] if hidden.base != cython.NULL else b""
 
 
-@cython.cfunc
-@cython.exceptval(check=False)
 def show_unsent(connection: Connection, hidden: cython.pointer(Buf)) -> cython.void:
     """Take hide_unsent() back."""
     if hidden.base != cython.NULL:
@@ -44,8 +40,6 @@ def show_unsent(connection: Connection, hidden: cython.pointer(Buf)) -> cython.v
         connection.written()
 
 
-@cython.cfunc
-@cython.exceptval(check=False)
 def drop_hidden(connection: Connection, hidden: cython.pointer(Buf)) -> cython.void:
     """The receiver sends what was hidden."""
     if hidden.base != cython.NULL:
@@ -53,8 +47,6 @@ def drop_hidden(connection: Connection, hidden: cython.pointer(Buf)) -> cython.v
         hidden.base = cython.NULL
 
 
-@cython.cfunc
-@cython.exceptval(check=False)
 def put_unsent(connection: Connection, unsent: bytes) -> cython.bint:
     """Send *unsent* before anything else; False: the arena has no buffer for it."""
     length: uint32_t = cython.cast(uint32_t, len(unsent))
@@ -68,8 +60,6 @@ def put_unsent(connection: Connection, unsent: bytes) -> cython.bint:
     return True
 
 
-@cython.cfunc
-@cython.exceptval(check=False)
 def put_unread(connection: Connection, unread: bytes) -> cython.bint:
     """Let codecs read *unread* before anything else; False: the arena has no buffer for it."""
     block: cython.p_char
@@ -90,8 +80,6 @@ def put_unread(connection: Connection, unread: bytes) -> cython.bint:
     return True
 
 
-@cython.cfunc
-@cython.exceptval(-1, check=False)
 def go_on_with(connection: Connection, fd: cython.int) -> cython.int:
     """*connection* goes on with the non-blocking descriptor *fd* instead of its own, which another process has now."""
     old: cython.int = connection.fd
@@ -103,8 +91,6 @@ def go_on_with(connection: Connection, fd: cython.int) -> cython.int:
     return connection.reactor.register(connection)
 
 
-@cython.cfunc
-@cython.exceptval(check=False)
 def leave(connection: Connection) -> cython.void:
     """Another process has the connection: close() without a word to the far side, and without its keeper's accounts."""
     fd: cython.int = connection.fd

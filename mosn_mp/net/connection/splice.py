@@ -22,15 +22,11 @@ PIPE_BYTES = cython.declare(cython.int, 1 << 18)
 KEPT = cython.declare(cython.int, 64)
 
 
-@cython.cfunc
-@cython.exceptval(check=False)
-@cython.nogil
 def move(source: cython.int, target: cython.int, length: cython.size_t) -> cython.Py_ssize_t:
     """Up to *length* bytes from *source* to *target*, one of them a pipe; -1 with errno set."""
     return splice(source, cython.NULL, target, cython.NULL, length, SPLICE_F_MOVE | SPLICE_F_NONBLOCK)
 
 
-@cython.cclass
 class PipePool:
     """Empty pipes of one worker."""
 
@@ -42,8 +38,6 @@ class PipePool:
             close(ends[0])
             close(ends[1])
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def take(self, ends: cython.p_int) -> cython.int:
         """1 and an empty pipe in *ends* (read, write), or 0: no descriptors left."""
         if self.pipes:
@@ -59,8 +53,6 @@ class PipePool:
         self.made += 1
         return 1
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def give_back(self, read_end: cython.int, write_end: cython.int) -> cython.void:
         """An empty pipe comes back."""
         if len(self.pipes) < KEPT:
@@ -76,8 +68,6 @@ class PipePool:
         for ends in unused:
             self.discard(ends[0], ends[1])
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def discard(self, read_end: cython.int, write_end: cython.int) -> cython.void:
         """Close a pipe, with what it holds."""
         close(read_end)

@@ -1,7 +1,8 @@
-from libc.stdint cimport int32_t, uint64_t
+from libc.stdint cimport int32_t, uint32_t, uint64_t
 from mosn_mp.buffer.body cimport Body
+from mosn_mp.buffer.buf cimport Buf
 from mosn_mp.buffer.head cimport Head
-from mosn_mp.net.connection.connection cimport Keeper
+from mosn_mp.net.connection.connection cimport Connection, Keeper
 from mosn_mp.net.multiplex.session cimport Session
 from mosn_mp.net.reactor.reactor cimport Task
 
@@ -45,3 +46,11 @@ cdef class ClientSession(Session):
     cdef bint wait_turn(self, Task task, bint first) except -1
     cdef int forget(self, Call call) except -1
     cdef void lose_all(self, bint refused) noexcept
+    cdef int on_message(self) except -1
+    cdef int on_goaway(self) except -1
+    cdef int on_broken_rules(self) except -1
+    cdef void connection_closed(self, Connection connection) noexcept
+    cdef int on_writable(self) except -1
+    cdef Buf* room_for(self, uint32_t room) noexcept
+    cdef int on_heartbeat_reply(self) except -1
+    cdef int connection_expired(self, Connection connection) except -1

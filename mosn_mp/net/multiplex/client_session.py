@@ -15,12 +15,10 @@ from cython.cimports.mosn_mp.net.reactor.stock import RESPONSE_HEAD
 HEARTBEATS_TO_CLOSE = cython.declare(cython.int, 6)
 
 
-@cython.cclass
 class Call:
     """One request on a shared connection, as its stream sees it."""
 
 
-@cython.cclass
 class ClientSession(Session):
     """A host's connection."""
 
@@ -32,8 +30,6 @@ class ClientSession(Session):
         self.turns = []
         self.begin_rank = RESPONSE_HEAD
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def send(self, call: Call, head: Head, body: cython.p_const_char, length: uint64_t) -> cython.bint:
         """Write a request; its response, or its loss, comes to *call*. False: it was not sent."""
         self.last_id = self.protocol.next_id(self.last_id)
@@ -45,8 +41,6 @@ class ClientSession(Session):
             return False
         return True
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def forget(self, call: Call) -> cython.int:
         """*call* does not want its response any more; a late one is dropped."""
         self.calls.pop(call.id, None)
@@ -54,8 +48,6 @@ class ClientSession(Session):
             self.connection.close_when_flushed()
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def on_message(self) -> cython.int:
         head: Head
         call: Call
@@ -77,8 +69,6 @@ class ClientSession(Session):
             self.connection.close_when_flushed()
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def on_goaway(self) -> cython.int:
         """No new streams; those under way end here."""
         self.leaving = True
@@ -88,15 +78,11 @@ class ClientSession(Session):
             self.connection.close_when_flushed()
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def on_broken_rules(self) -> cython.int:
         self.lose_all(True)
         self.connection.close()
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def lose_all(self, refused: cython.bint) -> cython.void:
         """Every Call on this connection is lost."""
         call: Call
@@ -110,8 +96,6 @@ class ClientSession(Session):
                 # not at once: the connection may be in the middle of closing
                 self.reactor.wake_soon(call.task)
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def connection_closed(self, connection: Connection) -> cython.void:
         Session.connection_closed(self, connection)
         if self in self.siblings:
@@ -124,8 +108,6 @@ class ClientSession(Session):
 
     # -- writing, in the streams' greenlets ----------------------------------------------------------------------------------
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def write_message(
         self,
         task: Task,
@@ -166,8 +148,6 @@ class ClientSession(Session):
             self.reactor.wake_soon(cython.cast(Task, self.turns[0]))
         return True
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def wait_room(self, task: Task, room: uint64_t = 1024) -> cython.bint:
         """Wait in turn until *room* bytes of output can be written; False: the connection broke or the deadline passed."""
         first: cython.bint = False
@@ -181,8 +161,6 @@ class ClientSession(Session):
                 return False
             first = True
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def write_in_pieces(self, task: Task, body: cython.p_const_char, length: uint64_t) -> cython.bint:
         """A body larger than a buffer leaves directly; until it has, nobody else writes. Broken off, it costs the connection."""
         count: cython.Py_ssize_t
@@ -206,8 +184,6 @@ class ClientSession(Session):
                 return False
         return True
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def wait_turn(self, task: Task, first: cython.bint) -> cython.bint:
         """Wait until the socket takes more; *first*: before all others. False: *task*'s deadline passed."""
         if first:
@@ -219,8 +195,6 @@ class ClientSession(Session):
             self.turns.remove(task)
         return not task.expired
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def on_writable(self) -> cython.int:
         """Let those that wait try again, in order, as long as there is room."""
         left: cython.int = len(self.turns)
@@ -232,24 +206,18 @@ class ClientSession(Session):
             self.reactor.wake(self.turns.pop(0))
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def room_for(self, room: uint32_t) -> cython.pointer(Buf):
         """Session.room_for(), but not inside of a message that is on its way in pieces."""
         return cython.NULL if self.writing else Session.room_for(self, room)
 
     # -- heartbeats ----------------------------------------------------------------------------------------------------------
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def on_heartbeat_reply(self) -> cython.int:
         self.awaiting_heartbeat = False
         self.heartbeats_failed = 0
         self.reactor.arm(self.connection, self.keepalive_ms)
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def connection_expired(self, connection: Connection) -> cython.int:
         """The keepalive timer: ask, or give up a host that has not answered MOSN's count of heartbeats."""
         if self.awaiting_heartbeat:

@@ -21,7 +21,6 @@ UPSTREAM_CLOSED = cython.declare(cython.int, int(Reason.UPSTREAM_CLOSED))
 NOWHERE = cython.declare(uint64_t[1])
 
 
-@cython.cclass
 class Between(Keeper):
     """The keeper of connections inside the program; it counts nothing."""
 
@@ -30,7 +29,6 @@ class Between(Keeper):
         self.write_cell = cython.address(NOWHERE[0])
 
 
-@cython.cclass
 class Relay(Session):
     """This end of the socket pair."""
 
@@ -39,20 +37,14 @@ class Relay(Session):
         self.waiting = set(waiting)
         self.begin_rank = RESPONSE_HEAD
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def connection_ready(self, connection: Connection) -> cython.int:
         """The other end may have closed behind answers that are not read yet."""
         return 0 if self.reading or connection.fd < 0 else self.read()
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def may_read(self) -> cython.bint:
         """The client takes what it gets; else the other process holds on to its answers."""
         return self.client.backlog.end == 0
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def on_message(self) -> cython.int:
         if self.message_id not in self.waiting:
             self.head.clear()
@@ -66,20 +58,14 @@ class Relay(Session):
             return self.answer_error(self.message_id, INTERNAL)
         return self.client.finished(self.message_id, 0, self)
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def answer_error(self, stream_id: uint64_t, reason: cython.int) -> cython.int:
         """The request *stream_id* gets no other answer."""
         self.client.write_error(stream_id, reason)
         return self.client.finished(stream_id, 0, self)
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def on_broken_rules(self) -> cython.int:
         return self.on_end(True)
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def on_end(self, is_reset: cython.bint) -> cython.int:
         """No more answers will come: in order, or because the process died."""
         owed: list = list(self.waiting)
@@ -89,15 +75,12 @@ class Relay(Session):
             self.answer_error(stream_id, UPSTREAM_CLOSED)
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def connection_closed(self, connection: Connection) -> cython.void:
         Session.connection_closed(self, connection)
         self.client.relay = None
         self.let_go(connection, Between())
 
 
-@cython.cfunc
 def open_relay(fd: cython.int, client: ServerSession, codec: Codec, waiting: list) -> Relay:
     """Await the answers to the ids in *waiting* from the socket *fd*, which is the relay's; *codec* reads as a client."""
     connection: Connection = Connection.__new__(Connection)

@@ -1,7 +1,7 @@
 from libc.stdint cimport uint32_t, uint64_t
 from mosn_mp.buffer.buf cimport Buf
 from mosn_mp.buffer.head cimport Head
-from mosn_mp.net.connection.connection cimport Keeper
+from mosn_mp.net.connection.connection cimport Connection, Keeper
 from mosn_mp.net.multiplex.session cimport Session
 
 # ServerSession.write_answer()
@@ -38,6 +38,15 @@ cdef class ServerSession(Session):
     cdef int remember(self, uint64_t stream_id, object call) except -1
     cdef int finished(self, uint64_t stream_id, uint64_t message_bytes, object call) except -1
     cdef int rest(self) except -1
+    cdef bint may_read(self) noexcept
+    cdef int on_message(self) except -1
+    cdef int on_reset(self, uint64_t stream_id) except -1
+    cdef int read(self) except -1
+    cdef int connection_expired(self, Connection connection) except -1
+    cdef void connection_closed(self, Connection connection) noexcept
+    cdef Buf* room_for(self, uint32_t room) noexcept
+    cdef int on_writable(self) except -1
+    cdef void connection_flushed(self, Connection connection) noexcept
 
 cdef class Inbox(Keeper):
     cdef int request_arrived(self, ServerSession session) except -1

@@ -34,35 +34,25 @@ SHARE_BYTES = cython.declare(uint64_t, 1 << 20)
 ERROR_ROOM = cython.declare(uint32_t, 1024)
 
 
-@cython.cclass
 class Inbox(Keeper):
     """Who takes the requests of a ServerSession."""
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def request_arrived(self, session: ServerSession) -> cython.int:
         """session.head, .body, .message_id and the codec's timeout_ms and one_way are one request."""
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def request_reset(self, session: ServerSession, call: object) -> cython.int:
         """The client is gone, or does not want the answer of *call* any more."""
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def session_idle(self, session: ServerSession) -> cython.int:
         """Nothing is under way on the session."""
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def session_closed(self, session: ServerSession) -> cython.void:
         """Its connection is about to close."""
 
 
-@cython.cclass
 class ServerSession(Session):
     """A client's connection."""
 
@@ -77,8 +67,6 @@ class ServerSession(Session):
 
     # -- requests ------------------------------------------------------------------------------------------------------------
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def may_read(self) -> cython.bint:
         too_much: cython.bint = (
             self.in_flight >= MAX_IN_FLIGHT
@@ -90,16 +78,12 @@ class ServerSession(Session):
         self.held_back = too_much or self.backlog.end > 0 or self.connection.is_stalled()
         return not self.held_back and not self.ended
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def on_message(self) -> cython.int:
         self.message_bytes = self.head.raw.len + self.body.length
         self.held += self.message_bytes
         self.in_flight += 1
         return self.inbox.request_arrived(self)
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def remember(self, stream_id: uint64_t, call: object) -> cython.int:
         """*call* serves *stream_id*. A client that gives two of its requests one id gets an answer to each, as from SOFABolt's
         and MOSN's servers, which keep no table of ids: what they mean is the client's business."""
@@ -109,16 +93,12 @@ class ServerSession(Session):
             self.calls[stream_id] = call
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def on_reset(self, stream_id: uint64_t) -> cython.int:
         call = self.calls.get(stream_id)
         if call is not None:
             self.inbox.request_reset(self, call)
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def finished(self, stream_id: uint64_t, message_bytes: uint64_t, call: object) -> cython.int:
         """*call*, the stream of *stream_id* whose request had *message_bytes*, has ended."""
         self.in_flight -= 1
@@ -136,8 +116,6 @@ class ServerSession(Session):
             return self.reactor.serve_again(self.connection)
         return self.rest()
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def rest(self) -> cython.int:
         """Nothing to do for now: park, or wait for the rest of a message."""
         connection: Connection = self.connection
@@ -158,14 +136,10 @@ class ServerSession(Session):
             self.inbox.session_idle(self)
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def read(self) -> cython.int:
         Session.read(self)
         return self.rest() if self.connection.fd >= 0 else 0
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def connection_expired(self, connection: Connection) -> cython.int:
         """The client read nothing for the write timeout, or the rest of a message did not come in time."""
         if not connection.watched:
@@ -177,8 +151,6 @@ class ServerSession(Session):
         connection.abort()
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def connection_closed(self, connection: Connection) -> cython.void:
         Session.connection_closed(self, connection)
         if self.relay is not None:
@@ -190,8 +162,6 @@ class ServerSession(Session):
 
     # -- answers: nothing here waits -----------------------------------------------------------------------------------------
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def write_answer(
         self, stream_id: uint64_t, head: Head, body: cython.p_const_char, length: uint64_t, word: uint32_t = 0
     ) -> cython.int:
@@ -245,8 +215,6 @@ class ServerSession(Session):
             self.watch()
         return SENT
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def write_error(self, stream_id: uint64_t, reason: cython.int) -> cython.int:
         """Write the protocol's error for int(Reason), if it has one: SENT or GONE."""
         out: cython.pointer(Buf) = self.room_for(ERROR_ROOM) if self.connection.fd >= 0 else cython.NULL
@@ -257,24 +225,18 @@ class ServerSession(Session):
         self.connection.written()
         return SENT
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def room_for(self, room: uint32_t) -> cython.pointer(Buf):
         """Session.room_for(), else in the backlog."""
         if self.backlog.end == 0 and not self.moving and self.connection.reserve(room):
             return cython.address(self.connection.output)
         return self.backlog_room(room)
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def may_wait(self, size: uint64_t) -> cython.bint:
         """Is there place for *size* bytes more in the backlog? Learns from each."""
         waiting: uint64_t = self.backlog.end - self.backlog.start
         self.waiting_size = cython.cast(uint32_t, (7 * cython.cast(uint64_t, self.waiting_size) + size) // 8 + 1)
         return waiting == 0 or waiting + size <= OWN_BACKLOG or self.reactor.backlogs + size <= ALL_BACKLOGS
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def backlog_room(self, room: uint64_t) -> cython.pointer(Buf):
         """The backlog with *room* bytes behind its end; NULL: no memory, and the connection is closed."""
         backlog: cython.pointer(Buf) = cython.address(self.backlog)
@@ -298,21 +260,15 @@ class ServerSession(Session):
             backlog.cap = cython.cast(uint32_t, needed)
         return backlog
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def watch(self) -> cython.void:
         """The connection's own deadline is that of a write from now on, or anew."""
         if self.connection.write_timeout_ms:
             self.connection.watched = True
             self.reactor.arm(self.connection, self.connection.write_timeout_ms)
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def on_writable(self) -> cython.int:
         return self.drain() if self.backlog.end else 0
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def drain(self) -> cython.int:
         """Send what waits, as far as the socket takes it."""
         connection: Connection = self.connection
@@ -337,16 +293,12 @@ class ServerSession(Session):
                 self.reactor.serve_again(self.relay.connection)
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def drop_backlog(self) -> cython.void:
         self.reactor.backlogs -= self.backlog.cap
         free(self.backlog.base)
         self.backlog.base = cython.NULL
         self.backlog.cap = self.backlog.start = self.backlog.end = 0
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def connection_flushed(self, connection: Connection) -> cython.void:
         """What was pending has left, behind it comes the backlog."""
         if self.backlog.end:

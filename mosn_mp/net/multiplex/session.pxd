@@ -27,7 +27,7 @@ cdef class Session(Keeper):
     cdef void attach(self, Connection connection, Codec codec) noexcept
     cdef int read(self) except -1
     cdef int take_event(self) except -1
-    cdef bint _has_enough(self) noexcept
+    cdef inline bint _has_enough(self) noexcept
     cdef bint may_read(self) noexcept
     cdef int on_message(self) except -1
     cdef int on_heartbeat_reply(self) except -1
@@ -38,3 +38,5 @@ cdef class Session(Keeper):
     cdef void let_go(self, Connection connection, Keeper keeper) noexcept
     cdef Buf* room_for(self, uint32_t room) noexcept
     cdef int on_writable(self) except -1
+    cdef int connection_ready(self, Connection connection) except -1
+    cdef void connection_closed(self, Connection connection) noexcept

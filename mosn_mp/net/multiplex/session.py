@@ -37,23 +37,18 @@ WHOLE = cython.declare(int64_t, 32768)
 SHARE_READS = cython.declare(cython.int, 16)
 
 
-@cython.cfunc
-@cython.exceptval(check=False)
 def room_of(head: Head) -> uint32_t:
     """Room for *head* in an output buffer. A head that may need more than the largest block fits all the same, or is refused."""
     room: uint32_t = head.wire_bound() + FRAME_ROOM
     return room if room < LARGEST_BLOCK else LARGEST_BLOCK
 
 
-@cython.cclass
 class Session(Keeper):
     """Either side of a shared connection."""
 
     def __cinit__(self, *args) -> None:
         self.body_left = -1
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def attach(self, connection: Connection, codec: Codec) -> cython.void:
         """Serve *connection* from now on; who kept it before keeps its accounts."""
         self.connection = connection
@@ -71,8 +66,6 @@ class Session(Keeper):
 
     # -- reading, in the hub -------------------------------------------------------------------------------------------------
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def connection_ready(self, connection: Connection) -> cython.int:
         self.on_writable()
         if connection.fd >= 0 and not self.reading:
@@ -81,8 +74,6 @@ class Session(Keeper):
             self.read()
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def read(self) -> cython.int:
         """Take every message that is there."""
         count: cython.int
@@ -120,9 +111,6 @@ class Session(Keeper):
         self.reading = False
         return 0
 
-    @cython.cfunc
-    @cython.inline
-    @cython.exceptval(check=False)
     def _has_enough(self) -> cython.bint:
         """Is the next piece of body worth taking: all of it, or one of a large one?"""
         return (
@@ -131,8 +119,6 @@ class Session(Keeper):
             or cython.cast(int64_t, self.connection.input.end - self.connection.input.start) >= self.body_left
         )
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def take_event(self) -> cython.int:
         """Act on the next event; 0: the codec needs more bytes, or the connection is lost."""
         piece: cython.p_char
@@ -172,42 +158,28 @@ class Session(Keeper):
             return 0
         return connection.fd >= 0
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def may_read(self) -> cython.bint:
         """Do the limits allow one more message?"""
         return True
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def on_message(self) -> cython.int:
         """head and body hold a whole message of stream message_id."""
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def on_heartbeat_reply(self) -> cython.int:
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def on_goaway(self) -> cython.int:
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def on_reset(self, stream_id: uint64_t) -> cython.int:
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def on_broken_rules(self) -> cython.int:
         """The far side broke the wire rules: nothing on the connection can be trusted any more."""
         self.connection.close_when_flushed()
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def on_end(self, is_reset: cython.bint) -> cython.int:
         """The far side closed."""
         self.connection.close()
@@ -215,29 +187,21 @@ class Session(Keeper):
 
     # -- writing -------------------------------------------------------------------------------------------------------------
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def room_for(self, room: uint32_t) -> cython.pointer(Buf):
         """Where a whole frame of at most *room* bytes may be written now, connection.written() behind it; NULL: nowhere."""
         if self.connection.reserve(room):
             return cython.address(self.connection.output)
         return cython.NULL
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def on_writable(self) -> cython.int:
         """The socket may take more than before. Only from the hub: it may switch."""
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def let_go(self, connection: Connection, keeper: Keeper) -> cython.void:
         """*connection* has closed. It would keep this session, and this session it, for ever: no garbage collector sees through a
         connection. *keeper* has no more to do than to be there."""
         connection.keeper = keeper
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def connection_closed(self, connection: Connection) -> cython.void:
         self.head.clear()
         self.body.clear()

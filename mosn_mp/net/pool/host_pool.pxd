@@ -36,3 +36,6 @@ cdef class HostPool(Keeper):
     cdef void _forget_idle(self, Connection connection) noexcept
     cdef bint _open_socket(self, Connection connection) except -1
     cdef int _finish_connect(self, Connection connection, Task task, uint64_t deadline_ms) except -1
+    cdef int connection_ready(self, Connection connection) except -1
+    cdef int connection_expired(self, Connection connection) except -1
+    cdef void connection_closed(self, Connection connection) noexcept

@@ -55,7 +55,6 @@ CONNECT_TIMEOUT = cython.declare(cython.int, int(Reason.CONNECT_TIMEOUT))
 OVERFLOW = cython.declare(cython.int, int(Reason.UPSTREAM_OVERFLOW))
 
 
-@cython.cclass
 class HostPool(Keeper):
     """What one worker has open to one host."""
 
@@ -101,7 +100,6 @@ class HostPool(Keeper):
         for shared in self.shared:
             shared.retire()
 
-    @cython.cfunc
     def take(self) -> Connection:
         """The connection that was used last and is still good, or None."""
         connection: Connection
@@ -120,7 +118,6 @@ class HostPool(Keeper):
             return connection
         return None
 
-    @cython.cfunc
     def dial(self, task: Task, deadline_ms: uint64_t) -> Connection:
         """A new connection, or None with the reason in `failure`; waits in *task*'s greenlet, at most until *deadline_ms* (0 =
         only the connect timeout counts)."""
@@ -148,8 +145,6 @@ class HostPool(Keeper):
         self.failure = failure
         return None
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def _open_socket(self, connection: Connection) -> cython.bint:
         """Begin to connect; False: refused at once, or out of descriptors."""
         one: cython.int = 1
@@ -171,8 +166,6 @@ class HostPool(Keeper):
             return False
         return True
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def _finish_connect(self, connection: Connection, task: Task, deadline_ms: uint64_t) -> cython.int:
         """Wait for the handshake: 0, or the Reason."""
         error: cython.int = 0
@@ -191,8 +184,6 @@ class HostPool(Keeper):
             return CONNECT_FAILED
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def give_back(self, connection: Connection) -> cython.int:
         """The response is complete and the connection may carry another request: keep it, unless a limit says otherwise."""
         grown: cython.pointer(cython.pointer(PyObject))
@@ -227,8 +218,6 @@ class HostPool(Keeper):
         self.reactor.arm(connection, self.idle_timeout_ms)
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def keep_bound(self, connection: Connection) -> cython.int:
         """give_back() of a connection that is bound to a client: it waits for that client's next request."""
         if connection.broken or self.retired or connection.input.end > connection.input.start or not connection.is_quiet():
@@ -239,8 +228,6 @@ class HostPool(Keeper):
         connection.state = S_BOUND
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def connection_ready(self, connection: Connection) -> cython.int:
         """An idle connection saw its far side close, or bytes that nobody asked for: either way it is of no use."""
         if connection.ready & (READ | HANGUP):
@@ -248,15 +235,11 @@ class HostPool(Keeper):
             connection.close()
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def connection_expired(self, connection: Connection) -> cython.int:
         self.host.up[U_CONNECTION_LOCAL_CLOSE] += 1
         connection.close()
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def connection_closed(self, connection: Connection) -> cython.void:
         if connection.state == S_POOLED:
             self._forget_idle(connection)
@@ -264,8 +247,6 @@ class HostPool(Keeper):
         self.host.up[U_CONNECTION_CLOSE] += 1
         self._count_closed()
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def count_moved(self, count: cython.int) -> cython.void:
         """A connection came from another process (1) or went to one (-1), open all the time."""
         self.open_count += count
@@ -275,14 +256,10 @@ class HostPool(Keeper):
         else:
             self.state.give(self.cluster_record, G_CONNECTIONS, self.worker_slot)
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def _count_closed(self) -> cython.void:
         self.open_count -= 1
         self.state.give(self.cluster_record, G_CONNECTIONS, self.worker_slot)
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def _forget_idle(self, connection: Connection) -> cython.void:
         last: Connection
         place: cython.int = connection.slot

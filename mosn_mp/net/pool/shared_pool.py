@@ -19,7 +19,6 @@ NO_LIMIT = cython.declare(cython.int, 65535)
 CONNECT_TIMEOUT = cython.declare(cython.int, int(Reason.CONNECT_TIMEOUT))
 
 
-@cython.cclass
 class SharedPool:
     """`SharedPool(host_pool, protocol, limits, word)`; connections of different words are never shared."""
 
@@ -36,14 +35,11 @@ class SharedPool:
         for item in list(self.sessions):
             cython.cast(ClientSession, item).on_goaway()
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def wanted(self) -> cython.int:
         """How many connections this worker wants to the host."""
         limit: cython.int = cython.cast(cython.int, self.pool.max_connections)
         return limit if 0 < limit < NO_LIMIT else 1
 
-    @cython.cfunc
     def acquire(self, task: Task, deadline_ms: uint64_t) -> ClientSession:
         """A session that takes streams, or None with the reason in `failure`; waits in *task*'s greenlet while one is made."""
         while True:
@@ -66,8 +62,6 @@ class SharedPool:
             if not self.sessions:
                 return None
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def dial(self, task: Task, deadline_ms: uint64_t) -> cython.int:
         """Make one more; wake those that wait for it, whatever became of it."""
         connection: Connection
@@ -95,7 +89,6 @@ class SharedPool:
         return 0
 
 
-@cython.cfunc
 def shared_pool_of(pool: HostPool, protocol: object, limits: object, word: uint32_t) -> SharedPool:
     """The shared pool of a host for *protocol* and *word*."""
     shared: SharedPool

@@ -59,12 +59,9 @@ TICK_S = 0.016
 TRIM_TICKS = cython.declare(cython.int, 32)  # about half a second
 
 
-@cython.cclass
 class Task(Timed):
     """What a serving greenlet does; the unit that waits and is woken."""
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def on_timer(self) -> cython.int:
         self.expired = True
         if self.waiting:
@@ -72,39 +69,29 @@ class Task(Timed):
         return 0
 
 
-@cython.cclass
 class Pollable(Timed):
     """A registered descriptor."""
 
     def __cinit__(self, *args) -> None:
         self.fd = -1
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def on_ready(self) -> cython.int:
         """Something in `ready` changed and no task waits for it."""
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def flush(self) -> cython.int:
         """Send what is pending (end of the batch)."""
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def serve(self) -> cython.int:
         """Run in a serving greenlet after Reactor.spawn()."""
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def on_failure(self) -> cython.int:
         """serve() raised: let go of everything."""
         return 0
 
 
-@cython.cclass
 class Reactor:
     """The event loop of one worker. One exists per process; made after fork."""
 
@@ -170,8 +157,6 @@ class Reactor:
         """Send what is pending, as far as the sockets take it (before the process ends)."""
         self._flush_dirty()
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def read_clock(self) -> uint64_t:
         """now_us and now_ms (CLOCK_MONOTONIC), read anew; returns now_us."""
         t: timespec
@@ -180,16 +165,12 @@ class Reactor:
         self.now_ms = self.now_us // 1000
         return self.now_us
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def arm(self, timed: Timed, delay_ms: uint64_t) -> cython.void:
         """on_timer() of *timed* after *delay_ms* (0 = cancel)."""
         self.wheel.arm(timed, self.now_ms + delay_ms if delay_ms else 0)
 
     # -- descriptors ---------------------------------------------------------------------------------------------------------
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def register(self, pollable: Pollable) -> cython.int:
         """Watch pollable.fd until forget(); raises OSError when the kernel refuses or the fd is beyond the table."""
         event: epoll_event
@@ -206,8 +187,6 @@ class Reactor:
         self.registered += 1
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def forget(self, pollable: Pollable) -> cython.void:
         """Drop the registration; the caller closes the fd (which takes it out of the epoll set) right after."""
         fd: cython.int = pollable.fd
@@ -216,16 +195,12 @@ class Reactor:
             self.registered -= 1
             Py_DECREF(pollable)
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def unwatch(self, pollable: Pollable) -> cython.void:
         """forget() for a file that others have open too: closing our fd would leave it in the epoll set (epoll(7), Q6)."""
         if pollable.fd >= 0:
             epoll_ctl(self.epoll_fd, EPOLL_CTL_DEL, pollable.fd, cython.NULL)
             self.forget(pollable)
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def mark_dirty(self, pollable: Pollable) -> cython.void:
         """flush() *pollable* at the end of this batch; outside of a batch, as soon as the loop runs."""
         grown: cython.pointer(cython.pointer(PyObject))
@@ -250,14 +225,10 @@ class Reactor:
 
     # -- greenlets -----------------------------------------------------------------------------------------------------------
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def switch_to(self, greenlet: cython.pointer(PyObject)) -> cython.int:
         PyGreenlet_Switch(cython.cast(cython.pointer(PyGreenlet), greenlet), cython.NULL, cython.NULL)
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def adopt(self, task: Task) -> cython.void:
         """*task* runs in the current greenlet, which outlives it."""
         task.greenlet = cython.cast(cython.pointer(PyObject), PyGreenlet_GetCurrent())
@@ -265,8 +236,6 @@ class Reactor:
         task.reactor = self
         task.expired = task.waiting = False
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def wait(
         self, task: Task, first: Pollable, first_interest: uint8_t, second: Pollable, second_interest: uint8_t
     ) -> cython.int:
@@ -289,8 +258,6 @@ class Reactor:
             second.waiter = cython.NULL
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def sleep(self, task: Task) -> cython.int:
         """Switch to the hub until wake(*task*) or the task's deadline."""
         task.waiting = True
@@ -298,8 +265,6 @@ class Reactor:
         task.waiting = False
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def wake_soon(self, task: Task) -> cython.int:
         """wake(*task*), if it still waits, in the next turn of the loop."""
         self.soon_list.append(task)
@@ -307,15 +272,11 @@ class Reactor:
             self.hub.loop.run_callback(self.run_scheduled)
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def wake(self, task: Task) -> cython.int:
         """Switch to the greenlet of a waiting *task*; comes back when it waits again or has ended. Only from the hub."""
         task.waiting = False
         return self.switch_to(task.greenlet)
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def spawn(self, job: Pollable) -> cython.int:
         """Run job.serve() in a serving greenlet, a pooled one if there is; returns when it first waits or has ended. Only from
         the hub: a greenlet that switched to another one would never be switched back to."""
@@ -354,8 +315,6 @@ class Reactor:
             self.idle_greenlets.append(me)
             self.switch_to(self.hub_greenlet)
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def serve_again(self, pollable: Pollable) -> cython.int:
         """Treat *pollable* as ready once more in the next batch: it used up its share of this one."""
         if not pollable.again:
@@ -365,8 +324,6 @@ class Reactor:
                 self.hub.loop.run_callback(self.run_scheduled)
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def starve(self, pollable: Pollable) -> cython.int:
         """Treat *pollable* as ready once more at the next tick: the arena has no block for it now."""
         pollable.starved = True
@@ -414,8 +371,6 @@ class Reactor:
             self._run_again()
         self._end()
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def _trim(self) -> cython.int:
         """End the serving greenlets that were idle all the time since the last trim: memory follows the load down."""
         surplus: cython.int = self.idle_low
@@ -433,22 +388,16 @@ class Reactor:
         self._run_again()
         self._end()
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def _begin(self) -> cython.int:
         self.in_batch = True
         self.read_clock()
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def _end(self) -> cython.int:
         self._flush_dirty()
         self.in_batch = False
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def _dispatch(self, count: cython.int) -> cython.int:
         i: cython.int
         fd: cython.int
@@ -483,8 +432,6 @@ class Reactor:
                 self.wake(cython.cast(Task, pollable.waiter))
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def _run_again(self) -> cython.int:
         pollable: Pollable
         todo: list
@@ -508,8 +455,6 @@ class Reactor:
                 pollable.on_ready()
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def _flush_dirty(self) -> cython.int:
         i: cython.int = 0
         pollable: Pollable

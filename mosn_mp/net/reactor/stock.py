@@ -24,7 +24,6 @@ from cython.cimports.mosn_mp.buffer.arena import LARGEST_BLOCK, Arena
 COMMON_BLOCK = cython.declare(uint32_t, 16384)
 
 
-@cython.cclass
 class Stock:
     """`Stock(arena)`: takes blocks; they are given back to the arena itself."""
 
@@ -34,8 +33,6 @@ class Stock:
             self._restock(REQUEST_HEAD)
             self.full = self.count  # a very small arena has less, and no promise
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def take(self, size: uint32_t, rank: uint32_t) -> cython.p_char:
         """A block of *size* bytes, for input perhaps a smaller one, or NULL."""
         block: cython.p_char
@@ -48,8 +45,6 @@ class Stock:
             return self._pop(size if rank == OUTPUT else COMMON_BLOCK)
         return block
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def _pop(self, size: uint32_t) -> cython.p_char:
         """The smallest block of the stock that holds *size* bytes, or NULL: a large one is kept for an output that needs it."""
         i: uint32_t
@@ -67,8 +62,6 @@ class Stock:
         self.blocks[best] = self.blocks[self.count]
         return found
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def _restock(self, count: uint32_t) -> cython.bint:
         """Fill the stock up to *count*, with the largest blocks if there are; False: the arena has none left."""
         block: cython.p_char

@@ -18,8 +18,6 @@ TICK_MS = cython.declare(uint64_t, 16)
 SLOTS = cython.declare(uint64_t, 4096)
 
 
-@cython.cfunc
-@cython.exceptval(check=False)
 def unlink(node: cython.pointer(TimerNode)) -> cython.void:
     """Take *node* out of its slot; a node that is in none stays so."""
     if node.prev != cython.NULL:
@@ -29,9 +27,6 @@ def unlink(node: cython.pointer(TimerNode)) -> cython.void:
         node.next = cython.NULL
 
 
-@cython.cfunc
-@cython.exceptval(check=False)
-@cython.inline
 def link(node: cython.pointer(TimerNode), slot: cython.pointer(TimerNode)) -> cython.void:
     """Put *node*, which is in no slot, last into *slot*."""
     node.prev = slot.prev
@@ -40,21 +35,17 @@ def link(node: cython.pointer(TimerNode), slot: cython.pointer(TimerNode)) -> cy
     slot.prev = node
 
 
-@cython.cclass
 class Timed:
     """Something with one deadline; the wheel calls on_timer() at or up to two ticks after it."""
 
     def __dealloc__(self) -> None:
         unlink(cython.address(self.node))
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def on_timer(self) -> cython.int:
         """Called once when the deadline has passed; the deadline is already 0."""
         return 0
 
 
-@cython.cclass
 class TimerWheel:
     """The deadlines of one worker; holds no references: a Timed unlinks itself when it is deallocated."""
 
@@ -77,8 +68,6 @@ class TimerWheel:
                 unlink(self.slots[i].next)
         free(self.slots)
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def arm(self, timed: Timed, deadline_ms: uint64_t) -> cython.void:
         """on_timer() of *timed* shall be called at *deadline_ms* (0 = never)."""
         timed.deadline_ms = deadline_ms
@@ -96,8 +85,6 @@ class TimerWheel:
         timed.linked_tick = tick
         link(cython.address(timed.node), cython.address(self.slots[tick % SLOTS]))
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def advance(self, now_ms: uint64_t) -> cython.int:
         """Call what is due at *now_ms*."""
         target: uint64_t = now_ms // TICK_MS
@@ -110,8 +97,6 @@ class TimerWheel:
             self._visit(cython.address(self.slots[self.tick % SLOTS]), now_ms)
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def _visit(self, slot: cython.pointer(TimerNode), now_ms: uint64_t) -> cython.int:
         # The nodes move to self.due first: what is re-armed meanwhile may land in this slot again. The list head must lie on the
         # heap: on_timer() switches greenlets, and greenlet moves C stacks away while others run.

@@ -16,7 +16,6 @@ from mosn_mp.errors import ConfigError
 from mosn_mp.observe.access_log.writer import FLUSH_INTERVAL_MS, RING_BYTES
 
 
-@cython.cclass
 class AccessLog:
     """One entry of listeners[].access_logs. Made by AccessLogs.open(); the file is closed when its last log is gone."""
 
@@ -31,8 +30,6 @@ class AccessLog:
             if self.writer.users == 0:
                 self.writer.stop()
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def write(self, record: Record) -> cython.void:
         """Log *record*."""
         writer: LogWriter = self.writer

@@ -103,7 +103,6 @@ UPSTREAM_FAILURES = frozenset(
 FAILURES = cython.declare(list, [reason.name.lower().encode() if reason in UPSTREAM_FAILURES else None for reason in Reason])
 
 
-@cython.cclass
 class LogFormat:
     """`LogFormat(text, path, python_path)`: the compiled form of *text*, "" = MOSN's default; raises ConfigError."""
 
@@ -133,8 +132,6 @@ class LogFormat:
     def __dealloc__(self) -> None:
         free(self.steps)
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def write_line(self, record: Record, out: cython.p_char, room: uint32_t) -> uint32_t:
         """The line of *record*, newline included, in at most *room* >= 1 bytes at *out*; its length."""
         cursor: Cursor
@@ -161,8 +158,6 @@ class LogFormat:
         length: uint32_t = self.write_line(record, out, cython.cast(uint32_t, len(out)))
         return bytes(out[:length])
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def run_step(self, step: cython.pointer(CStep), record: Record, cursor: cython.pointer(Cursor)) -> cython.void:
         """One variable."""
         op: cython.int = step.op
@@ -199,8 +194,6 @@ class LogFormat:
         else:
             put_byte(cursor, 45)
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def call_function(self, index: cython.int, record: Record, cursor: cython.pointer(Cursor)) -> cython.void:
         """A variable in plain Python: what it returns is escaped like any foreign text; an exception shows `-`."""
         function: object = self.functions[index]
@@ -214,8 +207,6 @@ class LogFormat:
             put_byte(cursor, 45)
             self.report(function, record)
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def report(self, function: object, record: Record) -> cython.void:
         """Log the exception being handled, unless one was logged within the last second."""
         if self.reported_at and record.end_at - self.reported_at < REPORT_EVERY_US:

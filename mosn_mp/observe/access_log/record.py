@@ -24,12 +24,9 @@ from cython.cimports.mosn_mp.observe.access_log.sockaddr import (
 MAPPED = cython.declare(cython.p_char, b"\0\0\0\0\0\0\0\0\0\0\xff\xff")
 
 
-@cython.cclass
 class Record:
     """One request. A variable in plain Python reads it: `def tenant(record): return record.request.get("x-tenant")`."""
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def clear(self) -> cython.void:
         """Zeros and None everywhere; the heads are let go."""
         self.start_us = 0
@@ -121,9 +118,6 @@ def put_dotted(out: cython.p_char, addr: cython.pointer(cython.const[uint8_t])) 
     return at
 
 
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
 def format_address(address: cython.pointer(cython.const[Address]), out: cython.p_char) -> cython.int:
     """The text of *address* at *out* and its length (0: not known), as Go's net.TCPAddr.String()."""
     at: cython.int
@@ -147,9 +141,6 @@ def format_address(address: cython.pointer(cython.const[Address]), out: cython.p
     return at + 1 + put_small(out + at + 1, address.port)
 
 
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
 def take_sockaddr(into: cython.pointer(Address), source: cython.pointer(cython.const[cython.void])) -> cython.void:
     """*into* becomes the address in the struct sockaddr at *source*; a family we do not show becomes 'not known'."""
     family: uint16_t = cython.cast(cython.pointer(cython.const[sockaddr]), source).sa_family

@@ -20,10 +20,6 @@ for _byte in range(256):
     SAFE[_byte] = 0x20 <= _byte < 0x7F and _byte not in b'"\\'
 
 
-@cython.cfunc
-@cython.inline
-@cython.nogil
-@cython.exceptval(check=False)
 def put_byte(cursor: cython.pointer(Cursor), byte: cython.char) -> cython.void:
     """One byte."""
     if cursor.at < cursor.end:
@@ -33,9 +29,6 @@ def put_byte(cursor: cython.pointer(Cursor), byte: cython.char) -> cython.void:
         cursor.cut = True
 
 
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
 def put_text(cursor: cython.pointer(Cursor), text: cython.p_const_char, length: cython.size_t) -> cython.void:
     """Our own text, as it is."""
     room: cython.size_t = cursor.end - cursor.at
@@ -71,9 +64,6 @@ def put_digits(digits: cython.p_char, value: uint64_t) -> cython.int:
     return at
 
 
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
 def put_number(cursor: cython.pointer(Cursor), value: uint64_t) -> cython.void:
     """*value* in decimal."""
     digits: cython.char[20]
@@ -81,9 +71,6 @@ def put_number(cursor: cython.pointer(Cursor), value: uint64_t) -> cython.void:
     put_text(cursor, cython.address(digits[first]), 20 - first)
 
 
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
 def put_hex(cursor: cython.pointer(Cursor), value: uint32_t) -> cython.void:
     """*value* as 0x2000."""
     digits: cython.char[8]
@@ -119,9 +106,6 @@ def put_fraction(cursor: cython.pointer(Cursor), whole: uint64_t, part: uint32_t
     put_text(cursor, cython.address(digits[first]), last - first)
 
 
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
 def put_duration(cursor: cython.pointer(Cursor), duration_us: int64_t) -> cython.void:
     """Go's Duration.String(): 0s, 12\\xc2\\xb5s, 1.234ms, 1.5s, 2m0.25s, 1h0m1s. Negative (a clock that was never set): 0s."""
     us: uint64_t = duration_us if duration_us > 0 else 0
@@ -177,9 +161,6 @@ def renew(stamp: cython.pointer(Stamp), second: int64_t) -> cython.void:
     stamp.second = second
 
 
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
 def put_time(cursor: cython.pointer(Cursor), wall_us: int64_t, stamp: cython.pointer(Stamp)) -> cython.void:
     """2006/01/02 15:04:05.000 of *wall_us* >= 0; *stamp* keeps the text of the second, which thousands of lines share."""
     second: int64_t = wall_us // 1000000
@@ -194,9 +175,6 @@ def put_time(cursor: cython.pointer(Cursor), wall_us: int64_t, stamp: cython.poi
     put_text(cursor, tail, 4)
 
 
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
 def put_escaped(cursor: cython.pointer(Cursor), text: cython.p_const_char, length: cython.size_t) -> cython.void:
     """Foreign text: control bytes, quote, backslash and bytes above 0x7E become \\xHH. A cut never splits such a group."""
     run: cython.size_t = 0
@@ -219,7 +197,6 @@ def put_escaped(cursor: cython.pointer(Cursor), text: cython.p_const_char, lengt
     put_text(cursor, text + run, length - run)
 
 
-@cython.ccall
 def duration_text(duration_us: int64_t) -> bytes:
     """put_duration as bytes."""
     text: cython.char[64]
@@ -230,7 +207,6 @@ def duration_text(duration_us: int64_t) -> bytes:
     return PyBytes_FromStringAndSize(text, cursor.at - text)
 
 
-@cython.ccall
 def time_text(wall_us: int64_t) -> bytes:
     """put_time as bytes."""
     text: cython.char[64]
@@ -243,7 +219,6 @@ def time_text(wall_us: int64_t) -> bytes:
     return PyBytes_FromStringAndSize(text, cursor.at - text)
 
 
-@cython.ccall
 def escaped_text(text: bytes, room: uint32_t = 4096) -> bytes:
     """put_escaped as bytes, into *room* bytes at most."""
     out: bytes = PyBytes_FromStringAndSize(cython.NULL, room)

@@ -57,7 +57,6 @@ FLUSH_INTERVAL_MS = 1000
 STREAMS = {"stdout": 1, "/dev/stdout": 1, "stderr": 2, "/dev/stderr": 2}  # MOSN's names
 
 
-@cython.cclass
 class LogWriter:
     """`LogWriter(path)`: the file is open (OSError otherwise) and its thread runs; create it after fork."""
 
@@ -129,8 +128,6 @@ class LogWriter:
 
     # --- the main thread's side -------------------------------------------------------------------------------------------
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def append(self, format: LogFormat, record: Record) -> cython.void:
         """The line of *record*, or a dropped line when the ring is full."""
         room: uint32_t = 0
@@ -149,8 +146,6 @@ class LogWriter:
                 return
         self.full += 1
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def append_text(self, line: bytes) -> cython.void:
         """A finished line."""
         length: uint32_t = cython.cast(uint32_t, PyBytes_GET_SIZE(line))
@@ -164,8 +159,6 @@ class LogWriter:
         memcpy(place, PyBytes_AS_STRING(line), length)
         self.commit(place, length)
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def place_at_head(self, room: cython.pointer(uint32_t)) -> cython.p_char:
         """Where the next line goes if it fits into *room* bytes (at most MAX_LINE); NULL = nowhere."""
         tail: uint32_t = load_acquire(cython.address(self.tail))
@@ -177,8 +170,6 @@ class LogWriter:
         room[0] = free_bytes if free_bytes < MAX_LINE else MAX_LINE
         return self.ring + self.head if free_bytes else cython.NULL
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def place_at_start(self, room: cython.pointer(uint32_t)) -> cython.p_char:
         """The ring's start, when the place at its end was too small; NULL = lines that are not written yet lie there."""
         tail: uint32_t = load_acquire(cython.address(self.tail))
@@ -187,8 +178,6 @@ class LogWriter:
         room[0] = tail - 1 if tail - 1 < MAX_LINE else MAX_LINE
         return self.ring
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def commit(self, place: cython.p_char, length: uint32_t) -> cython.void:
         """The line at *place* is there; wake the thread if it waits for it."""
         asleep: uint32_t
@@ -205,17 +194,11 @@ class LogWriter:
         if wanted and take_flag(cython.address(self.asleep)):
             self.wake()
 
-    @cython.cfunc
-    @cython.nogil
-    @cython.exceptval(check=False)
     def wake(self) -> cython.void:
         """The thread looks around."""
         one: uint64_t = 1
         write(self.wake_fd, cython.address(one), 8)
 
-    @cython.cfunc
-    @cython.nogil
-    @cython.exceptval(check=False)
     def used(self) -> uint32_t:
         """Bytes between tail and head, the gap at the ring's end included."""
         head: uint32_t = load_acquire(cython.address(self.head))
@@ -242,9 +225,6 @@ class LogWriter:
                 self.dropped,
             )
 
-    @cython.cfunc
-    @cython.nogil
-    @cython.exceptval(check=False)
     def serve(self) -> cython.int:
         """Write until stopped (-1) or until something failed: its errno."""
         problem: cython.int
@@ -269,9 +249,6 @@ class LogWriter:
                 self.wait_wake(RETRY_MS)
                 return problem
 
-    @cython.cfunc
-    @cython.nogil
-    @cython.exceptval(check=False)
     def doze(self, kind: uint32_t, timeout_ms: cython.int) -> cython.void:
         """Sleep until a line, a wish or the time wakes us."""
         used: uint32_t
@@ -287,9 +264,6 @@ class LogWriter:
             self.wait_wake(timeout_ms)
         take_flag(cython.address(self.asleep))
 
-    @cython.cfunc
-    @cython.nogil
-    @cython.exceptval(check=False)
     def wait_wake(self, timeout_ms: cython.int) -> cython.void:
         """Wait for wake(), at most *timeout_ms* (-1 = for ever)."""
         waited: pollfd
@@ -299,9 +273,6 @@ class LogWriter:
         poll(cython.address(waited), 1, timeout_ms)
         read(self.wake_fd, cython.address(count), 8)
 
-    @cython.cfunc
-    @cython.nogil
-    @cython.exceptval(check=False)
     def drain(self) -> cython.int:
         """Write everything; 0, or the errno of the write that failed. Bytes stay in the ring until they are written."""
         at: uint32_t
@@ -330,9 +301,6 @@ class LogWriter:
             elif errno != EINTR:
                 return errno
 
-    @cython.cfunc
-    @cython.nogil
-    @cython.exceptval(check=False)
     def piece(self, at: uint32_t, length: uint32_t) -> uint32_t:
         """How many of the *length* bytes at *at* go into one write: all, or for a pipe the whole lines within PIPE_PIECE."""
         begin: cython.p_char = self.ring + at
@@ -347,9 +315,6 @@ class LogWriter:
             return cython.cast(uint32_t, newline - begin) + 1 if newline != cython.NULL else length
         return size
 
-    @cython.cfunc
-    @cython.nogil
-    @cython.exceptval(check=False)
     def reopen_now(self) -> cython.int:
         """Go on in a newly opened file; when it cannot be opened, in the old one. 0 or the errno."""
         fresh: cython.int
@@ -366,9 +331,6 @@ class LogWriter:
         self.reopened += 1
         return 0
 
-    @cython.cfunc
-    @cython.nogil
-    @cython.exceptval(check=False)
     def give_up(self) -> cython.void:
         """Count the lines that are still in the ring as lost."""
         head: uint32_t = load_acquire(cython.address(self.head))

@@ -1,5 +1,6 @@
 # Cells of the counter rows. A block is a base index in a row plus these offsets: `row + base` is a uint64_t* that its owner adds to.
 # cells.py names, explains and types every one of them; a test holds the two together.
+cimport cython
 from libc.stdint cimport uint32_t, uint64_t
 
 # The cells of one histogram: a count per bucket (the last one is +Inf), the sum in microseconds, room up to three cache lines.
@@ -104,6 +105,7 @@ cdef enum:
     W_EXCEPTIONS
     W_CELLS = 32
 
+@cython.final
 cdef class Metrics:
     cdef object segment             # keeps the mapping alive
     cdef char* base

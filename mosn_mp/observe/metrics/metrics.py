@@ -54,9 +54,6 @@ def _fill_tables() -> None:
 _fill_tables()
 
 
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
 def observe(hist: cython.pointer(uint64_t), us: uint64_t) -> cython.void:
     """Count a duration of *us* microseconds in the histogram at *hist*."""
     # Bounds differ by a factor of 2 at least, so at most one lies among the numbers of one bit length: one comparison decides.
@@ -66,9 +63,6 @@ def observe(hist: cython.pointer(uint64_t), us: uint64_t) -> cython.void:
     hist[HISTOGRAM_SUM] += us
 
 
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
 def status_cell(status: cython.int) -> cython.int:
     """The D_REQUEST_* cell that counts responses of *status*."""
     if 0 <= status < 600:
@@ -87,8 +81,6 @@ def cell_of_status(status: int) -> int:
     return status_cell(status)
 
 
-@cython.final
-@cython.cclass
 class Metrics:
     """The rows of all processes."""
 
@@ -132,16 +124,12 @@ class Metrics:
         """Bytes of the shared memory, for attach()."""
         return self.segment.size
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def cells(self, slot: cython.int) -> cython.pointer(uint64_t):
         """The row of *slot*; NULL for a slot that does not exist."""
         if not 0 <= slot < self.max_slots:
             return cython.NULL
         return cython.cast(cython.pointer(uint64_t), self.base + self.stride * cython.cast(cython.size_t, slot))
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def sum(self, cell: uint32_t) -> uint64_t:
         """The sum of one cell over all rows."""
         total: uint64_t = 0

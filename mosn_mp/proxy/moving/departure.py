@@ -2,10 +2,7 @@
 
 import os
 
-import cython
 
-
-@cython.cclass
 class Departure:
     """`frame` and `fds` go to the receiver; then exactly one of taken() and kept() is called, by any greenlet."""
 

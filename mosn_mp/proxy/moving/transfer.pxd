@@ -19,6 +19,7 @@ cdef class SessionDeparture(Departure):
 # The requests of clients that moved: their answers go by the relay.
 cdef class MovedRequests(Requests):
     pass
+    cdef void connection_closed(self, Connection connection) noexcept
 
 # A connection that came from another process, up to the moment when it is served.
 cdef class Arrival(Keeper):
@@ -35,3 +36,4 @@ cdef class Arrival(Keeper):
     cdef Connection adopt(self, Keeper keeper, bytes unread, bytes unsent)
     cdef int start_session(self) except -1
     cdef int start_tunnel(self) except -1
+    cdef int connection_ready(self, Connection connection) except -1

@@ -174,7 +174,6 @@ def describe(service: Service, connection: Connection, kind: Kind, word: uint32_
     )
 
 
-@cython.cclass
 class IdleDeparture(Departure):
     """A connection between requests."""
 
@@ -194,7 +193,6 @@ class IdleDeparture(Departure):
         connection.reactor.serve_again(connection)  # what it became ready for meanwhile
 
 
-@cython.cclass
 class SessionDeparture(Departure):
     """A connection with streams under way."""
 
@@ -231,12 +229,9 @@ class SessionDeparture(Departure):
         connection.reactor.serve_again(connection)
 
 
-@cython.cclass
 class MovedRequests(Requests):
     """As before, but that the client is counted elsewhere."""
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def connection_closed(self, connection: Connection) -> cython.void:
         self.service.listener.open_count -= 1
 
@@ -291,7 +286,6 @@ def close_all(fds: list) -> object:
     return None
 
 
-@cython.cclass
 class Arrival(Keeper):
     """A connection that came from another process, up to the moment when it is served."""
 
@@ -304,8 +298,6 @@ class Arrival(Keeper):
         self.write_cell = service.write_cell
         self.rank = REQUEST_HEAD
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def open(self, fds: list) -> cython.bint:
         """Register the connections and give them their bytes; False: no room for it, everything is closed."""
         state = self.frame.tunnel
@@ -320,7 +312,6 @@ class Arrival(Keeper):
                 return False
         return True
 
-    @cython.cfunc
     def adopt(self, keeper: Keeper, unread: bytes, unsent: bytes) -> Connection:
         """The next descriptor as a connection; None, and all descriptors closed, if that cannot be."""
         storage: sockaddr_storage
@@ -370,8 +361,6 @@ class Arrival(Keeper):
             if down.input.base != cython.NULL:
                 service.reactor.serve_again(down)
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def start_session(self) -> cython.int:
         service: Service = self.service
         session: ServerSession = service.make_session(self.down, self.kind)
@@ -381,8 +370,6 @@ class Arrival(Keeper):
         open_relay(fd, session, reader, self.frame.waiting)
         return service.reactor.serve_again(self.down)
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def start_tunnel(self) -> cython.int:
         stream: Stream = self.service.take_stream(self.kind)
         up: Connection = self.up
@@ -396,8 +383,6 @@ class Arrival(Keeper):
         self.down.state = S_PARKED
         return self.service.reactor.serve_again(self.down)
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def connection_ready(self, connection: Connection) -> cython.int:
         """The hub runs: let the tunnel's stream go on."""
         stream: Stream = self.stream

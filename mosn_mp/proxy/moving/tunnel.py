@@ -61,12 +61,9 @@ def rest_of_piece(flow: Flow) -> bytes:
     return flow.payload[: flow.length] if flow.stage != NO_PIECE and flow.stage != SUFFIX else b""
 
 
-@cython.cclass
 class TunnelExchange(UnaryExchange):
     """The part of a stream that takes a tunnel elsewhere."""
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def move_on(self) -> cython.bint:
         """Somebody wants this tunnel in another process; True: it is there now."""
         departure: TunnelDeparture
@@ -82,7 +79,6 @@ class TunnelExchange(UnaryExchange):
             self.reactor.sleep(self.task)
         return self.moved
 
-    @cython.cfunc
     def depart(self) -> TunnelDeparture:
         """The tunnel at rest, or None: filters hold something of it, or more bytes are on their way than one frame holds."""
         departure: TunnelDeparture
@@ -125,7 +121,6 @@ class TunnelExchange(UnaryExchange):
         )
         return departure
 
-    @cython.cfunc
     def movable_variables(self) -> bytes:
         """What filters keep of this stream, as it can travel; None: it cannot."""
         if self.filter_objects is not None and self.runtime.filters.has_end:
@@ -137,7 +132,6 @@ class TunnelExchange(UnaryExchange):
         except (TypeError, ValueError, OverflowError):
             return None
 
-    @cython.cfunc
     def describe(self, variables: bytes, to_up: bytes, to_down: bytes) -> TunnelState:
         """Everything but the client's connection."""
         up: Connection = self.up
@@ -162,8 +156,6 @@ class TunnelExchange(UnaryExchange):
         record: Record = self.record
         return [record.start_at, record.request_head_at, record.request_finished_at, record.response_head_at]
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
     def arrive(self, down: Connection, up: Connection, frame: object, fds: list) -> cython.int:
         """Become the tunnel of *frame* between the two connections; *fds* are its pipes, this stream's from now on."""
         state = frame.tunnel
@@ -204,7 +196,6 @@ class TunnelExchange(UnaryExchange):
         return 0
 
 
-@cython.cclass
 class TunnelDeparture(Departure):
     """A tunnel on its way; its greenlet sleeps meanwhile."""
 
