@@ -10,7 +10,8 @@ from mosn_mp.config.decoding.decode import Decoder
 from mosn_mp.config.decoding.defaults import fill_defaults
 from mosn_mp.config.model import Config
 from mosn_mp.config.problems import ConfigErrors, Findings, Problem, parse_path
-from mosn_mp.config.source.source import Source, read_source
+from mosn_mp.config.source.read import read_source
+from mosn_mp.config.source.source import Source
 from mosn_mp.errors import ConfigError
 from mosn_mp.plugin import CATALOGUE, Catalogue
 
@@ -46,18 +47,20 @@ def check(file: str | os.PathLike[str], catalogue: Catalogue = CATALOGUE, enter:
     findings = Findings()
     config = judge(source.value, os.fspath(file), findings, catalogue, enter)
     errors = _place(source, findings, "errors")
-    return Report(config=None if errors else config, errors=errors, warnings=_place(source, findings, "warnings"))
+    return Report(config=config, errors=errors, warnings=_place(source, findings, "warnings"))
 
 
 def judge(
     value: object, file: str, findings: Findings, catalogue: Catalogue = CATALOGUE, enter: Enter | None = None
-) -> Config:
-    """The configuration that *value*, read from *file*, says; with an error in *findings* it may not be used."""
-    config = fill_defaults(Decoder(findings).decode_struct(Config, value, ()), file)
-    if enter is None or _enters(enter, config, findings):
-        cross_check(config, catalogue, findings)
-        _check_sources(catalogue, findings)
-    return config
+) -> Config | None:
+    """The configuration that *value*, read from *file*, says; with an error in *findings* there is none."""
+    config = None
+    with findings.bounded():
+        config = fill_defaults(Decoder(findings).decode_struct(Config, value, ()), file)
+        if enter is None or _enters(enter, config, findings):
+            cross_check(config, catalogue, findings)
+            _check_sources(catalogue, findings)
+    return None if findings.errors else config
 
 
 def _check_sources(catalogue: Catalogue, findings: Findings) -> None:

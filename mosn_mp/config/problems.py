@@ -3,7 +3,8 @@
 import difflib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -14,6 +15,7 @@ Path = tuple[str | int, ...]  # ("servers", 0, "listeners", 1, "address")
 
 _STEP = re.compile(r"([^.`\[\]]+)|\[([0-9]+)\]")
 _LONGEST_VALUE = 80  # an error text shows the value, not the file
+MAX_ERRORS = 100  # of one configuration; finding the nearest name of a key takes a while, and a body may have a million keys
 
 
 class Place(NamedTuple):
@@ -69,18 +71,32 @@ class Finding(NamedTuple):
     suggestion: str
 
 
+class TooManyError(ConfigError):
+    """So much is wrong with a configuration that nobody reads on."""
+
+
 class Findings:
-    """The collector that every check of a configuration adds to."""
+    """The collector that every check of a configuration adds to; TooManyError after MAX_ERRORS, that no check need go on."""
 
     def __init__(self) -> None:
         self.errors: list[Finding] = []
         self.warnings: list[Finding] = []
         self._around: set[Path] = set()  # the paths of all errors and of everything around them
 
+    @contextmanager
+    def bounded(self) -> Iterator[None]:
+        """Go on behind the checks inside, which end where they found too much."""
+        try:
+            yield
+        except TooManyError as e:
+            self.errors.append(Finding((), False, "", e.problem, ""))
+
     def error(self, path: Path, problem: str, *, value: object = None, suggestion: str = "", at_key: bool = False) -> None:
         """Add an error about the value at *path*, or, with *at_key*, about the key that is its last step."""
         self._around.update(path[:end] for end in range(len(path) + 1))
         self.errors.append(Finding(path, at_key, show(value) if value is not None else "", problem, suggestion))
+        if len(self.errors) >= MAX_ERRORS:
+            raise TooManyError("", f"there may be more: these are the first {MAX_ERRORS} errors")
 
     def has_error_within(self, path: Path) -> bool:
         """True if the value at *path*, or something in it, is wrong."""

@@ -17,7 +17,7 @@ import yaml
 from gevent.lock import BoundedSemaphore
 
 from mosn_mp.config.model import Config
-from mosn_mp.config.source.source import is_yaml
+from mosn_mp.config.source.read import is_yaml
 from mosn_mp.controller.config_tree import config_tree
 from mosn_mp.controller.stamp import Origin, stamp_of
 from mosn_mp.ipc.frames import Filed

@@ -15,7 +15,8 @@ from mosn_mp.config.decoding.decode import Decoder
 from mosn_mp.config.load import Report, judge
 from mosn_mp.config.model import Config, Frozen, Name
 from mosn_mp.config.problems import ConfigErrors, Finding, Findings, Path, Problem, nearest, path_text, show
-from mosn_mp.config.source.source import Source, read_json
+from mosn_mp.config.source.read import read_json
+from mosn_mp.config.source.source import Source
 from mosn_mp.controller.config_tree import config_tree
 from mosn_mp.plugin import CATALOGUE, Catalogue
 
@@ -192,12 +193,14 @@ def check_edit(served: Config, edit: str, body: bytes, path: str, catalogue: Cat
         return Report(config=None, errors=e.errors)
     findings = Findings()
     editor = Editor(served, findings)
-    edited = EDITS[edit](editor, source.value)
+    edited = None
+    with findings.bounded():
+        edited = EDITS[edit](editor, source.value)
     if edited is None:
         return Report(config=None, errors=tuple(map(source.problem, findings.errors)))
     config = judge(editor.tree, path, findings, catalogue)
     errors, warnings = (tuple(_place(found, source, edited) for found in some) for some in (findings.errors, findings.warnings))
-    return Report(config=None if errors else config, errors=errors, warnings=warnings)
+    return Report(config=config, errors=errors, warnings=warnings)
 
 
 def _place(finding: Finding, source: Source, edited: Edited) -> Problem:

@@ -17,7 +17,7 @@ LONGEST_PATH = 107  # sockaddr_un holds 108 bytes, one of which ends it
 def check_admin(admin: Admin, server: Server, taken: Mapping[str, str], findings: Findings) -> None:
     """Add to *findings* what is wrong with *admin* of *server*; *taken* tells the addresses of listeners, and whose they are."""
     where = admin.address
-    if where.socket_address is None and where.pipe is None and not findings.has_error_within(ADDRESS):
+    if where.socket_address is None and where.pipe is None and not findings.has_error_within(("admin",)):
         findings.error(ADDRESS, "give 'socket_address', 'pipe' or both")
     if where.socket_address is not None:
         _check_socket_address(where.socket_address, taken, findings)
@@ -57,6 +57,8 @@ def _check_token_file(file: str, server: Server, findings: Findings) -> None:
 
 
 def _check_pipe(pipe: Pipe, findings: Findings) -> None:
-    if len(os.fsencode(pipe.path)) > LONGEST_PATH:
+    if "\0" in pipe.path:
+        findings.error((*ADDRESS, "pipe", "path"), "a path has no NUL", value=pipe.path)
+    elif len(os.fsencode(pipe.path)) > LONGEST_PATH:
         problem = f"{show(pipe.path)} is too long for the path of a Unix socket; at most {LONGEST_PATH} bytes"
         findings.error((*ADDRESS, "pipe", "path"), problem, value=pipe.path)

@@ -17,11 +17,14 @@ _DURATION_PART = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)(ns|us|\u00b5s|\u03bcs|m
 _SIZE = re.compile(r"([0-9]+) ?([KMGT]?)B?", re.ASCII | re.IGNORECASE)
 _SIZE_SHIFT = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
 MAX_NANOSECONDS = (1 << 63) - 1  # Go's time.Duration is an int64
+LONGEST = 64  # characters
 MAX_SIZE = (1 << 63) - 1  # what fits into the C side's signed sizes and into msgpack
 
 
 def parse_duration(text: str) -> float:
     """The seconds that the Go duration *text* (`1m30s`, `300ms`, `-1s`, `0`) means; ValueError says what is wrong with it."""
+    if len(text) > LONGEST:
+        raise ValueError("too long")
     sign, rest = (-1, text[1:]) if text[:1] == "-" else (1, text.removeprefix("+"))
     if rest == "0":
         return 0.0
@@ -53,7 +56,7 @@ def format_duration(seconds: float) -> str:
 
 def parse_size(text: str) -> int:
     """The bytes that *text* (`64MB`, `64 KB`, `4096`, `1g`) means; ValueError says what is wrong with it."""
-    found = _SIZE.fullmatch(text)
+    found = _SIZE.fullmatch(text) if len(text) <= LONGEST else None
     if found is None:
         raise ValueError("not a size; write a number of bytes or as in '64KB' or '256MB'")
     size = int(found[1]) << _SIZE_SHIFT[found[2].upper()]

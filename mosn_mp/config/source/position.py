@@ -1,27 +1,29 @@
 """Where each key and value of a JSON text stands: a second, slower reading that happens only when there is an error to place.
 
-The text has been accepted by the json module before, so this scanner knows the grammar (RFC 8259) and checks nothing.
+The text has been accepted by the json module before, so this scanner knows the grammar (RFC 8259) and checks only what that
+module takes although no snapshot could carry it: some numbers, half characters.
 """
 
 import json
 import re
 
 from mosn_mp.config.problems import Path
+from mosn_mp.config.source.limits import problem_of_number
 
 _SPACE = re.compile(r"[ \t\r\n]*")
-_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
+STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _SCALAR = re.compile(r"[^ \t\r\n,\]}]+")
-_NOT_JSON = ("NaN", "Infinity", "-Infinity")  # Python's json takes them, RFC 8259 does not
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class JsonPositions:
-    """Offsets into a JSON text: of values, of keys, of the keys that an object has twice, of numbers that JSON does not have."""
+    """Offsets into a JSON text: of values, of keys, of the keys that an object has twice, of what is refused, and why."""
 
     def __init__(self, text: str) -> None:
         self.values: dict[Path, int] = {}
         self.keys: dict[Path, int] = {}
         self.duplicates: list[tuple[Path, int]] = []
-        self.not_json: list[tuple[Path, int]] = []
+        self.refused: list[tuple[Path, int, str]] = []
         self._text = text
         self._scan_value((), self._skip_space(0))
 
@@ -40,18 +42,26 @@ class JsonPositions:
         if first == "[":
             return self._scan_array(path, at + 1)
         if first == '"':
-            return self._end(_STRING, at)
+            return self._scan_string(path, at)[0]
         end = self._end(_SCALAR, at)
-        if self._text[at:end] in _NOT_JSON:
-            self.not_json.append((path, at))
+        problem = "" if first in "tfn" else problem_of_number(self._text[at:end])
+        if problem:
+            self.refused.append((path, at, problem))
         return end
+
+    def _scan_string(self, path: Path, at: int) -> tuple[int, str]:
+        """Where it ends, and what it says."""
+        end = self._end(STRING, at)
+        said: str = json.loads(self._text[at:end])
+        if _SURROGATE.search(said):
+            self.refused.append((path, at, "half of a character: \\ud800 to \\udfff come in pairs"))
+        return end, said
 
     def _scan_object(self, path: Path, at: int) -> int:
         at = self._skip_space(at)
         seen = set()
         while self._text[at] != "}":
-            end = self._end(_STRING, at)
-            name = json.loads(self._text[at:end])
+            end, name = self._scan_string(path, at)
             key = (*path, name)
             if name in seen:
                 self.duplicates.append((key, at))

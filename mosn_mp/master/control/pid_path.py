@@ -3,7 +3,7 @@
 import os.path
 
 from mosn_mp.config.decoding.defaults import base_directory
-from mosn_mp.config.source.source import read_source
+from mosn_mp.config.source.read import read_source
 
 
 def pid_path_of(config_path: str) -> str:

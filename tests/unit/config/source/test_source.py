@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from mosn_mp.config.load import Report, check
 from mosn_mp.config.problems import ConfigErrors
 from mosn_mp.config.source.position import JsonPositions
-from mosn_mp.config.source.source import read_source
+from mosn_mp.config.source.read import read_source
 
 Check = Callable[..., Report]
 VALUES = st.recursive(
@@ -73,7 +73,7 @@ def test_a_file_of_another_kind_of_value_is_refused(report_of: Check) -> None:
 
 
 def test_nesting_without_end_is_an_error_not_a_crash(report_of: Check) -> None:
-    assert lines(report_of("[" * 100_000)) == ["json: nested too deeply"]
+    assert lines(report_of("[" * 100_000)) == ["json:1:65: nested more than 64 levels deep"]
 
 
 def test_a_file_that_is_not_there_is_an_error_of_the_file(tmp_path: Path) -> None:
@@ -137,3 +137,56 @@ def test_a_yaml_anchor_inside_itself_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_text("a: &x [1, *x]\n")
     with pytest.raises(ConfigErrors, match="inside its own anchor"):
         read_source(str(tmp_path / "c.yaml"))
+
+
+@pytest.mark.parametrize("name", ["c.json", "c.yaml"])
+def test_64_levels_may_be_nested_and_no_more(tmp_path: Path, name: str) -> None:
+    file = tmp_path / name
+    for opening, closing in (("[", "]"), ('{"a": ', "}")):
+        file.write_text(opening * 64 + "1" + closing * 64)
+        value = read_source(str(file)).value
+        for _ in range(64):
+            (value,) = value.values() if isinstance(value, dict) else value  # type: ignore[misc]
+        assert value == 1
+        file.write_text(opening * 65 + "1" + closing * 65)
+        with pytest.raises(ConfigErrors, match=f":1:{64 * len(opening) + 1}: nested more than 64 levels deep"):
+            read_source(str(file))
+
+
+def test_brackets_in_texts_and_behind_escapes_are_no_levels(report_of: Check) -> None:
+    text = '{"pid": "' + r"[\"{\\" * 100 + '", "servers": ' + "\n[" * 64 + "]" * 64 + "}"
+    assert lines(report_of(text)) == ["json:65:1: nested more than 64 levels deep"]
+
+
+def test_an_alias_makes_what_is_around_it_deeper(report_of: Check) -> None:
+    text = "a: &a " + "[" * 40 + "]" * 40 + "\nb: " + "[" * 40 + "*a" + "]" * 40 + "\n"
+    (line,) = lines(report_of(text, "c.yaml"))
+    assert line.endswith("nested more than 64 levels deep")
+
+
+def test_aliases_may_repeat_50000_values(tmp_path: Path) -> None:
+    file = tmp_path / "c.yaml"
+    some = "a: &a [" + "x," * 999 + "]\n"  # 1000 values
+    file.write_text(some + "b: [" + "*a," * 50 + "]\n")
+    value = read_source(str(file)).value
+    assert isinstance(value, dict) and sum(map(len, value["b"])) == 50 * 999
+    file.write_text(some + "b: [" + "*a," * 51 + "]\n")
+    with pytest.raises(ConfigErrors, match="its aliases repeat more than 50,000 values"):
+        read_source(str(file))
+
+
+@pytest.mark.parametrize("name", ["c.json", "c.yaml"])
+@pytest.mark.parametrize("number", [-(1 << 63), (1 << 64) - 1, 0, -0.0, 1.5e300])
+def test_every_number_that_a_snapshot_can_carry_is_read(tmp_path: Path, name: str, number: float) -> None:
+    (tmp_path / name).write_text(json.dumps({"a": number}))
+    assert read_source(str(tmp_path / name)).value == {"a": number}
+
+
+def test_characters_beyond_the_basic_plane_are_read(tmp_path: Path) -> None:
+    (tmp_path / "c.json").write_text('{"\\ud83d\\ude00": "\\uD83D\\uDE00"}')
+    assert read_source(str(tmp_path / "c.json")).value == {"\U0001f600": "\U0001f600"}
+
+
+def test_a_file_without_end_is_read_only_so_far() -> None:
+    with pytest.raises(ConfigErrors, match="/dev/zero: larger than 64 MB"):
+        read_source("/dev/zero")
