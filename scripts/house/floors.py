@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tree import PACKAGE, Finding, Source, Tree
+from tree import Finding, Source, Tree
 
 CIMPORTS = "cython.cimports."
 # What a C declaration stands for, so that one list of forbidden modules holds for Python and C.
@@ -46,44 +46,72 @@ class Import:
 
 def find(tree: Tree) -> Iterator[Finding]:
     """Every import that goes up, sideways, or out of a pure floor."""
-    ranks = floor_ranks(tree)
+    buildings = layered_packages(tree)
     forbidden = forbidden_pairs(tree)
     for source in [*tree.product(".py"), *tree.product(".pxd")]:
         for needed in imports_of(source):
-            yield from breaches(source, needed, ranks, forbidden)
+            for building in buildings:
+                yield from wrong_way(source, needed, building)
+            yield from refused_imports(source, needed, forbidden)
 
 
-def floor_ranks(tree: Tree) -> dict[str, tuple[int, bool]]:
-    """Name on a floor -> (its rank, 0 is the top; whether its neighbours are closed to it)."""
-    ranks = {}
-    for rank, line in enumerate(tree.lines("importlinter:contract:floors", "layers")):
-        for name in re.split(r"[|:]", line):
-            ranks[name.strip(" ()")] = (rank, "|" in line)
-    return ranks
+@dataclass(frozen=True)
+class Layered:
+    """A package whose parts lie on floors: the whole of it, or the rooms of one floor."""
+
+    package: str
+    is_complete: bool  # everything in it has a floor
+    ranks: dict[str, tuple[int, bool]]  # name -> (its rank, 0 is the top; whether its neighbours are closed to it)
+
+    def part(self, module: str) -> str:
+        """`codec` for mosn_mp.codec.http1.parser in mosn_mp; empty for what is not inside."""
+        inside = module.removeprefix(self.package + ".")
+        name = inside.partition(".")[0]
+        return "" if inside == module or name == "__main__" else name
+
+
+def layered_packages(tree: Tree) -> list[Layered]:
+    """The packages of every `layers` contract."""
+    found = []
+    for section in contracts(tree, "layers"):
+        ranks = {}
+        for rank, line in enumerate(tree.lines(section, "layers")):
+            for name in re.split(r"[|:]", line):
+                ranks[name.strip(" ()")] = (rank, "|" in line)
+        is_complete = tree.settings.getboolean(section, "exhaustive", fallback=False)
+        found += [Layered(package, is_complete, ranks) for package in tree.lines(section, "containers")]
+    return found
+
+
+def contracts(tree: Tree, kind: str) -> list[str]:
+    """The sections of setup.cfg that hold a contract of *kind*."""
+    sections = [s for s in tree.settings.sections() if s.startswith("importlinter:contract:")]
+    return [s for s in sections if tree.settings.get(s, "type") == kind]
 
 
 def forbidden_pairs(tree: Tree) -> list[tuple[list[str], list[str], str]]:
     """(source modules, modules they must not import, name of the contract) of every `forbidden` contract."""
     return [
         (tree.lines(section, "source_modules"), tree.lines(section, "forbidden_modules"), tree.settings.get(section, "name"))
-        for section in tree.settings.sections()
-        if section.startswith("importlinter:contract:") and tree.settings.get(section, "type") == "forbidden"
+        for section in contracts(tree, "forbidden")
     ]
 
 
-def breaches(
-    source: Source, needed: Import, ranks: dict[str, tuple[int, bool]], forbidden: list[tuple[list[str], list[str], str]]
-) -> Iterator[Finding]:
-    """What is wrong with one import."""
-    here, there = floor_name(source.module), floor_name(needed.module)
-    if here and here not in ranks:
-        yield Finding(source.path, 0, f"{PACKAGE}.{here} has no floor: name it in the layers of setup.cfg")
-    elif here and there in ranks and here != there:
+def wrong_way(source: Source, needed: Import, building: Layered) -> Iterator[Finding]:
+    """An import that goes up or to a neighbour in *building*."""
+    ranks, here, there = building.ranks, building.part(source.module), building.part(needed.module)
+    if here and here not in ranks and building.is_complete:
+        yield Finding(source.path, 0, f"{building.package}.{here} has no floor: name it in the layers of setup.cfg")
+    elif here in ranks and there in ranks and here != there:
         (own, _), (other, is_closed) = ranks[here], ranks[there]
         if other < own:
             yield Finding(source.path, needed.line, f"{source.module} imports {needed.module} from a floor above it")
         elif other == own and is_closed:
             yield Finding(source.path, needed.line, f"{source.module} imports {needed.module}, its neighbour on the same floor")
+
+
+def refused_imports(source: Source, needed: Import, forbidden: list[tuple[list[str], list[str], str]]) -> Iterator[Finding]:
+    """An import that a contract forbids."""
     for modules, refused, name in forbidden:
         if any(is_in(source.module, m) for m in modules) and any(is_in(needed.module, r) for r in refused):
             yield Finding(source.path, needed.line, f"{source.module} imports {needed.module} ({name})")
@@ -92,12 +120,6 @@ def breaches(
 def is_in(module: str, package: str) -> bool:
     """Whether *module* is *package* or lies inside it."""
     return module == package or module.startswith(package + ".")
-
-
-def floor_name(module: str) -> str:
-    """`codec` for mosn_mp.codec.http1.parser; empty for what has no floor."""
-    parts = module.split(".")
-    return parts[1] if parts[0] == PACKAGE and len(parts) > 1 and parts[1] != "__main__" else ""
 
 
 def imports_of(source: Source) -> Iterator[Import]:

@@ -78,6 +78,11 @@ def test_a_cimport_from_a_floor_above_is_refused_in_a_pxd(tree: SampleTree, line
     assert "floor above" in tree.refused_because("mosn_mp/codec/codec.pxd", line + "\n")
 
 
+def test_a_room_of_net_does_not_cimport_from_one_above_it(tree: SampleTree) -> None:
+    line = "from mosn_mp.net.pool.host_pool cimport HostPool\n"
+    assert "floor above" in tree.refused_because("mosn_mp/net/connection/listener.pxd", line)
+
+
 def test_neighbours_on_one_floor_do_not_import_each_other(tree: SampleTree) -> None:
     line = "from cython.cimports.mosn_mp.cluster.host import Host\n"
     assert "neighbour" in tree.refused_because("mosn_mp/route/router.py", line)
