@@ -6,6 +6,9 @@ from collections.abc import Iterator
 
 from tree import Finding, Source, Tree
 
+# The sentence in a module's docstring, or in the comment that heads a .pxd, by which a large file says why it is one: it silences
+# the warning, never the refusal.
+ONE_PIECE = re.compile(r"^(?:# ?)?One piece: \S", re.M)
 LEFT_OVER = re.compile(r"\b(?:" + "|".join(["TO" + "DO", "FIX" + "ME", "X" * 3]) + r")\b")
 
 
@@ -28,10 +31,20 @@ def find(tree: Tree) -> Iterator[Finding]:
 
 
 def size(source: Source, warned: int, refused: int) -> Iterator[Finding]:
-    """A file of more lines than one subject needs."""
+    """A file of more lines than one subject needs, unless it says why it is one piece."""
     lines = source.text.count("\n")
-    if lines > warned:
-        yield Finding(source.path, 0, f"{lines} lines ({warned} is large, {refused} is refused): split it", lines > refused)
+    if lines > refused:
+        yield Finding(source.path, 0, f"{lines} lines ({refused} is refused): split it")
+    elif lines > warned and not ONE_PIECE.search(introduction(source)):
+        problem = f"{lines} lines ({warned} is large): split it by subject, or say at its head `One piece: ` and why"
+        yield Finding(source.path, 0, problem, is_refused=False)
+
+
+def introduction(source: Source) -> str:
+    """What a file says of itself before it begins: its docstring, or the comment at the head of a .pxd."""
+    if source.path.suffix == ".py":
+        return ast.get_docstring(source.syntax) or ""
+    return source.text.split("\n\n", 1)[0]
 
 
 def functions(source: Source, warned: int, refused: int) -> Iterator[Finding]:

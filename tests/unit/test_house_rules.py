@@ -136,10 +136,29 @@ def test_a_file_of_more_than_800_lines_is_refused(tree: SampleTree) -> None:
     assert "801 lines" in tree.refused_because("mosn_mp/net/pool.py", "x = 1\n" * 801)
 
 
-def test_a_file_of_more_than_500_lines_is_warned_about(tree: SampleTree) -> None:
-    tree.write("mosn_mp/net/pool.py", "x = 1\n" * 501)
+def test_a_file_of_more_than_300_lines_is_warned_about(tree: SampleTree) -> None:
+    tree.write("mosn_mp/net/pool.py", "x = 1\n" * 301)
     code, output = tree.check()
-    assert (code, "warning: 501 lines" in output) == (0, True)
+    assert (code, "warning: 301 lines" in output) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "head"), [("py", '"""Pools.\n\nOne piece: one table.\n"""\n'), ("pxd", "# One piece: one table.\n\n")]
+)
+def test_a_large_file_may_say_why_it_is_one_piece(tree: SampleTree, suffix: str, head: str) -> None:
+    tree.write(f"mosn_mp/net/pool.{suffix}", head + "x = 1\n" * 301)
+    assert tree.check() == (0, "")
+
+
+@pytest.mark.parametrize("head", ['"""Pools.\n\nOne piece:\n"""\n', '"""Pools."""\n\n# One piece: it is long.\n'])
+def test_a_large_file_gives_its_reason_where_it_begins(tree: SampleTree, head: str) -> None:
+    tree.write("mosn_mp/net/pool.py", head + "x = 1\n" * 301)
+    assert "warning" in tree.check()[1]
+
+
+def test_no_reason_excuses_more_than_800_lines(tree: SampleTree) -> None:
+    head = '"""Pools.\n\nOne piece: every line needs the one before.\n"""\n'
+    assert "is refused" in tree.refused_because("mosn_mp/net/pool.py", head + "x = 1\n" * 800)
 
 
 def test_a_function_of_more_than_60_lines_is_refused(tree: SampleTree) -> None:
