@@ -1,6 +1,8 @@
 """The answer to `mosn_mp status`: one look at everything the master supervises."""
 
+import os
 import time
+from collections.abc import Callable
 from typing import NamedTuple
 
 from mosn_mp.ipc.plan import ListenerPlan
@@ -8,8 +10,9 @@ from mosn_mp.ipc.report import ArenaReport, ListenerReport, ProcessReport, Statu
 from mosn_mp.master.control.hosts import disabled_hosts
 from mosn_mp.master.processes.controller import ControllerProcess
 from mosn_mp.master.processes.workers import Worker, Workers
-from mosn_mp.master.rollout.deployment import Snapshot
+from mosn_mp.master.state.served import ServedState
 from mosn_mp.master.state.shared_memory import SharedMemory
+from mosn_mp.master.state.stages import Stages
 from mosn_mp.observe.metrics.cells import DOWNSTREAM
 from mosn_mp.observe.proc import read_process
 from mosn_mp.version import VERSION
@@ -28,79 +31,84 @@ class Counts(NamedTuple):
 NOTHING = Counts(0, 0, 0)
 
 
-class MasterView(NamedTuple):
-    """What of the master the report is made from."""
+class Status:
+    """Looks at what is served, and at every process."""
 
-    pid: int
-    started_at: float
-    state: str
-    config_path: str
-    admin_address: str
-    accepted: Snapshot | None
-    shared: SharedMemory | None
-    workers: Workers
-    controller: ControllerProcess
-    draining_master: int
+    def __init__(
+        self,
+        served: ServedState,
+        stages: Stages,
+        workers: Workers,
+        controller: ControllerProcess,
+        draining_master: Callable[[], int],
+    ) -> None:
+        """*draining_master* says the pid of the master before this one while it lives, else 0."""
+        self._served = served
+        self._stages = stages
+        self._workers = workers
+        self._controller = controller
+        self._draining_master = draining_master
+        self._pid = os.getpid()
+        self._started_at = time.monotonic()
 
+    def report(self) -> StatusReport:
+        """The state of the program now."""
+        served, memory = self._served, self._served.memory
+        counts = _count_listeners(memory)
+        processes = self._processes()
+        plan = served.plan if served.accepted is not None else None
+        return StatusReport(
+            program=f"mosn_mp {VERSION}",
+            server_name=plan.server_name if plan else "",
+            state=self._stages.now.name.lower(),
+            config_path=served.config_path,
+            config_version=served.accepted.version if served.accepted is not None else 0,
+            admin_address=self._controller.admin_address,
+            processes=processes,
+            listeners=[_listener(p, counts.get(p.name, NOTHING)) for p in plan.listeners] if plan else [],
+            arena=_arena(memory),
+            pss_bytes=sum(process.pss_bytes for process in processes),
+            draining_master=self._draining_master(),
+            disabled_hosts=disabled_hosts(memory, plan) if plan is not None and memory is not None else [],
+            filed_version=self._controller.filed.version,
+            file_problem=self._controller.filed.problem,
+            weights=plan.weights if plan is not None else {},
+        )
 
-def make_report(master: MasterView) -> StatusReport:
-    """The state of the program now."""
-    counts = _count_listeners(master.shared)
-    processes = _processes(master)
-    plan = master.accepted.plan if master.accepted is not None else None
-    return StatusReport(
-        program=f"mosn_mp {VERSION}",
-        server_name=plan.server_name if plan else "",
-        state=master.state,
-        config_path=master.config_path,
-        config_version=master.accepted.version if master.accepted is not None else 0,
-        admin_address=master.admin_address,
-        processes=processes,
-        listeners=[_listener(p, counts.get(p.name, NOTHING)) for p in plan.listeners] if plan else [],
-        arena=_arena(master.shared),
-        pss_bytes=sum(process.pss_bytes for process in processes),
-        draining_master=master.draining_master,
-        disabled_hosts=disabled_hosts(master.shared, plan) if plan is not None and master.shared is not None else [],
-        filed_version=master.controller.filed.version,
-        file_problem=master.controller.filed.problem,
-        weights=plan.weights if plan is not None else {},
-    )
+    def _processes(self) -> list[ProcessReport]:
+        now = time.monotonic()
+        state = self._stages.now.name.lower()
+        found = [ProcessReport("master", self._pid, state, now - self._started_at, _pss_bytes(self._pid))]
+        controller = self._controller
+        if controller.pid:
+            uptime_s, size = now - controller.started_at, _pss_bytes(controller.pid)
+            found.append(ProcessReport("controller", controller.pid, "running", uptime_s, size, deaths=controller.deaths()))
+        alive = self._workers.alive()
+        found += [self._worker(worker, now) for worker in alive]
+        slots = range(self._served.plan.workers) if self._served.accepted is not None else ()
+        empty = sorted(set(slots) - {worker.slot for worker in alive})
+        return found + [self._empty_slot(slot) for slot in empty]
 
+    def _worker(self, worker: Worker, now: float) -> ProcessReport:
+        counts = _count_row(self._served.memory, worker.row)
+        return ProcessReport(
+            role="worker",
+            pid=worker.pid,
+            state=worker.state.value,
+            uptime_s=now - worker.started_at,
+            pss_bytes=_pss_bytes(worker.pid),
+            slot=worker.slot,
+            version=worker.version,
+            deaths=self._workers.deaths(worker.slot),
+            last_end=self._workers.last_end(worker.slot),
+            active=worker.active,
+            connections=counts.open,
+            requests=counts.requests,
+        )
 
-def _processes(master: MasterView) -> list[ProcessReport]:
-    now = time.monotonic()
-    found = [ProcessReport("master", master.pid, master.state, now - master.started_at, _pss_bytes(master.pid))]
-    controller = master.controller
-    if controller.pid:
-        uptime_s = now - controller.started_at
-        size = _pss_bytes(controller.pid)
-        found.append(ProcessReport("controller", controller.pid, "running", uptime_s, size, deaths=controller.deaths()))
-    workers = master.workers
-    found += [_worker(worker, master, now) for worker in workers.alive()]
-    slots = range(master.accepted.plan.workers) if master.accepted is not None else ()
-    empty = sorted(set(slots) - {worker.slot for worker in workers.alive()})
-    return found + [
-        ProcessReport("worker", 0, "down", 0.0, 0, slot, deaths=workers.deaths(slot), last_end=workers.last_end(slot))
-        for slot in empty
-    ]
-
-
-def _worker(worker: Worker, master: MasterView, now: float) -> ProcessReport:
-    counts = _count_row(master.shared, worker.row)
-    return ProcessReport(
-        role="worker",
-        pid=worker.pid,
-        state=worker.state.value,
-        uptime_s=now - worker.started_at,
-        pss_bytes=_pss_bytes(worker.pid),
-        slot=worker.slot,
-        version=worker.version,
-        deaths=master.workers.deaths(worker.slot),
-        last_end=master.workers.last_end(worker.slot),
-        active=worker.active,
-        connections=counts.open,
-        requests=counts.requests,
-    )
+    def _empty_slot(self, slot: int) -> ProcessReport:
+        deaths, last_end = self._workers.deaths(slot), self._workers.last_end(slot)
+        return ProcessReport("worker", 0, "down", 0.0, 0, slot, deaths=deaths, last_end=last_end)
 
 
 def _listener(plan: ListenerPlan, counts: Counts) -> ListenerReport:

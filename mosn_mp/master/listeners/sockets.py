@@ -26,6 +26,8 @@ log = logging.getLogger("mosn_mp.master")
 
 # A master that was killed a moment ago: its workers notice within this.
 START_WAIT_S = 2.0
+# Handshakes that began before a socket was told to begin no more have ended by then; a lost segment takes 1 s.
+SETTLE_S = 1.5
 
 
 class BindError(Exception):

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from mosn_mp.ipc.report import RebalanceReport
 from mosn_mp.master.events.loop import Loop
 from mosn_mp.master.processes.transfer import Transfers, even_out
-from mosn_mp.master.processes.workers import Worker, Workers, WorkerState
+from mosn_mp.master.processes.workers import Worker, Workers
+from mosn_mp.master.state.served import ServedState
 
 log = logging.getLogger("mosn_mp.master")
 
@@ -26,11 +27,11 @@ LOOKS = 3
 class Rebalancer:
     """One rebalance at a time."""
 
-    def __init__(self, loop: Loop, workers: Workers, transfers: Transfers, connections_of: Callable[[Worker], int]) -> None:
+    def __init__(self, loop: Loop, workers: Workers, served: ServedState, transfers: Transfers) -> None:
         self._loop = loop
         self._workers = workers
+        self._served = served
         self._transfers = transfers
-        self._connections_of = connections_of
         self._replies: list[Reply] = []
         self._left = 0  # transfers of the one under way
         self._moved = 0
@@ -52,11 +53,11 @@ class Rebalancer:
             self._is_looking = True
             self._loop.call_later(self.interval_s, self._look)
 
-    def _serving(self) -> list[Worker]:
-        return [worker for worker in self._workers.alive() if worker.state is WorkerState.SERVING]
+    def _connections_of(self, worker: Worker) -> int:
+        return self._served.shared().connections_of(worker.row)
 
     def _start(self) -> None:
-        workers = self._serving()
+        workers = self._workers.serving()
         self._began_at = time.monotonic()
         self._before = {worker.slot: self._connections_of(worker) for worker in workers}
         self._moved = 0
@@ -78,7 +79,7 @@ class Rebalancer:
             moved=self._moved,
             took_s=time.monotonic() - self._began_at,
             before=self._before,
-            after={worker.slot: self._connections_of(worker) for worker in self._serving()},
+            after={worker.slot: self._connections_of(worker) for worker in self._workers.serving()},
         )
         if report.moved:
             log.info("rebalance: %d connections moved in %.0f ms", report.moved, report.took_s * 1000)
@@ -88,7 +89,7 @@ class Rebalancer:
 
     def _look(self) -> None:
         self._is_looking = False
-        counts = [self._connections_of(worker) for worker in self._serving()]
+        counts = [self._connections_of(worker) for worker in self._workers.serving()]
         average = sum(counts) / len(counts) if counts else 0.0
         is_uneven = bool(counts) and max(counts) - average > max(LEAST_SURPLUS, SURPLUS_PART * average)
         self._uneven = self._uneven + 1 if is_uneven else 0

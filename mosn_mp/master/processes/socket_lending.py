@@ -6,7 +6,7 @@ is called whenever a worker begins or ends to serve and whenever the sockets cha
 
 from mosn_mp.ipc.frames import SocketName
 from mosn_mp.master.listeners.sockets import ListeningSockets
-from mosn_mp.master.processes.workers import Worker, Workers, WorkerState
+from mosn_mp.master.processes.workers import Worker, Workers
 
 
 class Lending:
@@ -19,7 +19,7 @@ class Lending:
 
     def settle(self) -> None:
         """Lend what needs a server, take back what has its own again."""
-        serving = {w.pid: w for w in self._workers.alive() if w.state is WorkerState.SERVING}
+        serving = {worker.pid: worker for worker in self._workers.serving()}
         leaving = set(self._sockets.leaving())
         own = {worker.slot for worker in serving.values()}
         listening = self._sockets.listening()

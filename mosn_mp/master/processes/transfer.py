@@ -3,18 +3,12 @@
 The master makes a channel and gives one end to each; what passes between both it does not see (worker/transfer.py).
 """
 
-import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from mosn_mp.ipc.channel import Channel
 from mosn_mp.ipc.frames import Give, Given, Receive
-from mosn_mp.master.events.loop import Loop, Timer
 from mosn_mp.master.processes.workers import Worker, Workers
-
-# What moves does so within milliseconds of coming to rest; the rest is told to close.
-GIVE_S = 1.0
-RETRY_S = 0.02
 
 Send = Callable[[Receive, tuple[int, ...]], None]
 
@@ -60,55 +54,6 @@ class Transfers:
             if pid == worker.pid:
                 del self._under_way[number]
                 done(0)
-
-
-class TransferAll:
-    """What a worker that leaves gives: all it has, to whom it can, within GIVE_S; then *then* is called, once."""
-
-    def __init__(
-        self,
-        loop: Loop,
-        transfers: Transfers,
-        giver: Worker,
-        find_receiver: Callable[[], Send | None],
-        connections_of: Callable[[Worker], int],
-        then: Callable[[Worker], None],
-    ) -> None:
-        """*find_receiver* says how to reach one that serves, None = there is none (any more)."""
-        self._loop = loop
-        self._transfers = transfers
-        self._giver = giver
-        self._find_receiver = find_receiver
-        self._connections_of = connections_of
-        self._then = then
-        self._until = 0.0
-        self._timer: Timer | None = None
-
-    def begin(self) -> None:
-        """Give."""
-        self._until = time.monotonic() + GIVE_S
-        self._timer = self._loop.call_later(GIVE_S, self._finish)
-        self._give()
-
-    def _give(self) -> None:
-        send = self._find_receiver() if self._timer is not None else None
-        if send is None:
-            self._finish()
-        else:
-            self._transfers.begin(self._giver, send, -1, self._on_given)
-
-    def _on_given(self, _: int) -> None:
-        """All are gone, or the receiver is: then another one gets the rest."""
-        if self._connections_of(self._giver) and time.monotonic() < self._until:
-            self._loop.call_later(RETRY_S, self._give)
-        else:
-            self._finish()
-
-    def _finish(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-            self._then(self._giver)
 
 
 def even_out(counts: Sequence[int]) -> list[Move]:

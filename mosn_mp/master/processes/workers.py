@@ -12,7 +12,9 @@ from mosn_mp.ipc.frames import Frame, Lend, Pulse, SocketName, Sockets, Withdraw
 from mosn_mp.master.events.channel import EventChannel
 from mosn_mp.master.events.loop import Loop
 from mosn_mp.master.processes.respawn import Respawn
-from mosn_mp.worker.boot import WorkerOrder, run_worker
+from mosn_mp.master.state.logs import Logs, provide_logs
+from mosn_mp.master.state.served import ServedState
+from mosn_mp.worker.boot import PlaneFactory, WorkerOrder, run_worker
 
 
 class WorkerState(enum.Enum):
@@ -57,23 +59,34 @@ class Workers:
     def __init__(
         self,
         loop: Loop,
-        make_order: Callable[[int, int, Channel], WorkerOrder],
+        served: ServedState,
+        logs: Logs,
         on_frame: Callable[[Worker, Delivery], None],
         on_death: Callable[[Worker, str], None],
     ) -> None:
         self._loop = loop
-        self._make_order = make_order
+        self._served = served
+        self._logs = logs
         self._on_frame = on_frame
         self._on_death = on_death
         self._by_pid: dict[int, Worker] = {}
         self._respawns: dict[int, Respawn] = {}
         self._ends: dict[int, str] = {}
-        self.rows: int = 0  # of shared memory, one for each living worker
+        self.make_plane: PlaneFactory | None = None  # what a worker runs; set before the first one is spawned
         self.rows_of_others: set[int] = set()  # of the generation before this one
 
     def alive(self) -> list[Worker]:
         """Those alive, by slot."""
         return sorted(self._by_pid.values(), key=lambda w: (w.slot, w.pid))
+
+    def serving(self) -> list[Worker]:
+        """Those that serve the accepted version and are not told to leave."""
+        return [worker for worker in self.alive() if worker.state is WorkerState.SERVING]
+
+    def is_any_responding(self, within_s: float) -> bool:
+        """Whether the loop of some worker turned not longer than *within_s* ago."""
+        now = time.monotonic()
+        return any(now - worker.pulse_at < within_s for worker in self._by_pid.values())
 
     def of_slots(self, slots: int) -> list[Worker]:
         """Those of the first *slots* slots that are not told to leave."""
@@ -159,14 +172,24 @@ class Workers:
         self._on_death(worker, describe_end(status))
         return True
 
+    def _make_order(self, slot: int, row: int, channel: Channel) -> WorkerOrder:
+        assert self.make_plane is not None
+        logs, plan = self._logs, self._served.plan
+        provide_logs(plan)
+        return WorkerOrder(
+            slot, row, channel, logs.files, logs.path, logs.level(), plan.graceful_timeout_s, self.make_plane,
+            self._served.shared(), plan.identity,
+        )  # fmt: skip
+
     def _free_row(self, slot: int) -> int:
         """The row of a new worker: numbered as its slot if it can be, so that graphs by row stay together."""
+        count: int = self._served.shared().rows
         taken: set[int] = {worker.row for worker in self._by_pid.values()} | self.rows_of_others
-        rows: list[int] = [slot, *range(self.rows)]
+        rows: list[int] = [slot, *range(count)]
         for row in rows:
-            if row < self.rows and row not in taken:
+            if row < count and row not in taken:
                 return row
-        raise NoRowError(0, f"all {self.rows} rows of shared memory are taken by workers that still drain")
+        raise NoRowError(0, f"all {count} rows of shared memory are taken by workers that still drain")
 
     def _take(self, worker: Worker, delivery: Delivery) -> None:
         if isinstance(delivery.frame, Pulse):

@@ -1,43 +1,16 @@
-"""A rollout carried out: Prepare to every worker concerned, and by their answers Commit or Abort, each step with a deadline."""
+"""Two-phase commit carried out: Prepare to every worker concerned, and by their answers Commit or Abort, each with a deadline."""
 
 import logging
 from collections.abc import Callable, Iterable
-from typing import NamedTuple, Protocol
 
 from mosn_mp.ipc.frames import Abort, Commit, Committed, Prepare, Ready, Refused, SocketName
-from mosn_mp.ipc.plan import Plan
 from mosn_mp.master.events.loop import Loop, Timer
+from mosn_mp.master.processes.socket_lending import Lending
 from mosn_mp.master.processes.workers import Worker, Workers, WorkerState
 from mosn_mp.master.rollout.two_phase_commit import COMMIT_TIMEOUT_S, PREPARE_TIMEOUT_S, Phase, TwoPhaseCommit
+from mosn_mp.master.state.served import ServedState, Snapshot
 
 log = logging.getLogger("mosn_mp.master")
-
-
-class Snapshot(NamedTuple):
-    """A configuration on its way or in service; the descriptors are sealed memfds, owned by whoever holds the Snapshot."""
-
-    version: int
-    snapshot_fd: int
-    tables_fd: int
-    plan: Plan
-
-
-class Deployer(Protocol):
-    """Who has workers, and rolls snapshots out to them."""
-
-    loop: Loop
-    workers: Workers
-    accepted: Snapshot | None
-
-    def deploy(
-        self,
-        snapshot: Snapshot,
-        workers: list[Worker],
-        on_commit: Callable[[], None],
-        on_abort: Callable[[str], None],
-        on_done: Callable[[], None] | None = None,
-    ) -> None:
-        """Roll *snapshot* out to *workers*."""
 
 
 class Deployment:
@@ -65,6 +38,7 @@ class Deployment:
         self._on_abort = on_abort
         self._on_done = on_done
         self._timer: Timer | None = None
+        self._is_closed = False
 
     def begin(self, sockets_of: Callable[[int], dict[SocketName, int]]) -> None:
         """Send the sockets of its slot (*sockets_of*) and the snapshot to each worker."""
@@ -75,7 +49,13 @@ class Deployment:
 
     def is_over(self) -> bool:
         """Whether there is nothing more to wait for."""
-        return self._commit.phase in (Phase.DONE, Phase.ABORTED)
+        return self._is_closed or self._commit.phase in (Phase.DONE, Phase.ABORTED)
+
+    def close(self) -> None:
+        """Decide nothing any more, and tell nobody."""
+        self._is_closed = True
+        if self._timer is not None:
+            self._timer.cancel()
 
     def concerns(self, worker: Worker) -> bool:
         """Whether *worker* takes part."""
@@ -107,7 +87,7 @@ class Deployment:
     def _follow(self, before: Phase) -> None:
         """Do what the new phase asks for."""
         phase = self._commit.phase
-        if phase is before:
+        if phase is before or self._is_closed:
             return
         if self._timer is not None:
             self._timer.cancel()
@@ -136,3 +116,55 @@ class Deployment:
                 log.error("%s did not commit version %d within %g s: killing it", worker, self.snapshot.version, COMMIT_TIMEOUT_S)
                 self._workers.kill(worker)
         self._follow(before)
+
+
+class Deployments:
+    """Those under way: of a new version to all workers, of the accepted one to workers that come into the place of others."""
+
+    def __init__(self, loop: Loop, workers: Workers, served: ServedState, lending: Lending) -> None:
+        self._loop = loop
+        self._workers = workers
+        self._served = served
+        self._lending = lending
+        self._under_way: list[Deployment] = []
+
+    def begin(
+        self,
+        snapshot: Snapshot,
+        participants: list[Worker],
+        on_commit: Callable[[], None],
+        on_abort: Callable[[str], None],
+        on_done: Callable[[], None] | None = None,
+    ) -> Deployment:
+        """Let *participants* prepare and commit *snapshot*; the callbacks are those of Deployment."""
+
+        def done() -> None:
+            self._lending.settle()
+            if on_done is not None:
+                on_done()
+
+        self._under_way = [deployment for deployment in self._under_way if not deployment.is_over()]
+        deployment = Deployment(self._loop, self._workers, snapshot, participants, on_commit, on_abort, done)
+        self._under_way.append(deployment)
+        deployment.begin(self._served.sockets.of_slot)
+        return deployment
+
+    def bring_up(self, worker: Worker, on_abort: Callable[[str], None], on_serving: Callable[[], None] | None) -> None:
+        """Let a new worker serve what the others serve."""
+        self.begin(self._served.snapshot(), [worker], lambda: None, on_abort, on_serving)
+
+    def is_under_way(self) -> bool:
+        """Whether some worker is being prepared just now."""
+        return any(not deployment.is_over() for deployment in self._under_way)
+
+    def take(self, worker: Worker, frame: Ready | Refused | Committed) -> None:
+        """An answer of *worker*."""
+        for deployment in self._under_way:
+            if deployment.concerns(worker):
+                deployment.take(worker, frame)
+
+    def lost(self, worker: Worker, how: str) -> None:
+        """*worker* died."""
+        for deployment in self._under_way:
+            if deployment.concerns(worker):
+                deployment.lost(worker, how)

@@ -9,7 +9,6 @@ import logging
 import os
 import signal
 from collections.abc import Callable
-from typing import Protocol
 
 from mosn_mp.errors import ConfigError
 from mosn_mp.ipc.channel import Delivery, close_fds
@@ -18,40 +17,40 @@ from mosn_mp.ipc.plan import Plan
 from mosn_mp.master.events.channel import EventChannel
 from mosn_mp.master.events.loop import Loop
 from mosn_mp.master.processes.controller import ControllerProcess
-from mosn_mp.master.processes.workers import Workers, WorkerState
-from mosn_mp.master.rollout.deployment import Snapshot
+from mosn_mp.master.processes.workers import Workers
+from mosn_mp.master.state.served import ServedState, Snapshot
 from mosn_mp.master.state.shared_memory import Inheritance, SharedMemory
 from mosn_mp.master.upgrade.handover import Inherited
 
 log = logging.getLogger("mosn_mp.master")
 
 
-class Owner(Protocol):
-    """What the new side needs of the master."""
-
-    loop: Loop
-    workers: Workers
-    controller: ControllerProcess
-    shared: SharedMemory | None
-
-    def old_is_gone(self) -> None:
-        """The old master has ended."""
-
-    def take_over(self) -> None:
-        """Be the program from now on."""
-
-
 class NewSide:
     """Between the old master's first word and its end."""
 
-    def __init__(self, owner: Owner, inherited: Inherited) -> None:
-        self._owner = owner
+    def __init__(
+        self,
+        loop: Loop,
+        served: ServedState,
+        workers: Workers,
+        controller: ControllerProcess,
+        inherited: Inherited,
+        take_over: Callable[[], None],
+        on_old_gone: Callable[[], None],
+    ) -> None:
+        """*take_over*: be the program from now on; *on_old_gone*: the old master has ended."""
+        self._loop = loop
+        self._served = served
+        self._workers = workers
+        self._controller = controller
         self._inherited = inherited
+        self._take_over = take_over
+        self._on_old_gone = on_old_gone
         self._is_ready = False
         self._is_over = False  # TakeOver was said, or nobody is there to say it
         who = f"old master (pid {inherited.frame.pid})"
         self._channel: EventChannel | None = EventChannel(
-            owner.loop, inherited.channel, who, self._take, self._on_end, on_end=self._on_end
+            loop, inherited.channel, who, self._take, self._on_end, on_end=self._on_end
         )
 
     @property
@@ -62,6 +61,10 @@ class NewSide:
     def next_version(self) -> int:
         """The number of the first configuration that this generation serves."""
         return self._inherited.frame.version + 1
+
+    def instance_fds(self) -> tuple[int, int]:
+        """The descriptors of the old master's pid file and control socket."""
+        return self._inherited.pid_file, self._inherited.control
 
     def memory(self) -> Inheritance:
         """The old generation's counters and state."""
@@ -82,8 +85,8 @@ class NewSide:
             os.close(i.snapshot)
             return snapshot_fd, plan
         os.close(snapshot_fd)
-        self._owner.controller.filed = i.frame.filed
-        self._owner.controller.adopt(i.frame.version, i.snapshot, old)
+        self._controller.filed = i.frame.filed
+        self._controller.adopt(i.frame.version, i.snapshot, old)
         return i.snapshot, old
 
     def watch_rows(self, shared: SharedMemory) -> None:
@@ -97,15 +100,15 @@ class NewSide:
             except ProcessLookupError:
                 self._free(row)
                 continue
-            self._owner.workers.rows_of_others.add(row)
-            self._owner.loop.watch(pidfd, self._release_at_end(row, pidfd))
+            self._workers.rows_of_others.add(row)
+            self._loop.watch(pidfd, self._release_at_end(row, pidfd))
 
     def ready(self, snapshot: Snapshot) -> None:
         """Every worker serves *snapshot*."""
         self._is_ready = True
         self._send(UpgradeReady(snapshot.version))
         if self._is_over:
-            self._owner.take_over()
+            self._take_over()
 
     def took_over(self) -> None:
         """This generation is the program."""
@@ -128,37 +131,36 @@ class NewSide:
     def _take(self, delivery: Delivery) -> None:
         frame = delivery.frame
         if isinstance(frame, ReceiveFrom):
-            workers = [worker for worker in self._owner.workers.alive() if worker.state is WorkerState.SERVING]
+            workers = self._workers.serving()
             if workers:
-                self._owner.workers.send(workers[frame.slot % len(workers)], Receive(), tuple(delivery.fds))
+                self._workers.send(workers[frame.slot % len(workers)], Receive(), tuple(delivery.fds))
         close_fds(delivery.fds)
         if isinstance(frame, TakeOver):
-            self._take_over()
+            self._finish()
 
     def _on_end(self) -> None:
         """The old master is gone."""
         if self._channel is not None:
             self._channel.close()
             self._channel = None
-            self._take_over()
+            self._finish()
             log.info("the generation before this one (pid %d) is gone", self._inherited.frame.pid)
-            self._owner.old_is_gone()
+            self._on_old_gone()
 
-    def _take_over(self) -> None:
+    def _finish(self) -> None:
         if not self._is_over:
             self._is_over = True
             if self._is_ready:
-                self._owner.take_over()
+                self._take_over()
 
     def _release_at_end(self, row: int, pidfd: int) -> Callable[[int], None]:
         def release(_: int) -> None:
-            self._owner.loop.unwatch(pidfd)
+            self._loop.unwatch(pidfd)
             os.close(pidfd)
             self._free(row)
 
         return release
 
     def _free(self, row: int) -> None:
-        assert self._owner.shared is not None
-        self._owner.shared.release_row(row)
-        self._owner.workers.rows_of_others.discard(row)
+        self._served.shared().release_row(row)
+        self._workers.rows_of_others.discard(row)

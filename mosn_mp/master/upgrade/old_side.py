@@ -16,20 +16,17 @@ import socket
 import sys
 import time
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
 
 from mosn_mp.ipc.channel import Channel, Delivery, close_fds
 from mosn_mp.ipc.frames import Frame, Handover, HandoverSockets, TookOver, UpgradeFailed, UpgradeReady, chunked
 from mosn_mp.ipc.memfd import seal_bytes
-from mosn_mp.ipc.plan import Plan, encode_plan
+from mosn_mp.ipc.plan import encode_plan
 from mosn_mp.ipc.report import UpgradeReport
 from mosn_mp.master.events.channel import EventChannel
 from mosn_mp.master.events.loop import Loop, Timer
-from mosn_mp.master.listeners.sockets import ListeningSockets
 from mosn_mp.master.processes.controller import ControllerProcess
 from mosn_mp.master.processes.workers import Workers
-from mosn_mp.master.rollout.deployment import Snapshot
-from mosn_mp.master.state.shared_memory import SharedMemory
+from mosn_mp.master.state.served import ServedState
 from mosn_mp.master.systemd.service_manager import ServiceManager
 from mosn_mp.master.upgrade.handover import VARIABLE
 
@@ -51,41 +48,33 @@ class Phase(enum.Enum):
     OVER = "over"
 
 
-class HandedOver(NamedTuple):
-    """What a master has and leaves."""
-
-    snapshot: Snapshot
-    shared: SharedMemory
-    pid_file: int
-    control: int
-
-
-class Owner(Protocol):
-    """What an upgrade needs of the master."""
-
-    pid: int
-    plan: Plan
-    loop: Loop
-    workers: Workers
-    controller: ControllerProcess
-    sockets: ListeningSockets
-    manager: ServiceManager
-
-    def is_changing(self) -> bool:
-        """Whether something is under way that an upgrade has to wait for."""
-
-    def handed_over(self) -> HandedOver:
-        """What goes to the next master."""
-
-    def hand_over(self, pid: int) -> None:
-        """Master *pid* serves: be no longer the program."""
-
-
 class OldSide:
     """One upgrade at a time."""
 
-    def __init__(self, owner: Owner) -> None:
-        self._owner = owner
+    def __init__(
+        self,
+        loop: Loop,
+        served: ServedState,
+        workers: Workers,
+        controller: ControllerProcess,
+        manager: ServiceManager,
+        instance_fds: Callable[[], tuple[int, int]],
+        is_changing: Callable[[], bool],
+        hand_over: Callable[[int], None],
+    ) -> None:
+        """*instance_fds* are those of pid file and control socket; *is_changing*: something is under way that has to end first.
+
+        *hand_over* hears the pid of a new master that serves: this one is to be no longer the program.
+        """
+        self._loop = loop
+        self._served = served
+        self._workers = workers
+        self._controller = controller
+        self._manager = manager
+        self._instance_fds = instance_fds
+        self._is_changing = is_changing
+        self._hand_over = hand_over
+        self._own_pid = os.getpid()
         self._replies: list[Reply] = []
         self._program = ""
         self._channel: EventChannel | None = None
@@ -98,8 +87,8 @@ class OldSide:
 
     def ask(self, program: str, reply: Reply) -> None:
         """Start *program* ("" = the one this was started as) in our place, and tell *reply* what came of it."""
-        refusal = "disable_upgrade is set" if self._owner.plan.disable_upgrade else ""
-        if self._owner.pid == 1:
+        refusal = "disable_upgrade is set" if self._served.plan.disable_upgrade else ""
+        if self._own_pid == 1:
             refusal = "pid 1 cannot be replaced: start me under an init"
         if refusal:
             log.error("upgrade refused: %s", refusal)
@@ -143,8 +132,8 @@ class OldSide:
     def _wait_quiet(self) -> None:
         if self.phase is not Phase.WAITING:
             return
-        if self._owner.is_changing():
-            self._owner.loop.call_later(POLL_S, self._wait_quiet)
+        if self._is_changing():
+            self._loop.call_later(POLL_S, self._wait_quiet)
             return
         try:
             self._begin()
@@ -165,23 +154,23 @@ class OldSide:
         log.info("upgrade: %s starts as pid %d", " ".join(command), self.pid)
         self.phase = Phase.STARTING
         self._problems = []
-        self._timer = self._owner.loop.call_later(START_TIMEOUT_S, self._on_timeout)
-        self._channel = EventChannel(self._owner.loop, Channel(ours), f"new master (pid {self.pid})", self._take, self._on_fault)
+        self._timer = self._loop.call_later(START_TIMEOUT_S, self._on_timeout)
+        self._channel = EventChannel(self._loop, Channel(ours), f"new master (pid {self.pid})", self._take, self._on_fault)
         self._send_handover()
 
     def _send_handover(self) -> None:
-        owner, (snapshot, shared, pid_file, control) = self._owner, self._owner.handed_over()
-        sockets = {name: fd for name, fd in owner.sockets.listening().items() if name not in owner.sockets.leaving()}
-        address, watchdog_s, stored = owner.manager.passed_on()
+        snapshot, shared, served_sockets = self._served.snapshot(), self._served.shared(), self._served.sockets
+        sockets = {name: fd for name, fd in served_sockets.listening().items() if name not in served_sockets.leaving()}
+        address, watchdog_s, stored = self._manager.passed_on()
         frame = Handover(
-            pid=owner.pid,
+            pid=self._own_pid,
             version=snapshot.version,
             notify_address=address,
             watchdog_s=watchdog_s,
-            rows=[(worker.row, worker.pid) for worker in owner.workers.alive()],
+            rows=[(worker.row, worker.pid) for worker in self._workers.alive()],
             stored=stored,
-            units=owner.sockets.kept_by_units(),
-            filed=owner.controller.filed,
+            units=served_sockets.kept_by_units(),
+            filed=self._controller.filed,
             sockets=len(sockets),
         )
         own = [
@@ -189,7 +178,7 @@ class OldSide:
             seal_bytes("mosn_mp-tables", shared.tables()),
             seal_bytes("mosn_mp-totals", shared.totals()),
         ]
-        self.send(frame, (pid_file, control, snapshot.snapshot_fd, *own, *shared.fds()[1:]))
+        self.send(frame, (*self._instance_fds(), snapshot.snapshot_fd, *own, *shared.fds()[1:]))
         close_fds(own)
         for names in chunked(list(sockets)):
             self.send(HandoverSockets(list(names)), tuple(sockets[name] for name in names))
@@ -208,7 +197,7 @@ class OldSide:
             self._version = delivery.frame.version
             self.phase = Phase.OVER
             self._cancel_timer()
-            self._owner.hand_over(self.pid)
+            self._hand_over(self.pid)
 
     def _on_fault(self) -> None:
         if self.phase is Phase.STARTING:
@@ -229,7 +218,7 @@ class OldSide:
         if was_starting:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)  # its workers and its controller see the end of their channels
-        log.error("upgrade refused, pid %d goes on: %s", self._owner.pid, "; ".join(problems))
+        log.error("upgrade refused, pid %d goes on: %s", self._own_pid, "; ".join(problems))
         report = self._report(problems)
         for reply in self._take_replies():
             reply(report)
@@ -246,7 +235,7 @@ class OldSide:
     def _report(self, problems: list[str]) -> UpgradeReport:
         return UpgradeReport(
             ok=not problems,
-            old_pid=self._owner.pid,
+            old_pid=self._own_pid,
             new_pid=self.pid if not problems else 0,
             program=self._program or sys.argv[0],
             version=self._version,

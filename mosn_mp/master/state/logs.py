@@ -1,0 +1,74 @@
+"""The log of the master, what the admin API switched in the logs of all, and log files as root provides them to its children."""
+
+import contextlib
+import logging
+
+from mosn_mp.errors import ConfigError
+from mosn_mp.ipc.frames import OpenLog, SetLogEnabled, SetLogLevel
+from mosn_mp.ipc.plan import Plan
+from mosn_mp.observe.log_files import STREAMS, LogFiles, provide
+
+log = logging.getLogger("mosn_mp.master")
+
+
+class Logs:
+    """Where the master logs to: stderr, until the configuration says more."""
+
+    def __init__(self) -> None:
+        self.files = LogFiles("master")
+        self.files.open("stderr", "WARN")
+        self.path = "stderr"
+        self._disabled: set[str] = set()
+
+    def open(self, plan: Plan) -> None:
+        """Log where *plan* says from now on; ConfigError."""
+        files = LogFiles("master", plan.identity)
+        files.open(plan.log_path, plan.log_level)
+        self.files.close()
+        self.files, self.path = files, plan.log_path
+
+    def move(self, plan: Plan) -> OpenLog | None:
+        """Log where a new version says; returns what the other processes are to be told, None if it cannot be opened."""
+        try:
+            self.files.move(plan.log_path, plan.log_level)
+        except ConfigError as e:
+            log.error("%s; still logging to %s", e, self.path)
+            return None
+        self.path = plan.log_path
+        return OpenLog(plan.log_path, plan.log_level)
+
+    def level(self) -> str:
+        """The level of the default log, which the admin API may have changed."""
+        return self.files.levels()[self.path]
+
+    def is_terminal(self) -> bool:
+        """Whether it is standard output or error."""
+        return self.path in STREAMS
+
+    def switch(self, frame: SetLogLevel | SetLogEnabled) -> None:
+        """Do what the admin API was told."""
+        if isinstance(frame, SetLogLevel):
+            self.files.set_level(frame.path, frame.level)
+            return
+        self.files.set_enabled(frame.path, frame.enabled)
+        (self._disabled.discard if frame.enabled else self._disabled.add)(frame.path)
+
+    def switched_off(self) -> list[SetLogEnabled]:
+        """What a new worker has to be told of that."""
+        return [SetLogEnabled(path, False) for path in self._disabled]
+
+
+def provide_logs(plan: Plan) -> None:
+    """Let the user of *plan* write to its log files, before a process of his opens them; does nothing if there is none.
+
+    A file that cannot be made is left for the process that needs it, which says what that is.
+    """
+    if plan.identity is not None:
+        for path in (plan.log_path, *plan.access_logs):
+            with contextlib.suppress(OSError):
+                provide(path, plan.identity)
+
+
+def try_default_log(plan: Plan) -> None:
+    """ConfigError if the default log of *plan* cannot be written to."""
+    LogFiles("master", plan.identity).try_open(plan.log_path)
