@@ -62,7 +62,6 @@ class Shutdown:
             self.quit()
             return
         deadline_s = self._served.plan.graceful_timeout_s
-        log.info("SIGTERM: no new connections; up to %g s for what is in flight", deadline_s)
         self._enter(Stage.GRACEFUL_STOPPING)
         self._manager.stopping(f"No new connections; up to {deadline_s:g} s for what is in flight.")
         # What is queued in a socket is reset when its last descriptor is closed, so nothing new may come to it before. Where the
@@ -71,6 +70,7 @@ class Shutdown:
         if not self._manager.keeps_sockets():
             self._served.sockets.refuse()
             settle_s = SETTLE_S
+        log.info("SIGTERM: no new connections; up to %g s for what is in flight", deadline_s)
         # Ours first: a worker accepts what is queued and then closes the last descriptor.
         self._served.sockets.close()
         for worker in self._workers.alive():
