@@ -6,6 +6,8 @@ INITING --Loaded--> STARTING --all committed--> RUNNING --SIGTERM--> GRACEFUL_ST
    |                   |                          '----SIGUSR2 -> UPGRADING (another master serves) ---workers gone--> exit 0
    '--Rejected---------'--refused--> STOPPING --children gone--> exit 1
 ```
+One piece: that what a signal, a frame or a death sets going can be read from top to bottom, beside the rooms that it reaches.
+
 Source: MOSN's pkg/server/keeper and pkg/stagemanager for signals and stages; gunicorn's arbiter for the loop.
 """
 
@@ -123,7 +125,6 @@ class Master:
         self._watchdog = Watchdog(loop, self._workers, lambda _: self._lending.settle(), self._replacement.supersede)
 
     def _make_changes(self, inherited: Inherited | None) -> None:
-        """What changes what is served, and who is asked for that."""
         loop, served, workers, controller = self._loop, self._served, self._workers, self._controller
         self._rollout = Rollout(
             loop, served, workers, controller, self._logs, self._deployments, self._draining, self._lending, self._watchdog,
@@ -281,7 +282,7 @@ class Master:
             log.warning("%s while %s: nothing was changed", signal.Signals(number).name, self._stages.text())
 
     def _reap(self) -> None:
-        """Bury all dead children; as pid 1 of a container also those that are not ours."""
+        """Take notice of all dead children; as pid 1 of a container also those that are not ours."""
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
@@ -338,7 +339,6 @@ class Master:
             self._new_side.took_over()
 
     def _on_old_gone(self) -> None:
-        """The generation before this one has ended."""
         if self._stages.is_stopping():
             self._shutdown.leave_if_alone()
 
