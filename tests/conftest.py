@@ -1,10 +1,12 @@
-"""What all tests share: built hot modules, a printed hypothesis seed, and the marks `slow` and `interop`."""
+"""What all tests share: built hot modules, a printed hypothesis seed, and the marks `slow`, `alone` and `interop`."""
 
+import fcntl
 import importlib.util
 import os
 import random
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -44,14 +46,16 @@ def unbuilt_modules() -> list[str]:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collectreport(report: pytest.CollectReport) -> None:
     # Only a test that cannot be loaded is stopped: while some modules are being written the tests of others run.
-    if report.failed and (unbuilt := unbuilt_modules()):
+    # A process of `pytest -n` only reports it: its parent hears of it here.
+    if report.failed and "PYTEST_XDIST_WORKER" not in os.environ and (unbuilt := unbuilt_modules()):
         pytest.exit(f"hot modules are not compiled or out of date ({', '.join(unbuilt)}): {BUILD}", returncode=1)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     stale = [name for name in unbuilt_modules() if name in sys.modules]
     if stale:
-        pytest.exit(f"hot modules are out of date ({', '.join(stale)}): {BUILD}", returncode=1)
+        session.shouldfail = f"hot modules are out of date ({', '.join(stale)}): {BUILD}"
+        raise session.Failed(session.shouldfail)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -61,6 +65,23 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 item.add_marker(pytest.mark.timeout(3600), append=False)
             else:
                 item.add_marker(pytest.mark.skip(reason="takes minutes: run it by scripts/test --long"))
+    items.sort(key=is_alone)
+
+
+def is_alone(item: pytest.Item) -> bool:
+    """Whether no other test may run beside *item*."""
+    return any(item.iter_markers("alone")) or any(item.iter_markers("slow"))
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    # Processes of one run (pytest -n) take turns by a lock of this file. First of all hooks, so that waiting is not test time.
+    with open(__file__) as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX if is_alone(item) else fcntl.LOCK_SH)
+        try:
+            return (yield)
+        finally:
+            fcntl.flock(turn, fcntl.LOCK_UN)  # closing would leave it to children that a test forked
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

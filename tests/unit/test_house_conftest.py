@@ -18,7 +18,8 @@ def run_tests(tree: Path, text: str, *arguments: str) -> tuple[int, str]:
     shutil.copy(ROOT / "tests/conftest.py", tree / "tests")
     (tree / "tests/test_sample.py").write_text("import pytest\n" + text)
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments]
-    run = subprocess.run(command, cwd=tree, capture_output=True, text=True, timeout=50)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    run = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, timeout=50)
     return run.returncode, run.stdout + run.stderr
 
 
@@ -54,27 +55,64 @@ def test_a_test_against_programs_that_are_here_runs(tmp_path: Path) -> None:
     assert "1 passed" in run_tests(tmp_path, "@pytest.mark.interop('sh', 'python:json')\ndef test_one(): pass\n")[1]
 
 
-def test_a_test_that_hangs_fails_with_the_line_it_hangs_in(tmp_path: Path) -> None:
+@pytest.mark.parametrize("side_by_side", [(), ("-n2",)])
+def test_a_test_that_hangs_fails_with_the_line_it_hangs_in(tmp_path: Path, side_by_side: tuple[str, ...]) -> None:
     text = "import time\n@pytest.mark.timeout(0.5)\ndef test_hang():\n    time.sleep(30)  # here\n"
-    code, output = run_tests(tmp_path, text)
-    assert (code, "time.sleep(30)  # here" in output) == (1, True)
+    code, output = run_tests(tmp_path, text, *side_by_side)
+    assert (code, "time.sleep(30)  # here" in output, "test_hang" in output) == (1, True, True)
 
 
-def test_a_hot_module_that_was_never_compiled_ends_the_run_in_one_sentence(tmp_path: Path) -> None:
+def test_a_test_that_kills_its_process_is_named_with_its_stack(tmp_path: Path) -> None:
+    text = "import os\ndef test_abort():\n    os.abort()\ndef test_other(): pass\n"
+    code, output = run_tests(tmp_path, text, "-n2")
+    assert code == 1
+    assert "crashed while running 'tests/test_sample.py::test_abort'" in output
+    assert 'test_sample.py", line 4 in test_abort' in output
+
+
+def test_a_test_that_needs_the_machine_alone_gets_it(tmp_path: Path) -> None:
+    sample = """
+import os, time
+from pathlib import Path
+def stay(seconds):
+    here = Path(f"running-{os.getpid()}")
+    here.touch()
+    time.sleep(seconds)
+    others = len(list(Path(".").glob("running-*"))) - 1
+    here.unlink()
+    return others
+@pytest.mark.alone
+@pytest.mark.parametrize("turn", range(4))
+def test_alone(turn):
+    assert stay(0.1) == 0
+@pytest.mark.parametrize("turn", range(10))
+def test_together(turn):
+    if stay(0.1):
+        Path("together").touch()
+"""
+    code, output = run_tests(tmp_path, sample, "-n3", "--dist=worksteal")
+    assert (code, "14 passed" in output) == (0, True), output
+    assert (tmp_path / "together").exists()
+
+
+@pytest.mark.parametrize("side_by_side", [(), ("-n2",)])
+def test_a_hot_module_that_was_never_compiled_ends_the_run_in_one_sentence(tmp_path: Path, side_by_side: tuple[str, ...]) -> None:
     make_hot_module(tmp_path)
-    code, output = run_tests(tmp_path, "import mosn_mp.head\ndef test_one(): pass\n")
+    code, output = run_tests(tmp_path, "import mosn_mp.head\ndef test_one(): pass\n", *side_by_side)
     assert code == 1
     assert "hot modules are not compiled or out of date (mosn_mp.head): run scripts/test" in output
     assert "Traceback" not in output
 
 
-def test_a_hot_module_older_than_its_source_ends_the_run(tmp_path: Path) -> None:
+@pytest.mark.parametrize("side_by_side", [(), ("-n2",)])
+def test_a_hot_module_older_than_its_source_ends_the_run(tmp_path: Path, side_by_side: tuple[str, ...]) -> None:
     package = make_hot_module(tmp_path)
     (package / "head.py").write_text("")
     (package / "head.abi.so").touch()
     os.utime(package / "head.abi.so", (1, 1))
-    code, output = run_tests(tmp_path, "import mosn_mp.head\ndef test_one(): pass\n")
-    assert (code, "hot modules are out of date (mosn_mp.head)" in output) == (1, True)
+    code, output = run_tests(tmp_path, "import mosn_mp.head\ndef test_one(): pass\n", *side_by_side)
+    assert code > 0
+    assert "hot modules are out of date (mosn_mp.head): run scripts/test" in output
 
 
 def test_a_stale_module_that_no_test_uses_does_not_stop_the_others(tmp_path: Path) -> None:
