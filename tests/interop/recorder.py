@@ -5,7 +5,8 @@ import socket
 import threading
 from collections.abc import Callable
 
-DEADLINE_S = 10.0
+from tests.process.program import DEADLINE_S
+
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 
 

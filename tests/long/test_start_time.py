@@ -39,6 +39,7 @@ def time_to_serve(program: Program) -> float:
     return time.monotonic() - begun
 
 
+@pytest.mark.alone
 def test_the_first_request_is_served_within_a_second(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     times = []
     for number in range(TRIES):

@@ -27,7 +27,7 @@ def test_a_killed_worker_is_replaced_at_once(running: Program) -> None:
     begun = time.monotonic()
     os.kill(victim, signal.SIGKILL)
     wait_workers(running, 2, without=victim)
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 5
     assert f"worker 1 (pid {victim}) ended: killed by SIGKILL" in running.log_text()
 
 
@@ -110,7 +110,7 @@ def test_everybody_leaves_when_the_master_is_killed(running: Program) -> None:
     assert running.master is not None
     running.master.kill()
     running.master.communicate(timeout=5)
-    wait_until(lambda: not running.family(), "the end of workers and controller", 3)
+    wait_until(lambda: not running.family(), "the end of workers and controller")
 
 
 def test_what_is_in_flight_is_finished_when_the_master_is_killed(running: Program) -> None:
@@ -121,7 +121,7 @@ def test_what_is_in_flight_is_finished_when_the_master_is_killed(running: Progra
     running.master.kill()
     assert int(connection.getresponse().read()) == busy
     running.master.communicate(timeout=5)
-    wait_until(lambda: not running.family(), "the end of workers and controller", 3)
+    wait_until(lambda: not running.family(), "the end of workers and controller")
 
 
 def test_the_same_command_starts_again_at_once_after_the_master_was_killed(running: Program) -> None:

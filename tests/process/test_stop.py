@@ -1,4 +1,4 @@
-"""How the program ends."""
+"""How the program ends: who does not wait for `/never` comes to an end long before it does."""
 
 import http.client
 import json
@@ -13,6 +13,8 @@ from collections import Counter
 import pytest
 
 from tests.process.program import HERE, Program, say, wait_until
+
+NOT_WAITING_S = 3.0  # less than graceful_timeout, more than a stop takes on a busy machine
 
 
 def in_background(program: Program, path: str) -> tuple[threading.Thread, list[object]]:
@@ -68,11 +70,9 @@ def test_sigterm_waits_no_longer_than_graceful_timeout(program: Program) -> None
     program.server["graceful_timeout"] = "300ms"
     program.write()
     program.start()
-    thread, outcome = in_background(program, "/slower")
-    begun = time.monotonic()
+    thread, outcome = in_background(program, "/never")
     program.signal(signal.SIGTERM)
-    assert program.wait_exit() == 0
-    assert time.monotonic() - begun < 1.5
+    assert program.wait_exit(NOT_WAITING_S) == 0
     thread.join()
     assert not isinstance(outcome[0], int)
     assert "drain deadline reached with 1 connections active" in program.log_text()
@@ -80,11 +80,9 @@ def test_sigterm_waits_no_longer_than_graceful_timeout(program: Program) -> None
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGQUIT])
 def test_sigint_and_sigquit_wait_for_nothing(running: Program, number: signal.Signals) -> None:
-    thread, outcome = in_background(running, "/slower")
-    begun = time.monotonic()
+    thread, outcome = in_background(running, "/never")
     running.signal(number)
-    assert running.wait_exit() == 0
-    assert time.monotonic() - begun < 0.9
+    assert running.wait_exit(NOT_WAITING_S) == 0
     thread.join()
     assert not isinstance(outcome[0], int)
 
@@ -95,13 +93,13 @@ def test_a_second_sigterm_leaves_a_short_while_and_nothing_to_the_idle(program: 
     program.write()
     program.start()
     short, outcome_of_short = in_background(program, "/slow")
-    long, outcome_of_long = in_background(program, "/slower")
+    long, outcome_of_long = in_background(program, "/never")
     program.signal(signal.SIGTERM)
     wait_until(lambda: "no new connections" in program.log_text(), "the drain")
     begun = time.monotonic()
     program.signal(signal.SIGTERM)
-    assert program.wait_exit(5) == 0
-    assert 1.5 < time.monotonic() - begun < 2.8
+    assert program.wait_exit() == 0
+    assert 1.5 < time.monotonic() - begun < 2 + NOT_WAITING_S
     short.join()
     long.join()
     assert isinstance(outcome_of_short[0], int)
@@ -111,24 +109,20 @@ def test_a_second_sigterm_leaves_a_short_while_and_nothing_to_the_idle(program: 
 
 @pytest.mark.parametrize("last", [signal.SIGTERM, signal.SIGINT])
 def test_a_third_signal_ends_everything(running: Program, last: signal.Signals) -> None:
-    thread, outcome = in_background(running, "/slower")
+    thread, outcome = in_background(running, "/never")
     running.signal(signal.SIGTERM)
     wait_until(lambda: "no new connections" in running.log_text(), "the drain")
     running.signal(signal.SIGTERM)
     wait_until(lambda: "SIGTERM again" in running.log_text(), "the hurry")
-    begun = time.monotonic()
     running.signal(last)
-    assert running.wait_exit() == 0
-    assert time.monotonic() - begun < 0.9
+    assert running.wait_exit(NOT_WAITING_S) == 0
     thread.join()
     assert not isinstance(outcome[0], int)
 
 
 def test_an_idle_program_stops_at_once(running: Program) -> None:
-    begun = time.monotonic()
     running.signal(signal.SIGTERM)
-    assert running.wait_exit() == 0
-    assert time.monotonic() - begun < 0.3
+    assert running.wait_exit(NOT_WAITING_S) == 0
 
 
 def test_nobody_who_connects_during_sigterm_is_reset(program: Program) -> None:

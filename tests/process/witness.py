@@ -10,6 +10,8 @@ from msgspec import Struct
 from mosn_mp.filter.stream_filter import STOP, StreamFilter, Verdict
 from mosn_mp.filter.stream_view import StreamView
 
+DELAYS_S = {b"/slow": 1.0, b"/slower": 3.0, b"/never": 600.0}
+
 
 class Trouble(Struct, frozen=True):
     """*kind*: `refuse`, `die` or `hang` in the one worker that makes the file *marker* first; `refuse_while` it exists."""
@@ -19,7 +21,7 @@ class Trouble(Struct, frozen=True):
 
 
 class Witness(StreamFilter):
-    """`/slow` answers after a second, `/slower` after three, `/die` and `/loop` never; after `/fat` the worker has 64 MB more."""
+    """Answers at once but for DELAYS_S; `/die` and `/loop` never; after `/fat` the worker has 64 MB more."""
 
     Config = Trouble
 
@@ -53,8 +55,11 @@ class Witness(StreamFilter):
             while True:
                 pass
         if path == b"/fat":
-            self.ballast = bytearray(os.urandom(64 << 20))
-        if path in (b"/slow", b"/slower"):
-            gevent.sleep(1 if path == b"/slow" else 3)
+            self.ballast = []
+            for _ in range(64):
+                self.ballast.append(b"x" * (1 << 20))
+                gevent.sleep(0)  # a worker that does nothing else for long is taken for stuck
+        if path in DELAYS_S:
+            gevent.sleep(DELAYS_S[path])
         stream.reply(200, b"%d" % os.getpid())
         return STOP

@@ -6,10 +6,9 @@ import threading
 from collections.abc import Callable
 from types import TracebackType
 
-from tests.process.program import wait_until
+from tests.process.program import DEADLINE_S, wait_until
 from tests.rpc.wire import GOAWAY, RESPONSE, Fields, Frame, Reader, request
 
-DEADLINE_S = 8.0
 READ_SIZE = 1 << 16
 
 

@@ -11,6 +11,10 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 
+needs_xdist = pytest.mark.interop("python:xdist")
+however_run = pytest.mark.parametrize("side_by_side", [(), pytest.param(("-n2",), marks=needs_xdist)])
+
+
 def run_tests(tree: Path, text: str, *arguments: str) -> tuple[int, str]:
     """Exit code and output of pytest on one test file in *tree* with the project's conftest and settings."""
     (tree / "tests").mkdir(exist_ok=True)
@@ -55,13 +59,14 @@ def test_a_test_against_programs_that_are_here_runs(tmp_path: Path) -> None:
     assert "1 passed" in run_tests(tmp_path, "@pytest.mark.interop('sh', 'python:json')\ndef test_one(): pass\n")[1]
 
 
-@pytest.mark.parametrize("side_by_side", [(), ("-n2",)])
+@however_run
 def test_a_test_that_hangs_fails_with_the_line_it_hangs_in(tmp_path: Path, side_by_side: tuple[str, ...]) -> None:
     text = "import time\n@pytest.mark.timeout(0.5)\ndef test_hang():\n    time.sleep(30)  # here\n"
     code, output = run_tests(tmp_path, text, *side_by_side)
     assert (code, "time.sleep(30)  # here" in output, "test_hang" in output) == (1, True, True)
 
 
+@needs_xdist
 def test_a_test_that_kills_its_process_is_named_with_its_stack(tmp_path: Path) -> None:
     text = "import os\ndef test_abort():\n    os.abort()\ndef test_other(): pass\n"
     code, output = run_tests(tmp_path, text, "-n2")
@@ -70,6 +75,7 @@ def test_a_test_that_kills_its_process_is_named_with_its_stack(tmp_path: Path) -
     assert 'test_sample.py", line 4 in test_abort' in output
 
 
+@needs_xdist
 def test_a_test_that_needs_the_machine_alone_gets_it(tmp_path: Path) -> None:
     sample = """
 import os, time
@@ -95,7 +101,7 @@ def test_together(turn):
     assert (tmp_path / "together").exists()
 
 
-@pytest.mark.parametrize("side_by_side", [(), ("-n2",)])
+@however_run
 def test_a_hot_module_that_was_never_compiled_ends_the_run_in_one_sentence(tmp_path: Path, side_by_side: tuple[str, ...]) -> None:
     make_hot_module(tmp_path)
     code, output = run_tests(tmp_path, "import mosn_mp.head\ndef test_one(): pass\n", *side_by_side)
@@ -104,7 +110,7 @@ def test_a_hot_module_that_was_never_compiled_ends_the_run_in_one_sentence(tmp_p
     assert "Traceback" not in output
 
 
-@pytest.mark.parametrize("side_by_side", [(), ("-n2",)])
+@however_run
 def test_a_hot_module_older_than_its_source_ends_the_run(tmp_path: Path, side_by_side: tuple[str, ...]) -> None:
     package = make_hot_module(tmp_path)
     (package / "head.py").write_text("")

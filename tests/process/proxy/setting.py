@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.ports import free_port
-from tests.process.program import Program, wait_until
+from tests.process.program import DEADLINE_S, Program, wait_until
 from tests.process.proxy.wire import Wire, connect
 
 HERE = Path(__file__).parent
@@ -134,7 +134,7 @@ class Tally:
         """By how much the counter *name* grew."""
         return self.setting.counts()[name] - self.before[name]
 
-    def wait(self, name: str, grown: int, deadline_s: float = 5.0) -> None:
+    def wait(self, name: str, grown: int, deadline_s: float = DEADLINE_S) -> None:
         """Wait until *name* grew by exactly *grown*."""
         until = time.monotonic() + deadline_s
         while (found := self.of(name)) != grown and time.monotonic() < until:

@@ -92,7 +92,7 @@ def test_a_client_that_pipelines_for_ever_does_not_starve_another(setting: Setti
         greedy.shut()
         for thread in threads:
             thread.join()
-    assert slowest < 0.5
+    assert slowest < 3
 
 
 def test_a_client_that_uploads_for_ever_does_not_starve_another(setting: Setting, upstream: Upstream) -> None:
@@ -117,7 +117,7 @@ def test_a_client_that_uploads_for_ever_does_not_starve_another(setting: Setting
         begun = time.monotonic()
         for _ in range(30):
             assert modest.get("/").status == 200
-        assert time.monotonic() - begun < 3
+        assert time.monotonic() - begun < 15
         end.set()
         thread.join()
 

@@ -9,16 +9,18 @@ from tests.process.proxy.setting import Setting
 from tests.process.proxy.upstream import Upstream, Visit, answer, ok
 from tests.process.proxy.wire import ClosedError, request
 
+SOON_S = 5.0  # on a busy machine; the defaults are ten seconds and more
+
 
 def configure(setting: Setting, origin: Upstream) -> None:
     setting.change_listener(
         "front",
         request_header_timeout="300ms",
-        request_body_timeout="300ms",
-        connection_idle_timeout="500ms",
-        write_timeout="400ms",
+        request_body_timeout="600ms",
+        connection_idle_timeout="800ms",
+        write_timeout="600ms",
     )
-    setting.add_listener("patient", write_timeout="200ms", connection_idle_timeout="700ms")
+    setting.add_listener("patient", write_timeout="600ms", connection_idle_timeout="1200ms")
     setting.add_route({"path": "/long"}, direct_response={"body": "0123456789" * 800_000})
 
 
@@ -29,7 +31,7 @@ def test_a_head_that_takes_too_long_is_408(setting: Setting, upstream: Upstream)
         client.send(b"GET / HTTP/1.1\r\nHost: a\r\n")
         response = client.response()
         assert response.status == 408 and response.get(b"connection") == b"close"
-        assert 0.25 < time.monotonic() - begun < 1
+        assert 0.25 < time.monotonic() - begun < SOON_S
         client.finish()
         assert client.ends() == b""
     tally.wait("front.timeout_header", 1)
@@ -43,7 +45,7 @@ def test_a_head_that_trickles_gains_no_time(setting: Setting, upstream: Upstream
         while client.is_quiet(0.03):
             client.send(b"v")
         assert client.response().status == 408
-        assert 0.25 < time.monotonic() - begun < 1
+        assert 0.25 < time.monotonic() - begun < SOON_S
     tally.wait("front.timeout_header", 1)
 
 
@@ -63,7 +65,7 @@ def test_a_body_that_pauses_too_long_is_408(setting: Setting, upstream: Upstream
         begun = time.monotonic()
         response = client.response()
         assert response.status == 408 and response.get(b"connection") == b"close"
-        assert 0.25 < time.monotonic() - begun < 1
+        assert 0.5 < time.monotonic() - begun < SOON_S
         assert client.ends() == b""
     tally.wait("front.timeout_body", 1)
 
@@ -99,7 +101,7 @@ def test_a_body_that_nobody_sends_ends_while_the_upstream_waits(setting: Setting
 def test_a_slow_response_is_no_slow_body(setting: Setting, upstream: Upstream) -> None:
     def script(visit: Visit) -> None:
         visit.body(visit.message)
-        time.sleep(0.7)
+        time.sleep(0.9)
         visit.send(ok())
 
     upstream.script = script
@@ -115,7 +117,7 @@ def test_an_idle_connection_is_closed_in_order(setting: Setting, upstream: Upstr
         begun = time.monotonic()
         assert fresh.rest() == b""
         assert used.rest() == b""
-        assert 0.3 < time.monotonic() - begun < 1.5
+        assert 0.6 < time.monotonic() - begun < SOON_S
     tally.wait("front.timeout_idle", 2)
     tally.wait("front.connection_active", 0)
 
@@ -125,7 +127,7 @@ def test_a_connection_in_use_is_not_idle(setting: Setting, upstream: Upstream) -
         for _ in range(4):
             assert client.get("/").status == 200
             time.sleep(0.3)
-        upstream.script = lambda visit: (time.sleep(0.8), visit.send(ok()))[1]
+        upstream.script = lambda visit: (time.sleep(1.1), visit.send(ok()))[1]
         assert client.get("/").status == 200
 
 
@@ -151,7 +153,7 @@ def test_a_client_that_never_reads_is_cut_off(setting: Setting, upstream: Upstre
         time.sleep(0.2)
         assert blocks_in_use(setting) - blocks < 40
         tally.wait("front.timeout_write", 1)
-        assert time.monotonic() - begun < 3
+        assert time.monotonic() - begun < SOON_S
         with pytest.raises((ClosedError, ConnectionResetError)):
             client.response()
     tally.wait("front.connection_active", 0)
@@ -189,7 +191,7 @@ def test_a_client_that_reads_slowly_is_served(setting: Setting, upstream: Upstre
         while got < 20_000 * 256:
             got += len(client.exactly(min(256 * 1000, 20_000 * 256 - got)))
             time.sleep(0.08)
-        assert message.status == 200 and time.monotonic() - begun > 1
+        assert message.status == 200 and time.monotonic() - begun > 1.2
 
 
 def test_the_end_of_a_response_that_is_stuck_is_cut_off_too(setting: Setting, upstream: Upstream) -> None:
@@ -214,4 +216,4 @@ def test_a_stall_that_ended_does_not_shorten_the_idle_time(setting: Setting, ups
         assert len(client.exactly(4_000_000)) == 4_000_000
         begun = time.monotonic()
         assert client.rest() == b""
-        assert time.monotonic() - begun > 0.5
+        assert time.monotonic() - begun > 0.9

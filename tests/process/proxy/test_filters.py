@@ -207,7 +207,7 @@ def test_other_requests_go_on_while_a_filter_sleeps(setting: Setting, upstream: 
         while time.monotonic() - begun < 0.25:
             assert other.get("/ping").status == 200
             served += 1
-        assert served > 20
+        assert served > 2  # the first would wait until the sleep is over
         assert sleeper.response().status == 200
         assert sleeper.get("/ping").status == 200
 

@@ -5,6 +5,7 @@ import threading
 
 import pytest
 
+from tests.process.program import DEADLINE_S
 from tests.process.proxy.setting import Setting
 from tests.process.proxy.upstream import Upstream, Visit, answer, ok
 from tests.process.proxy.wire import Wire, request
@@ -20,7 +21,7 @@ both_kinds = pytest.mark.parametrize(("asks", "agrees"), KINDS, ids=["upgrade", 
 
 
 def configure(setting: Setting, origin: Upstream) -> None:
-    setting.change_listener("front", connection_idle_timeout="600ms")
+    setting.add_listener("brief", connection_idle_timeout="600ms")
     setting.add_cluster("few", origin.port, max_request_per_conn=1)
 
 
@@ -37,12 +38,12 @@ class Switch:
         visit.send(self.agrees)
         self.end = visit
         self.ready.set()
-        self.over.wait(10)
+        self.over.wait(DEADLINE_S)
         visit.shut()
 
     def wait(self) -> Wire:
-        assert self.ready.wait(5)
-        self.end.sock.settimeout(5)
+        assert self.ready.wait(DEADLINE_S)
+        self.end.sock.settimeout(DEADLINE_S)
         return self.end
 
 
@@ -184,7 +185,7 @@ def test_a_reset_of_one_side_ends_the_other(setting: Setting, upstream: Upstream
 def test_a_silent_tunnel_ends_after_the_idle_timeout(setting: Setting, upstream: Upstream) -> None:
     tally = setting.tally()
     upstream.script = switch = Switch(SWITCHED)
-    with setting.connect() as client:
+    with setting.connect("brief") as client:
         client.send(UPGRADE)
         client.head()
         for _ in range(4):
@@ -194,7 +195,7 @@ def test_a_silent_tunnel_ends_after_the_idle_timeout(setting: Setting, upstream:
         assert client.ends() == b""
         assert switch.end.ends() == b""
         switch.over.set()
-    tally.wait("front.timeout_idle", 1)
+    tally.wait("brief.timeout_idle", 1)
 
 
 @pytest.mark.parametrize("status", [b"200 OK", b"403 Forbidden", b"426 Upgrade Required"])

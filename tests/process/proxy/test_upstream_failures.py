@@ -92,7 +92,7 @@ def test_a_connect_that_takes_too_long_is_502(setting: Setting, upstream: Upstre
         begun = time.monotonic()
         response = client.get("/hole")
         assert (response.status, response.body) == (502, b"upstream connect timeout\n")
-        assert 0.1 < time.monotonic() - begun < 1
+        assert 0.1 < time.monotonic() - begun < 2.5  # the default is 3 s
         assert client.get("/").status == 200
     tally.wait("hole.connection_connect_timeout", 1)
 

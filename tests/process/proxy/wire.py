@@ -7,7 +7,8 @@ import struct
 import time
 from dataclasses import dataclass, field
 
-DEADLINE_S = 8.0
+from tests.process.program import DEADLINE_S
+
 PAUSE_S = 0.001  # between tiny sends, so that most of them are read one by one; the outcome must not depend on it
 
 

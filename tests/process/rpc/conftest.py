@@ -69,11 +69,12 @@ def server() -> Iterator[Upstream]:
 
 @pytest.fixture
 def start(tmp_path: Path, server: Upstream) -> Iterator[Start]:
-    """Starts a proxy of its own with the extend_config of the listener `bolt`."""
+    """Starts a proxy of its own with the extend_config of the listener `bolt` and *options* of the server."""
     made: list[RpcSetting] = []
 
-    def begin(extend: dict[str, object] | None = None) -> RpcSetting:
+    def begin(extend: dict[str, object] | None = None, **options: object) -> RpcSetting:
         setting = RpcSetting(tmp_path)
+        setting.server.update(options)
         setting.add_cluster("up", server.port)
         setting.add_route({"prefix": "/"}, route={"cluster_name": "up"})
         setting.add_protocol("bolt", "bolt", extend=extend)

@@ -10,6 +10,8 @@ from tests.process.rpc.setting import RpcSetting
 from tests.rpc.upstream import Upstream, silent
 from tests.rpc.wire import ONE_WAY, request
 
+SOON_S = 8.0  # before the requests' timeout of ten seconds
+
 
 def test_a_close_without_a_reset_ends_the_streams_too(setting: RpcSetting, upstream: Upstream) -> None:
     upstream.script = silent
@@ -18,7 +20,7 @@ def test_a_close_without_a_reset_ends_the_streams_too(setting: RpcSetting, upstr
         for _ in range(5):
             client.ask()
         upstream.wait_requests(5)
-    wait_until(lambda: setting.counts()["bolt.request_active"] == 0, "the streams of the departed ended", 3)
+    wait_until(lambda: setting.counts()["bolt.request_active"] == 0, "the streams of the departed ended", SOON_S)
     assert tally.of("bolt.request_reset") == 5
     assert setting.counts()["up.request_active"] == 0
     assert setting.counts()["bolt.connection_active"] == 0
@@ -35,8 +37,8 @@ def test_the_fin_of_a_client_that_is_not_read_is_seen(setting: RpcSetting, upstr
         client.ask()
     upstream.wait_requests(1024)
     client.close()
-    wait_until(lambda: setting.counts()["bolt.connection_active"] == 0, "the end of its connection", 3)
-    wait_until(lambda: setting.counts()["bolt.request_active"] == 0, "the end of its streams", 3)
+    wait_until(lambda: setting.counts()["bolt.connection_active"] == 0, "the end of its connection", SOON_S)
+    wait_until(lambda: setting.counts()["bolt.request_active"] == 0, "the end of its streams", SOON_S)
 
 
 def test_one_way_requests_right_before_a_fin_arrive(setting: RpcSetting, upstream: Upstream) -> None:

@@ -54,16 +54,16 @@ def test_goaway_is_said_once_and_what_comes_behind_it_is_served(start: Start, se
             assert not client.closed.is_set()
     began = time.monotonic()
     assert setting.wait_exit() == 0
-    assert time.monotonic() - began < 3, "nobody was left to wait for"
+    assert time.monotonic() - began < 4, "nobody was left to wait for"
 
 
 def test_who_ignores_goaway_is_closed_at_the_deadline(start: Start, server: Upstream) -> None:
-    setting = start({"bolt": {"enable_bolt_goaway": True}})
+    setting = start({"bolt": {"enable_bolt_goaway": True}}, graceful_timeout="1s")
     with setting.client() as client:
         client.call()
         began = time.monotonic()
         setting.signal(signal.SIGTERM)
         client.wait_goaway()
-        client.wait_closed(20)
-        assert time.monotonic() - began > 2
+        client.wait_closed()
+        assert 0.8 < time.monotonic() - began < 8
     assert setting.wait_exit() == 0

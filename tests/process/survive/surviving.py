@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import time
+from collections.abc import Container
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,7 +15,6 @@ from tests.process.loaded import Loaded
 from tests.process.program import DEADLINE_S, is_alive, say, wait_until
 
 OPERATION_S = 60.0  # an upgrade may wait for graceful_timeout
-LEFT_BEHIND = re.compile(r"^mosn")  # names of ours in directories that everybody uses
 
 
 class Footprint(NamedTuple):
@@ -23,7 +23,7 @@ class Footprint(NamedTuple):
     processes: tuple[str, ...]  # roles and slots
     descriptors: dict[str, collections.Counter[str]]  # what they are, by role and slot
     pss_bytes: int  # without pages of files
-    shared: tuple[str, ...]  # in /dev/shm
+    shared: tuple[str, ...]  # in /dev/shm, but for those that another living program is just making
     temporary: tuple[str, ...]  # in /tmp
 
     @property
@@ -135,8 +135,8 @@ class Surviving(Loaded):
             tuple(sorted(names.values())),
             {name: collections.Counter(map(kind_of, Path(f"/proc/{pid}/fd").iterdir())) for pid, name in names.items()},
             sum(own_bytes(pid) for pid in names),
-            tuple(sorted(filter(LEFT_BEHIND.search, os.listdir("/dev/shm")))),
-            tuple(sorted(filter(LEFT_BEHIND.search, os.listdir("/tmp")))),
+            tuple(sorted(name for name in names_of_ours("/dev/shm") if not is_anothers(name, names))),
+            tuple(sorted(names_of_ours("/tmp"))),
         )
 
     def settled(self) -> Footprint:
@@ -174,6 +174,17 @@ class Surviving(Loaded):
             os.kill(pid, signal.SIGINT)
             wait_until(lambda: not is_alive(pid), "the end of the last generation", DEADLINE_S)
         super().end()
+
+
+def names_of_ours(directory: str) -> list[str]:
+    """What a program of ours may have left in a directory that everybody uses."""
+    return [name for name in os.listdir(directory) if name.startswith("mosn")]
+
+
+def is_anothers(name: str, own: Container[int]) -> bool:
+    """Whether the shared memory *name* was made by a process that lives and is none of *own*."""
+    maker = re.fullmatch(r"mosn_mp-\w+-(\d+)-[0-9a-f]+", name)
+    return maker is not None and int(maker[1]) not in own and is_alive(int(maker[1]))
 
 
 def check_same(before: Footprint, after: Footprint, tolerance: float = 0.02) -> None:

@@ -137,6 +137,7 @@ def everything_at_once(surviving: Surviving, commands: list[str], times: int, si
             one.end()
 
 
+@pytest.mark.timeout(180)
 @pytest.mark.parametrize(("times", "size"), [(2, 10), pytest.param(10, 100, marks=pytest.mark.slow)])
 def test_afterwards_the_program_takes_no_more_of_the_machine_than_before(surviving: Surviving, times: int, size: int) -> None:
     commands = list(COMMANDS)
