@@ -3,6 +3,18 @@
 import msgspec
 
 
+class DescriptorReport(msgspec.Struct, frozen=True):
+    """What a process may open, and has; of a worker also what it keeps free, and whether clients wait in the queue for want of
+    descriptors now, and how often they have.
+    """
+
+    limit: int = 0
+    used: int = 0
+    reserved: int = 0
+    accept_paused: bool = False
+    accept_pauses: int = 0
+
+
 class ProcessReport(msgspec.Struct, frozen=True):
     """One process. `slot` is -1 and `version`, `connections`, `requests` are 0 for master and controller."""
 
@@ -18,6 +30,7 @@ class ProcessReport(msgspec.Struct, frozen=True):
     active: int = 0  # connections with work in flight
     connections: int = 0
     requests: int = 0
+    descriptors: DescriptorReport = DescriptorReport()
 
 
 class ListenerReport(msgspec.Struct, frozen=True):

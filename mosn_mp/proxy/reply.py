@@ -133,7 +133,7 @@ class LocalReply(StreamView):
     def must_close(self) -> cython.bint:
         """Is this the last response of the connection, whatever the client wants?"""
         return (
-            self.listener.draining
+            self.listener.parts
             or self.down.bereft
             or (self.runtime.max_requests != 0 and self.down.requests >= self.runtime.max_requests)
             or not self.may_drain()

@@ -48,10 +48,12 @@ cdef enum:
 cdef class ListenerState:
     cdef readonly ListenerRuntime runtime   # what new requests begin with
     cdef uint64_t* counters                 # D_* cells in this worker's row
-    cdef readonly bint draining             # responses say Connection: close
+    cdef readonly bint draining             # it is going away
+    cdef bint parts                         # responses say Connection: close: it drains, or others want the descriptors
     cdef readonly object log                # logging.Logger
     cdef uint64_t* worker                   # W_* cells
     cdef set tunnels                        # streams that are one
     cdef readonly uint32_t open_count       # connections
 
     cdef void count(self, int connections) noexcept
+    cdef void press(self, bint is_pressed) noexcept

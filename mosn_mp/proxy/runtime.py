@@ -110,4 +110,8 @@ class ListenerState:
 
     def drain(self) -> None:
         """From now on every response is the last one of its connection."""
-        self.draining = True
+        self.draining = self.parts = True
+
+    def press(self, is_pressed: cython.bint) -> cython.void:
+        """Others want the descriptors of connections that would wait for their next request, or they do no more."""
+        self.parts = is_pressed or self.draining

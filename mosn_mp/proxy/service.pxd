@@ -1,5 +1,6 @@
 from libc.stdint cimport uint32_t, uint64_t
 from mosn_mp.net.connection.connection cimport Connection
+from mosn_mp.net.connection.descriptors cimport Descriptors
 from mosn_mp.net.connection.listener cimport Acceptor
 from mosn_mp.net.connection.splice cimport PipePool
 from mosn_mp.net.multiplex.server_session cimport Inbox, ServerSession
@@ -11,6 +12,7 @@ from mosn_mp.proxy.stream cimport Stream
 cdef class Service(Acceptor):
     cdef readonly ListenerState listener
     cdef Reactor reactor
+    cdef Descriptors descriptors
     cdef Metrics metrics
     cdef PipePool pipes
     cdef list spoken                # of Kind: the protocols of the listener; a connection remembers its place here
@@ -18,7 +20,6 @@ cdef class Service(Acceptor):
     cdef uint32_t active_cell       # index of the listener's connection_active in a row
     cdef uint32_t worker_cell       # index of the worker's connections in a row
     cdef readonly uint64_t refused  # connections, because of a limit
-    cdef uint32_t max_here          # connections in this worker: what its descriptors allow
     cdef uint64_t part_by_ms        # the drain's deadline
     cdef uint32_t max_in_all        # over all workers and listeners; 0 = unlimited
 
@@ -29,7 +30,10 @@ cdef class Service(Acceptor):
     cdef ServerSession make_session(self, Connection connection, Kind kind)
     cdef Kind kind_for(self, SpokenProtocol spoken)
     cdef int place_of(self, Kind kind) noexcept
-    cdef bint has_room(self) noexcept
+    cdef int owed(self) noexcept
+    cdef void press(self, bint is_pressed) noexcept
+    cdef bint is_idle(self, Connection connection) noexcept
+    cdef bint has_room(self) except -1
     cdef uint64_t idle_ms(self, Connection connection) noexcept
     cdef void say_goodbye(self, ServerSession session) noexcept
     cdef void part_from(self, Connection connection) noexcept

@@ -7,12 +7,13 @@ from cython.cimports.mosn_mp.buffer.buf import Buf
 from cython.cimports.mosn_mp.buffer.head import Head
 from cython.cimports.mosn_mp.codec.codec import SERVER, WRITTEN, Codec
 from cython.cimports.mosn_mp.net.connection.connection import BLOCK_SMALL, EOF, RESET, S_PARKED, S_SERVING, S_SHARED, Connection
+from cython.cimports.mosn_mp.net.connection.descriptors import Descriptors
 from cython.cimports.mosn_mp.net.connection.listener import Acceptor
 from cython.cimports.mosn_mp.net.connection.splice import PipePool
 from cython.cimports.mosn_mp.net.libc import MSG_DONTWAIT, MSG_PEEK, recv
 from cython.cimports.mosn_mp.net.multiplex.client_session import Call
 from cython.cimports.mosn_mp.net.multiplex.server_session import Inbox, ServerSession
-from cython.cimports.mosn_mp.net.reactor.reactor import HANGUP, READ, Reactor, Task
+from cython.cimports.mosn_mp.net.reactor.reactor import HANGUP, READ, Task
 from cython.cimports.mosn_mp.net.reactor.stock import REQUEST_HEAD
 from cython.cimports.mosn_mp.observe.access_log.record import Record
 from cython.cimports.mosn_mp.observe.metrics.metrics import (
@@ -43,6 +44,8 @@ IDLE_STREAMS = cython.declare(cython.int, 512)
 # Which protocol it is must be clear by then.
 DETECT_BYTES = cython.declare(cython.int, 64)
 GOODBYE_ROOM = cython.declare(uint32_t, 64)
+# Who asked for nothing more for so long gives way to those that wait.
+SHED_IDLE_MS = cython.declare(uint64_t, 3000)
 
 MATCH_AGAIN = cython.declare(cython.int, int(Match.AGAIN))
 MATCH_YES = cython.declare(cython.int, int(Match.YES))
@@ -52,10 +55,11 @@ class Service(Acceptor):
     """Where a listener's connections live."""
 
     def __init__(
-        self, listener: ListenerState, reactor: Reactor, metrics: Metrics, pipes: PipePool, bases: tuple[int, int]
+        self, listener: ListenerState, descriptors: Descriptors, metrics: Metrics, pipes: PipePool, bases: tuple[int, int]
     ) -> None:
         self.listener = listener
-        self.reactor = reactor
+        self.reactor = descriptors.reactor
+        self.descriptors = descriptors
         self.metrics = metrics
         self.pipes = pipes
         self.spoken = []
@@ -84,17 +88,15 @@ class Service(Acceptor):
             kind.sessions = []
         self.listener.change(runtime)
 
-    def limit(self, max_here: int, max_in_all: int) -> None:
-        """At most *max_here* connections in this worker, *max_in_all* (0 = unlimited) over all workers and listeners."""
-        self.max_here = max_here
+    def limit(self, max_in_all: int) -> None:
+        """At most *max_in_all* (0 = unlimited) connections over all workers and listeners."""
         self.max_in_all = max_in_all
 
     def admit(self) -> cython.bint:
         limit: cython.ulonglong = self.listener.runtime.max_connections
         if (
-            not self.has_room()
-            or (limit and self.metrics.sum(self.active_cell) >= limit)
-            or (self.max_in_all and self.metrics.sum(self.worker_cell) >= self.max_in_all)
+            limit and self.metrics.sum(self.active_cell) >= limit
+            or self.max_in_all and self.metrics.sum(self.worker_cell) >= self.max_in_all
         ):
             self.listener.counters[D_LIMIT_CONNECTIONS] += 1
             self.refused += 1
@@ -103,7 +105,29 @@ class Service(Acceptor):
 
     def has_room(self) -> cython.bint:
         """Have this process's descriptors room for another connection?"""
-        return self.max_here == 0 or self.listener.worker[W_CONNECTIONS] < self.max_here
+        return self.descriptors.may_accept()
+
+    def owed(self) -> cython.int:
+        """A client may want a host's connection of its own, but where all clients share them."""
+        for spoken in self.listener.runtime.protocols:
+            if not cython.cast(SpokenProtocol, spoken).upstream_shared:
+                return self.listener.open_count
+        return 0
+
+    def press(self, is_pressed: cython.bint) -> cython.void:
+        self.listener.press(is_pressed)
+
+    def is_idle(self, connection: Connection) -> cython.bint:
+        """Silent since its last request for SHED_IDLE_MS, or without any for as long as a head may take. Never one of an RPC
+        protocol: its client counts on it."""
+        parked_until_ms: uint64_t = connection.deadline_ms
+        silent_ms: uint64_t = SHED_IDLE_MS if connection.requests else self.listener.runtime.head_timeout_ms
+        kind: Kind = self.kind_of(connection)
+        if parked_until_ms == 0 or self.listener.draining or (kind is not None and kind.spoken.is_shared):
+            return False
+        if parked_until_ms + silent_ms > self.reactor.now_ms + self.listener.runtime.idle_timeout_ms:
+            return False
+        return connection.output.end == connection.output.start and connection.is_quiet()
 
     def accepted(self, connection: Connection) -> cython.int:
         self.listener.count(1)

@@ -28,6 +28,7 @@ from mosn_mp.filter.compile import compile_filters
 from mosn_mp.ipc.channel import Channel
 from mosn_mp.ipc.tables import decode_tables
 from mosn_mp.net.connection.connection import Connection
+from mosn_mp.net.connection.descriptors import Descriptors
 from mosn_mp.net.connection.listener import Listener
 from mosn_mp.net.connection.splice import PipePool
 from mosn_mp.net.pool.host_pool import HostPool
@@ -46,9 +47,9 @@ from mosn_mp.worker.protocols import spoken_protocols
 from mosn_mp.worker.shortages import Shortages
 from mosn_mp.worker.transfer import Giver, Receiver
 
-# Descriptors that are not for connections: logs, channel, epoll, pipes, what filters open.
-RESERVED_FDS = 256
 PUBLISH_EVERY_S = 1.0
+# What is counted in shared memory at once, and said in the log.
+COUNTED = ("accept_errors", "accept_pauses", "connect_waits", "shortages")
 # Idle connections of a listener or worker that leaves are closed one by one over this time, those in use at their next response.
 PART_WITHIN_MS = 500
 # Clients of a removed listener that were told to go (GOAWAY) may take so long for it.
@@ -84,9 +85,9 @@ class DataPlane:
         self.arena = arena
         self.shared = shared
         self.log = logging.getLogger("mosn_mp.worker")
-        self.max_fds = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-        self.reactor = Reactor(gevent.get_hub(), arena, self.max_fds, self._on_stream_error)
-        self.pipes = PipePool()
+        self.reactor = Reactor(gevent.get_hub(), arena, descriptor_limit(), self._on_stream_error)
+        self.descriptors = Descriptors(self.reactor, shared.metrics, slot)
+        self.pipes = PipePool(self.descriptors)
         self.logs = AccessLogs()
         self.protocols = compile_protocols()
         self.clusters: dict[str, Cluster] = {}
@@ -96,6 +97,7 @@ class DataPlane:
         self.leaving: list[Service] = []  # of listeners that were removed, while they have connections
         self.owners: dict[str, str] = {}  # address -> listener
         self.open: dict[SocketKey, Open] = {}
+        self.finishing: list[Listener] = []  # that were withdrawn while descriptors are short
         self.is_draining = False
         self.reactor.start()
         gevent.spawn(self._publish)
@@ -113,6 +115,7 @@ class DataPlane:
     def _compile(
         self, config: Config, version: int, sockets: Mapping[SocketKey, int], directory: bytes, edition: Edition
     ) -> Prepared:
+        self.descriptors.check(len(sockets))
         tables = decode_tables(directory)
         clusters = compile_clusters(config.cluster_manager.clusters, self.clusters)
         protocols = compile_protocols(config.third_part_codec.codecs, None if edition.is_new_code else self.protocols)
@@ -202,12 +205,19 @@ class DataPlane:
                 service = self._make_service(listener.name, prepared)
             if service.listener.runtime is not prepared.runtimes[listener.name]:
                 service.change(prepared.runtimes[listener.name])
-            service.limit((self.max_fds - RESERVED_FDS) // 2, server.max_connections)
+            service.limit(server.max_connections)
         self.owners = {str(parse_address(listener.address)): listener.name for listener in server.listeners}
         for key, fd in prepared.sockets.items():
             self.lend(key, fd)
         for name in [name for name in self.services if name not in self.listeners]:
             self._retire(self.services.pop(name))
+        self._budget()
+
+    def _budget(self) -> None:
+        """Let the budget know who takes descriptors."""
+        hosts = (host for cluster in self.clusters.values() for host in cluster.hosts.hosts)
+        self.descriptors.serve([*self.services.values(), *self.leaving], [host.pool for host in hosts])
+        self.descriptors.keep_free(len(self.open))
 
     def abort(self, prepared: Prepared) -> None:
         """Forget *prepared*; it touched nothing."""
@@ -223,7 +233,7 @@ class DataPlane:
                     base = prepared.counters.find("upstream", labels)
                     record = prepared.records.find("host", labels) or 0
                     assert base is not None
-                    HostPool(self.reactor, host, self.shared.state, self.shared.metrics, self.slot, base, record)
+                    HostPool(self.descriptors, host, self.shared.state, self.shared.metrics, self.slot, base, record)
                 host.pool.configure(cluster)
         for cluster in self.clusters.values():
             for host in cluster.hosts.hosts:
@@ -235,7 +245,7 @@ class DataPlane:
         base = prepared.counters.find("downstream", [("listener", name)])
         assert base is not None
         state = ListenerState(self.shared.metrics, self.slot, base, 0)
-        service = Service(state, self.reactor, self.shared.metrics, self.pipes, (base, 0))
+        service = Service(state, self.descriptors, self.shared.metrics, self.pipes, (base, 0))
         self.services[name] = service
         return service
 
@@ -248,15 +258,14 @@ class DataPlane:
         if found is not None:
             found.listener.close()  # the listener was renamed; the queue stays in the socket
         listener = Listener()
-        listener.open(os.dup(fd), self.reactor, self.services[name])
+        listener.open(os.dup(fd), self.descriptors, self.services[name])
         self.open[key] = Open(name, listener)
 
     def withdraw(self, key: SocketKey) -> None:
         """Take what is queued in this socket, then accept from it no more."""
         found = self.open.pop(key, None)
-        if found is not None:
-            found.listener.accept_queued()
-            found.listener.close()
+        if found is not None and not found.listener.finish():
+            self.finishing.append(found.listener)
 
     def _retire(self, service: Service) -> None:
         """Its listener is gone: part from every client. What still comes through its sockets is answered, once."""
@@ -288,8 +297,9 @@ class DataPlane:
             self.withdraw(key)
 
     def is_drained(self) -> bool:
-        """No connection is left."""
-        return self.active() == 0
+        """No connection is left, and none waits in a queue."""
+        self.finishing = [listener for listener in self.finishing if not listener.is_closed]
+        return self.active() == 0 and not self.finishing
 
     def active(self) -> int:
         """Connections of clients."""
@@ -315,21 +325,25 @@ class DataPlane:
     def _publish(self) -> None:
         """Once a second: copy what this process knows of itself into its counter row, let go of what the load does not need."""
         cells = {key: WORKER.cell(key).at for key in self._vitals()}
-        accept_errors = WORKER.cell("accept_errors").at
         shortages = Shortages(self.log)
-        # Counters of a row go on where the worker before us in it stopped.
-        before = self.shared.metrics.row(self.slot, accept_errors, 1)[0]
+        before = self._counted()
         while True:
             for service in self.services.values():
                 service.trim()
             self.pipes.trim()
+            self.descriptors.look(descriptor_limit())
             vitals = self._vitals()
             for key, value in vitals.items():
                 self.shared.metrics.put(self.slot, cells[key], value)
-            vitals["accept_errors"] = self.shared.metrics.row(self.slot, accept_errors, 1)[0] - before
+            vitals.update({key: value - before[key] for key, value in self._counted().items()})
             vitals["limit_connections"] = sum(service.refused for service in self.services.values())
             shortages.look(vitals)
             gevent.sleep(PUBLISH_EVERY_S)
+
+    def _counted(self) -> dict[str, int]:
+        """Of this row: the counters go on where the worker before us in it stopped."""
+        row = self.shared.metrics.row(self.slot, 0, WORKER.size)
+        return {key: row[WORKER.cell(key).at] for key in COUNTED}
 
     def _vitals(self) -> dict[str, int]:
         usage = self.arena.usage(self.slot)
@@ -347,6 +361,11 @@ class DataPlane:
     def _on_stream_error(self, job: Pollable, error: BaseException) -> None:
         where = f"connection {job.number}" if isinstance(job, Connection) else "a stream"
         self.log.error("%s: a serving greenlet failed: %s", where, error, exc_info=error)
+
+
+def descriptor_limit() -> int:
+    """How many this process may open just now."""
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
 def make_data_plane(slot: int, arena: Arena, shared: Shared) -> DataPlane:

@@ -9,7 +9,10 @@ from collections.abc import Mapping
 
 TEXTS = {
     "accept_errors": "%d accepts failed: descriptors or kernel memory are used up (LimitNOFILE, ulimit -n)",
-    "limit_connections": "%d connections refused: max_connections, or what the descriptors of this worker allow, is reached",
+    "accept_pauses": "accepting paused %d times: descriptors are short (LimitNOFILE, ulimit -n); clients wait in the queue",
+    "connect_waits": "%d connects to hosts waited for a descriptor (LimitNOFILE, ulimit -n)",
+    "shortages": "%d system calls failed: the kernel had no descriptor or memory",
+    "limit_connections": "%d connections refused: max_connections is reached",
     "arena_exhausted": "%d times there was no buffer: the arena is used up (arena_size)",
     "log_dropped": "%d access-log lines dropped: the log could not be written in time, or at all",
 }

@@ -7,7 +7,16 @@ import msgspec
 
 from mosn_mp.ipc.channel import ChannelClosedError
 from mosn_mp.ipc.frames import Ask
-from mosn_mp.ipc.report import Changes, Delta, HostReport, RebalanceReport, ReloadReport, StatusReport, UpgradeReport
+from mosn_mp.ipc.report import (
+    Changes,
+    Delta,
+    HostReport,
+    ProcessReport,
+    RebalanceReport,
+    ReloadReport,
+    StatusReport,
+    UpgradeReport,
+)
 from mosn_mp.master.control.pid_file import running_pid
 from mosn_mp.master.control.pid_path import pid_path_of
 from mosn_mp.master.control.server import ask_master
@@ -112,7 +121,7 @@ def status_text(report: StatusReport) -> str:
             ("process", "pid", "state", "version", "uptime", "memory", "connections", "active", "requests", "deaths"),
             [
                 (
-                    f"{p.role} {p.slot}" if p.slot >= 0 else p.role, str(p.pid), p.state, str(p.version or "-"),
+                    _name(p), str(p.pid), p.state, str(p.version or "-"),
                     f"{p.uptime_s:.0f} s", _mib(p.pss_bytes), _count(p.slot, p.connections), _count(p.slot, p.active),
                     _count(p.slot, p.requests), str(p.deaths),
                 )
@@ -125,6 +134,8 @@ def status_text(report: StatusReport) -> str:
         *(f"weight {weight}: {host}" for host, weight in report.weights.items()),
         *(f"worker {p.slot}: {p.deaths} ended before, the last one: {p.last_end}" for p in report.processes if p.last_end),
         "",
+        *_descriptor_lines(report.processes),
+        "",
         *_table(
             ("listener", "address", "connections", "in all", "requests"),
             [(x.name, x.address, str(x.connections), str(x.connections_total), str(x.requests)) for x in report.listeners],
@@ -136,6 +147,24 @@ def status_text(report: StatusReport) -> str:
         ),
     ]  # fmt: skip
     return "\n".join(lines)
+
+
+def _descriptor_lines(processes: list[ProcessReport]) -> list[str]:
+    """What each may open, and has; whether clients wait for want of descriptors."""
+    rows = []
+    for process in processes:
+        budget = process.descriptors
+        row = [_name(process), str(budget.limit), str(budget.used)]
+        if process.slot < 0:
+            row += ["-"] * 3
+        else:
+            row += [str(budget.reserved), "paused" if budget.accept_paused else "accepts", str(budget.accept_pauses)]
+        rows.append(tuple(row))
+    return _table(("descriptors", "limit", "used", "reserved", "now", "pauses"), rows)
+
+
+def _name(process: ProcessReport) -> str:
+    return f"{process.role} {process.slot}" if process.slot >= 0 else process.role
 
 
 def _file_lines(report: StatusReport) -> list[str]:

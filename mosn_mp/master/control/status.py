@@ -6,18 +6,20 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from mosn_mp.ipc.plan import ListenerPlan
-from mosn_mp.ipc.report import ArenaReport, ListenerReport, ProcessReport, StatusReport
+from mosn_mp.ipc.report import ArenaReport, DescriptorReport, ListenerReport, ProcessReport, StatusReport
 from mosn_mp.master.control.hosts import disabled_hosts
 from mosn_mp.master.processes.controller import ControllerProcess
 from mosn_mp.master.processes.workers import Worker, Workers
 from mosn_mp.master.state.served import ServedState
 from mosn_mp.master.state.shared_memory import SharedMemory
 from mosn_mp.master.state.stages import Stages
-from mosn_mp.observe.metrics.cells import DOWNSTREAM
+from mosn_mp.observe.metrics.cells import DOWNSTREAM, WORKER
 from mosn_mp.observe.proc import read_process
 from mosn_mp.version import VERSION
 
 _OPEN, _OPENED, _REQUESTS = (DOWNSTREAM.cell(key).at for key in ("connection_active", "connection_total", "request_total"))
+
+_BUDGET = ("fd_limit", "fd_used", "fd_reserved", "accept_paused", "accept_pauses")
 
 
 class Counts(NamedTuple):
@@ -78,11 +80,10 @@ class Status:
     def _processes(self) -> list[ProcessReport]:
         now = time.monotonic()
         state = self._stages.now.name.lower()
-        found = [ProcessReport("master", self._pid, state, now - self._started_at, _pss_bytes(self._pid))]
+        found = [_other("master", self._pid, state, now - self._started_at)]
         controller = self._controller
         if controller.pid:
-            uptime_s, size = now - controller.started_at, _pss_bytes(controller.pid)
-            found.append(ProcessReport("controller", controller.pid, "running", uptime_s, size, deaths=controller.deaths()))
+            found.append(_other("controller", controller.pid, "running", now - controller.started_at, controller.deaths()))
         alive = self._workers.alive()
         found += [self._worker(worker, now) for worker in alive]
         slots = range(self._served.plan.workers) if self._served.accepted is not None else ()
@@ -104,11 +105,30 @@ class Status:
             active=worker.active,
             connections=counts.open,
             requests=counts.requests,
+            descriptors=_budget(self._served.memory, worker.row),
         )
 
     def _empty_slot(self, slot: int) -> ProcessReport:
         deaths, last_end = self._workers.deaths(slot), self._workers.last_end(slot)
         return ProcessReport("worker", 0, "down", 0.0, 0, slot, deaths=deaths, last_end=last_end)
+
+
+def _other(role: str, pid: int, state: str, uptime_s: float, deaths: int = 0) -> ProcessReport:
+    """A process that is no worker."""
+    reading = read_process(pid)
+    if reading is None:
+        return ProcessReport(role, pid, state, uptime_s, 0, deaths=deaths)
+    descriptors = DescriptorReport(limit=reading.max_fds, used=reading.open_fds)
+    return ProcessReport(role, pid, state, uptime_s, reading.pss_bytes, deaths=deaths, descriptors=descriptors)
+
+
+def _budget(shared: SharedMemory | None, row: int) -> DescriptorReport:
+    """What the worker of *row* says of its descriptors."""
+    if shared is None:
+        return DescriptorReport()
+    cells = shared.metrics.row(row, 0, WORKER.size)
+    limit, used, reserved, is_paused, pauses = (cells[WORKER.cell(key).at] for key in _BUDGET)
+    return DescriptorReport(limit, used, reserved, bool(is_paused), pauses)
 
 
 def _listener(plan: ListenerPlan, counts: Counts) -> ListenerReport:

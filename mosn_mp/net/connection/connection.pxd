@@ -92,3 +92,8 @@ cdef class Keeper:
     cdef int connection_expired(self, Connection connection) except -1
     cdef void connection_flushed(self, Connection connection) noexcept
     cdef void connection_closed(self, Connection connection) noexcept
+    cdef int spare(self) noexcept
+    cdef int owed(self) noexcept
+    cdef int shed(self, int count) except -1
+    cdef bint is_idle(self, Connection connection) noexcept
+    cdef void press(self, bint is_pressed) noexcept

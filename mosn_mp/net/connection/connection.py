@@ -78,6 +78,27 @@ class Keeper:
     def connection_closed(self, connection: Connection) -> cython.void:
         """The descriptor is about to be closed; called once."""
 
+    # What the worker's descriptors are budgeted by (descriptors.py).
+
+    def spare(self) -> cython.int:
+        """Connections at rest that nobody would miss."""
+        return 0
+
+    def owed(self) -> cython.int:
+        """Descriptors that the connections here may yet want beside their own; negative: what they have of others' wants."""
+        return 0
+
+    def shed(self, count: cython.int) -> cython.int:
+        """Close up to *count* of the spare ones, those that have been at rest for longest; returns how many."""
+        return 0
+
+    def is_idle(self, connection: Connection) -> cython.bint:
+        """May the parked *connection* of a client be closed in favour of one that waits?"""
+        return False
+
+    def press(self, is_pressed: cython.bint) -> cython.void:
+        """Descriptors are wanted: keep no connection that need not be, until told otherwise."""
+
 
 @cython.no_gc
 @cython.cclass

@@ -5,6 +5,8 @@ returned to the pool: the next stream would send them.
 """
 
 import cython
+from cython.cimports.libc.errno import errno
+from cython.cimports.mosn_mp.net.connection.descriptors import Descriptors
 from cython.cimports.mosn_mp.net.libc import (
     F_SETPIPE_SZ,
     O_CLOEXEC,
@@ -28,18 +30,19 @@ def move(source: cython.int, target: cython.int, length: cython.size_t) -> cytho
 
 
 class PipePool:
-    """Empty pipes of one worker."""
+    """`PipePool(descriptors)`: empty pipes of one worker."""
 
-    def __cinit__(self) -> None:
+    def __init__(self, descriptors: Descriptors) -> None:
+        self.descriptors = descriptors
         self.pipes = []
 
     def __dealloc__(self) -> None:
-        for ends in self.pipes:
+        for ends in self.pipes or ():
             close(ends[0])
             close(ends[1])
 
     def take(self, ends: cython.p_int) -> cython.int:
-        """1 and an empty pipe in *ends* (read, write), or 0: no descriptors left."""
+        """1 and an empty pipe in *ends* (read, write), or 0: there are no descriptors to spare, or none at all."""
         if self.pipes:
             pair = self.pipes.pop()
             if len(self.pipes) < self.low:
@@ -47,11 +50,19 @@ class PipePool:
             ends[0] = pair[0]
             ends[1] = pair[1]
             return 1
+        if not self.descriptors.may_take_pipe(self.made):
+            return 0
         if pipe2(ends, O_NONBLOCK | O_CLOEXEC) < 0:
+            self.descriptors.reactor.is_shortage(errno)
             return 0
         fcntl(ends[1], F_SETPIPE_SZ, PIPE_BYTES)
-        self.made += 1
+        self.adopt()
         return 1
+
+    def adopt(self) -> cython.void:
+        """One more pipe is open, of here or from another process."""
+        self.made += 1
+        self.descriptors.reactor.others += 2
 
     def give_back(self, read_end: cython.int, write_end: cython.int) -> cython.void:
         """An empty pipe comes back."""
@@ -73,3 +84,4 @@ class PipePool:
         close(read_end)
         close(write_end)
         self.made -= 1
+        self.descriptors.reactor.gave_back(2)

@@ -4,10 +4,12 @@ from mosn_mp.cluster.cluster cimport Cluster
 from mosn_mp.cluster.host cimport Host
 from mosn_mp.cluster.state cimport State
 from mosn_mp.net.connection.connection cimport Connection, Keeper
+from mosn_mp.net.connection.descriptors cimport Descriptors
 from mosn_mp.net.reactor.reactor cimport Reactor, Task
 
 cdef class HostPool(Keeper):
     cdef Reactor reactor
+    cdef Descriptors descriptors
     cdef readonly Host host
     cdef bytes host_text
     cdef State state
@@ -25,7 +27,8 @@ cdef class HostPool(Keeper):
     cdef uint64_t keepalive_ms      # heartbeats on shared connections
     cdef uint64_t keepalive_timeout_ms
     cdef public int failure                # Reason of the last dial() that gave None
-    cdef bint retired               # the host is no longer configured: nothing is kept
+    cdef bint retired               # the host is no longer configured
+    cdef bint keeps_none            # nor is anything kept; or others want the descriptors
 
     cdef Connection take(self)
     cdef Connection dial(self, Task task, uint64_t deadline_ms)
@@ -34,8 +37,12 @@ cdef class HostPool(Keeper):
     cdef void count_moved(self, int count) noexcept
     cdef void _count_closed(self) noexcept
     cdef void _forget_idle(self, Connection connection) noexcept
-    cdef bint _open_socket(self, Connection connection) except -1
-    cdef int _finish_connect(self, Connection connection, Task task, uint64_t deadline_ms) except -1
+    cdef int _begin_connect(self, Connection connection, Task task, uint64_t limit_ms) except -1
+    cdef int _finish_connect(self, Connection connection, Task task, uint64_t limit_ms) except -1
+    cdef int spare(self) noexcept
+    cdef int owed(self) noexcept
+    cdef int shed(self, int count) except -1
+    cdef void press(self, bint is_pressed) noexcept
     cdef int connection_ready(self, Connection connection) except -1
     cdef int connection_expired(self, Connection connection) except -1
     cdef void connection_closed(self, Connection connection) noexcept

@@ -13,6 +13,7 @@ from cython.cimports.mosn_mp.cluster.cluster import Cluster
 from cython.cimports.mosn_mp.cluster.host import Host
 from cython.cimports.mosn_mp.cluster.state import G_CONNECTIONS, State
 from cython.cimports.mosn_mp.net.connection.connection import S_BOUND, S_POOLED, S_SERVING, Connection, Keeper
+from cython.cimports.mosn_mp.net.connection.descriptors import Descriptors
 from cython.cimports.mosn_mp.net.libc import (
     IPPROTO_TCP,
     SO_ERROR,
@@ -29,7 +30,7 @@ from cython.cimports.mosn_mp.net.libc import (
     socket,
     socklen_t,
 )
-from cython.cimports.mosn_mp.net.reactor.reactor import HANGUP, READ, WRITE, Reactor, Task
+from cython.cimports.mosn_mp.net.reactor.reactor import HANGUP, READ, WRITE, Task
 from cython.cimports.mosn_mp.net.reactor.stock import RESPONSE_HEAD
 from cython.cimports.mosn_mp.observe.metrics.metrics import (
     U_CONNECT_TIME,
@@ -53,14 +54,18 @@ from mosn_mp.errors import Reason
 CONNECT_FAILED = cython.declare(cython.int, int(Reason.CONNECT_FAILED))
 CONNECT_TIMEOUT = cython.declare(cython.int, int(Reason.CONNECT_TIMEOUT))
 OVERFLOW = cython.declare(cython.int, int(Reason.UPSTREAM_OVERFLOW))
+OVERLOADED = cython.declare(cython.int, int(Reason.OVERLOADED))
 
 
 class HostPool(Keeper):
     """What one worker has open to one host."""
 
-    def __init__(self, reactor: Reactor, host: Host, state: State, metrics: Metrics, slot: int, base: int, record: int) -> None:
+    def __init__(
+        self, descriptors: Descriptors, host: Host, state: State, metrics: Metrics, slot: int, base: int, record: int
+    ) -> None:
         """Host's U_* cells begin at *base* of the row of worker *slot*, its shared state is *record*."""
-        self.reactor = reactor
+        self.reactor = descriptors.reactor
+        self.descriptors = descriptors
         self.host = host
         self.host_text = host.address.encode()
         self.shared = []
@@ -93,7 +98,7 @@ class HostPool(Keeper):
     def retire(self) -> None:
         """The host is gone from the config: close what is idle; what is in use is closed when its stream ends."""
         connection: Connection
-        self.retired = True
+        self.retired = self.keeps_none = True
         while self.idle_count:
             connection = cython.cast(Connection, self.idle[self.idle_count - 1])
             connection.close()
@@ -124,18 +129,22 @@ class HostPool(Keeper):
         connection: Connection = Connection.__new__(Connection)
         up: cython.pointer(uint64_t) = self.host.up
         began_at_us: uint64_t = self.reactor.now_us
-        failure: cython.int = CONNECT_FAILED
+        failure: cython.int
+        limit_ms: uint64_t = self.reactor.now_ms + self.connect_timeout_ms if self.connect_timeout_ms else 0
+        if deadline_ms and (limit_ms == 0 or deadline_ms < limit_ms):
+            limit_ms = deadline_ms
         if not self.state.try_acquire(self.cluster_record, G_CONNECTIONS, self.worker_slot, self.max_connections):
             up[U_CONNECTION_OVERFLOW] += 1
             self.failure = OVERFLOW
             return None
         self.open_count += 1
-        if not self._open_socket(connection):
+        failure = self._begin_connect(connection, task, limit_ms)
+        if failure:
             self._count_closed()
         else:
             up[U_CONNECTION_TOTAL] += 1
             up[U_CONNECTION_ACTIVE] += 1
-            failure = self._finish_connect(connection, task, deadline_ms)
+            failure = self._finish_connect(connection, task, limit_ms)
             if failure == 0:
                 observe(up + U_CONNECT_TIME, self.reactor.read_clock() - began_at_us)
                 return connection
@@ -145,34 +154,40 @@ class HostPool(Keeper):
         self.failure = failure
         return None
 
-    def _open_socket(self, connection: Connection) -> cython.bint:
-        """Begin to connect; False: refused at once, or out of descriptors."""
+    def _begin_connect(self, connection: Connection, task: Task, limit_ms: uint64_t) -> cython.int:
+        """Open *connection* and begin the handshake: 0, or the Reason. Waits while there is no descriptor or memory for it."""
         one: cython.int = 1
+        error: cython.int
+        is_short: cython.bint = False
+        fd: cython.int
         host: Host = self.host
-        fd: cython.int = socket(host.family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
-        if fd < 0:
-            return False
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, cython.address(one), cython.sizeof(one))
-        if (
-            connect(fd, cython.cast(cython.pointer(sockaddr), host.sockaddr), host.sockaddr_len) < 0
-            and errno != EINPROGRESS
-            and errno != EINTR
-        ):
-            close(fd)
-            return False
-        try:
-            connection.open(fd, self.reactor, self)
-        except OSError:
-            return False
-        return True
+        while self.descriptors.wait_one(task, limit_ms, is_short):
+            fd = socket(host.family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
+            error = errno
+            if fd >= 0:
+                setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, cython.address(one), cython.sizeof(one))
+                if connect(fd, cython.cast(cython.pointer(sockaddr), host.sockaddr), host.sockaddr_len) == 0:
+                    error = 0
+                else:
+                    error = errno
+                if error == 0 or error == EINPROGRESS or error == EINTR:
+                    try:
+                        connection.open(fd, self.reactor, self)
+                    except OSError:
+                        connection.state = S_SERVING  # of the next try
+                        is_short = True
+                        continue
+                    return 0
+                close(fd)
+            is_short = self.reactor.is_shortage(error)
+            if not is_short:
+                return CONNECT_FAILED
+        return OVERLOADED
 
-    def _finish_connect(self, connection: Connection, task: Task, deadline_ms: uint64_t) -> cython.int:
+    def _finish_connect(self, connection: Connection, task: Task, limit_ms: uint64_t) -> cython.int:
         """Wait for the handshake: 0, or the Reason."""
         error: cython.int = 0
         length: socklen_t = cython.sizeof(error)
-        limit_ms: uint64_t = self.reactor.now_ms + self.connect_timeout_ms if self.connect_timeout_ms else 0
-        if deadline_ms and (limit_ms == 0 or deadline_ms < limit_ms):
-            limit_ms = deadline_ms
         task.expired = False
         self.reactor.wheel.arm(task, limit_ms)
         while not connection.ready & WRITE and not task.expired:
@@ -190,7 +205,7 @@ class HostPool(Keeper):
         if (
             connection.fd < 0
             or connection.broken
-            or self.retired
+            or self.keeps_none
             or connection.input.end > connection.input.start
             or (self.max_requests and connection.requests >= self.max_requests)
             or not connection.is_quiet()
@@ -246,6 +261,40 @@ class HostPool(Keeper):
         self.host.up[U_CONNECTION_ACTIVE] -= 1
         self.host.up[U_CONNECTION_CLOSE] += 1
         self._count_closed()
+
+    def spare(self) -> cython.int:
+        return self.idle_count
+
+    def owed(self) -> cython.int:
+        """Each connection that is neither idle nor shared is what its client wanted."""
+        shared: cython.int = 0
+        for item in self.shared:
+            shared += len(item.sessions)
+        return self.idle_count + shared - self.open_count
+
+    def shed(self, count: cython.int) -> cython.int:
+        connection: Connection
+        place: cython.int
+        shed: list = []
+        count = min(count, self.idle_count)
+        for place in range(count):
+            connection = cython.cast(Connection, self.idle[place])
+            shed.append(connection)
+            Py_DECREF(connection)
+        self.idle_count -= count
+        for place in range(self.idle_count):
+            self.idle[place] = self.idle[place + count]
+            cython.cast(Connection, self.idle[place]).slot = place
+        self.host.up[U_CONNECTION_IDLE] -= count
+        self.host.up[U_CONNECTION_LOCAL_CLOSE] += count
+        for item in shed:
+            connection = cython.cast(Connection, item)
+            connection.state = S_SERVING  # it is in no pool any more
+            connection.close()
+        return count
+
+    def press(self, is_pressed: cython.bint) -> cython.void:
+        self.keeps_none = is_pressed or self.retired
 
     def count_moved(self, count: cython.int) -> cython.void:
         """A connection came from another process (1) or went to one (-1), open all the time."""

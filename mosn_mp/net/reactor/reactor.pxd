@@ -44,6 +44,12 @@ cdef class Reactor:
     cdef uint32_t* generations  # fd -> bumped at each registration: a late event of a closed fd is told apart
     cdef readonly int table_size
     cdef readonly int registered
+    cdef readonly int others    # descriptors of this process that are open and not registered, as far as is known (descriptors.py)
+    cdef int highest            # no registered descriptor is above it
+    cdef uint64_t* shortages    # counts system calls that failed for want of descriptors or kernel memory
+    cdef bint wanted            # somebody waits for a descriptor to be given back
+    cdef object on_given_back   # called in the next turn of the loop after one was, while it is wanted
+    cdef bint giving_back       # that call is on its way
     cdef uint64_t backlogs      # bytes of heap in which answers wait for clients that read too slowly
     cdef object hub
     cdef PyObject* hub_greenlet
@@ -78,6 +84,8 @@ cdef class Reactor:
     cdef int register(self, Pollable pollable) except -1
     cdef void forget(self, Pollable pollable) noexcept
     cdef void unwatch(self, Pollable pollable) noexcept
+    cdef void gave_back(self, int count) noexcept
+    cdef bint is_shortage(self, int error) noexcept
     cdef void mark_dirty(self, Pollable pollable) noexcept
     cdef int wait(self, Task task, Pollable first, uint8_t first_interest, Pollable second, uint8_t second_interest) except -1
     cdef int sleep(self, Task task) except -1

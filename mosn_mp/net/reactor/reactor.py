@@ -17,7 +17,7 @@ from email.utils import formatdate
 import cython
 import greenlet as greenlet_module
 from cython.cimports.cpython.ref import Py_DECREF, Py_INCREF, PyObject
-from cython.cimports.libc.errno import errno
+from cython.cimports.libc.errno import EMFILE, ENFILE, ENOBUFS, ENOMEM, ENOSPC, errno
 from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import calloc, free, malloc, realloc
 from cython.cimports.mosn_mp.net.libc import (
@@ -57,6 +57,7 @@ ROUNDS = cython.declare(cython.int, 8)  # batches in one callback: then gevent's
 IDLE_GREENLETS = cython.declare(cython.int, 512)  # serving greenlets kept for the next burst; about 2 KB each
 TICK_S = 0.016
 TRIM_TICKS = cython.declare(cython.int, 32)  # about half a second
+NOWHERE = cython.declare(uint64_t[1])
 
 
 class Task(Timed):
@@ -107,6 +108,7 @@ class Reactor:
         self.starved_list = []
         self.soon_list = []
         self.table_size = max_fds
+        self.shortages = cython.address(NOWHERE[0])
         self.events = cython.cast(cython.pointer(epoll_event), malloc(EVENTS * cython.sizeof(epoll_event)))
         self.table = cython.cast(cython.pointer(cython.pointer(PyObject)), calloc(max_fds, cython.sizeof(cython.p_void)))
         self.generations = cython.cast(cython.pointer(uint32_t), calloc(max_fds, cython.sizeof(uint32_t)))
@@ -175,16 +177,21 @@ class Reactor:
         """Watch pollable.fd until forget(); raises OSError when the kernel refuses or the fd is beyond the table."""
         event: epoll_event
         fd: cython.int = pollable.fd
+        if fd > self.registered + self.others:
+            self.others = fd - self.registered  # the kernel gives the lowest number that is free: all below are taken
         if fd >= self.table_size:
-            raise OSError(24, "descriptor beyond the reactor's table")
+            raise OSError(EMFILE, "descriptor beyond the reactor's table")
         self.generations[fd] += 1
         event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET
         event.data.u64 = cython.cast(uint64_t, self.generations[fd]) << 32 | cython.cast(uint64_t, fd)
         if epoll_ctl(self.epoll_fd, EPOLL_CTL_ADD, fd, cython.address(event)) < 0:
+            self.is_shortage(errno)
             raise OSError(errno, "epoll_ctl")
         Py_INCREF(pollable)
         self.table[fd] = cython.cast(cython.pointer(PyObject), pollable)
         self.registered += 1
+        if fd > self.highest:
+            self.highest = fd
         return 0
 
     def forget(self, pollable: Pollable) -> cython.void:
@@ -194,12 +201,28 @@ class Reactor:
             self.table[fd] = cython.NULL
             self.registered -= 1
             Py_DECREF(pollable)
+            if self.wanted:
+                self.gave_back(0)
 
     def unwatch(self, pollable: Pollable) -> cython.void:
         """forget() for a file that others have open too: closing our fd would leave it in the epoll set (epoll(7), Q6)."""
         if pollable.fd >= 0:
             epoll_ctl(self.epoll_fd, EPOLL_CTL_DEL, pollable.fd, cython.NULL)
             self.forget(pollable)
+
+    def gave_back(self, count: cython.int) -> cython.void:
+        """*count* descriptors that were not registered are closed, or one that was; who waits for it hears of it."""
+        self.others -= count
+        if self.wanted and not self.giving_back:
+            self.giving_back = True
+            self.hub.loop.run_callback(self.on_given_back)
+
+    def is_shortage(self, error: cython.int) -> cython.bint:
+        """Is this errno the kernel's want of descriptors or memory, which passes? Counts those that are."""
+        if error == EMFILE or error == ENFILE or error == ENOBUFS or error == ENOMEM or error == ENOSPC:
+            self.shortages[0] += 1
+            return True
+        return False
 
     def mark_dirty(self, pollable: Pollable) -> cython.void:
         """flush() *pollable* at the end of this batch; outside of a batch, as soon as the loop runs."""

@@ -17,7 +17,7 @@ cdef extern from "poll.h" nogil:
         short events
         short revents
     int poll(pollfd* fds, unsigned long count, int timeout_ms)
-    short POLLIN, POLLOUT
+    short POLLIN, POLLOUT, POLLNVAL
 
 cdef extern from "sys/eventfd.h" nogil:
     int eventfd(unsigned int initial, int flags)

@@ -161,6 +161,14 @@ WORKER = _block(
         ("arena_misused", "counter", "Buffers dropped once too often: a bug."),
         ("log_dropped", "counter", "Log lines dropped."),
         ("exceptions", "counter", "Exceptions that ended a greenlet: a bug."),
+        ("fd_limit", "gauge", "Descriptors it may open."),
+        ("fd_used", "gauge", "Descriptors it has open."),
+        ("fd_reserved", "gauge", "Descriptors kept free: for hosts of clients without one, for logs, reloads, channels."),
+        ("accept_paused", "gauge", "1: clients wait in the queue until descriptors are given back."),
+        ("accept_pauses", "counter", "Times it stopped to accept because descriptors were short."),
+        ("connect_waits", "counter", "Connects to hosts that waited for a descriptor."),
+        ("spare_closed", "counter", "Idle connections closed because others wanted their descriptors."),
+        ("shortages", "counter", "System calls that failed because the kernel had no descriptor or memory."),
     ],
 )
 

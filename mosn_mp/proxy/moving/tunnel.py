@@ -186,7 +186,7 @@ class TunnelExchange(UnaryExchange):
                 cython.cast(Flow, flow).in_pipe = length
                 cython.cast(Flow, flow).pipe_read = pipes.pop(0)
                 cython.cast(Flow, flow).pipe_write = pipes.pop(0)
-                self.upload.pipes.made += 1
+                self.upload.pipes.adopt()
         up.shut, down.shut = state.shut
         self.awaiting_head = False
         self.response_begun = True
