@@ -88,3 +88,8 @@ REASONS: dict[Reason, ReasonRow] = {
     Reason.INTERNAL: ReasonRow(500, 0, "IE", b"internal error\n"),
     Reason.DOWNSTREAM_OVERFLOW: ReasonRow(503, 0, "DO", b"too many responses wait to be read\n"),
 }
+
+
+def printable(text: str) -> str:
+    """*text* as one line of text alone: line ends, control characters (C0 and C1) and marks of direction are escaped."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

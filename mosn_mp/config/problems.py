@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from mosn_mp.errors import ConfigError
+from mosn_mp.errors import ConfigError, printable
 
 Path = tuple[str | int, ...]  # ("servers", 0, "listeners", 1, "address")
 
@@ -39,8 +39,7 @@ class Problem(Struct, frozen=True, kw_only=True):
     def __str__(self) -> str:
         where = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
         line = ": ".join(part for part in (where, self.path, self.text) if part)
-        # one line whatever stands in the file, and nothing that a terminal would act on
-        return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
+        return printable(line)
 
     @property
     def text(self) -> str:

@@ -41,6 +41,7 @@ from mosn_mp.ipc.tables import decode_tables
 from mosn_mp.observe.log_files import LogFiles
 from mosn_mp.observe.metrics.directory import Directory
 from mosn_mp.observe.metrics.metrics import Metrics
+from mosn_mp.observe.stray_errors import log_stray_errors
 from mosn_mp.plugin import CATALOGUE, Edition
 
 log = logging.getLogger("mosn_mp.controller")
@@ -71,6 +72,7 @@ class ControllerProcess:
 
     def wait_end(self) -> int:
         """Work until the master says Quit or is gone; 0."""
+        log_stray_errors(gevent.get_hub())
         gevent.spawn(self._converse)
         self._ended.wait()
         if self._admin is not None:

@@ -14,7 +14,7 @@ from socket import SOCK_DGRAM, SOCK_STREAM, socket
 from urllib.parse import urlsplit
 
 from mosn_mp.config.identity import Identity
-from mosn_mp.errors import ConfigError
+from mosn_mp.errors import ConfigError, printable
 
 LEVELS = {"OFF": 60, "FATAL": 50, "ERROR": 40, "WARN": 30, "INFO": 20, "DEBUG": 10, "TRACE": 5}
 TRACE = LEVELS["TRACE"]
@@ -24,6 +24,7 @@ SYSLOG_SOCKET = "/dev/log"
 SYSLOG_PORT = 514
 SYSLOG_TIMEOUT_S = 1.0
 FILE_MODE = 0o644
+CONTINUED = "  | "  # begins the lines of a traceback
 DEFAULT_PATH = "servers[0].default_log_path"
 
 
@@ -36,23 +37,26 @@ def level_name(number: int) -> str:
 
 
 class LineFormatter(logging.Formatter):
-    """`2006-01-02 15:04:05,000 [ERROR] [alert-key] [worker 1] text`; the key comes with `extra={"alert_key": ...}`."""
+    """`2006-01-02 15:04:05,000 [ERROR] [alert-key] [worker 1] text`; the key comes with `extra={"alert_key": ...}`.
+
+    Messages, keys and exceptions may quote what a client sent. Only a record begins a line with a moment, a traceback goes on in
+    lines that begin with CONTINUED, and whatever could end a line or move a terminal's cursor is escaped everywhere.
+    """
 
     def __init__(self, process: str = "") -> None:
         super().__init__()
         self._process = f"[{process}] " if process else ""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line without its newline; a traceback follows on lines of its own, a line break in the text is escaped."""
+        """The line without its newline, and those of a traceback."""
         moment = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(record.created))
         key = getattr(record, "alert_key", "")
         alert = f"[{key}] " if key else ""
-        # A message may quote what a client sent; it must not look like a second line.
-        text = record.getMessage().replace("\r", "\\r").replace("\n", "\\n")
-        line = f"{moment},{int(record.msecs):03} [{level_name(record.levelno)}] {alert}{self._process}{text}"
+        where = f"{moment},{int(record.msecs):03} [{level_name(record.levelno)}] {alert}{self._process}"
+        lines = [printable(where + record.getMessage())]
         if record.exc_info:
-            line += "\n" + self.formatException(record.exc_info)
-        return line
+            lines += [CONTINUED + printable(line) for line in self.formatException(record.exc_info).split("\n")]
+        return "\n".join(lines)
 
 
 class AppendHandler(logging.Handler):
@@ -78,7 +82,7 @@ class AppendHandler(logging.Handler):
         try:
             line = self.format(record)
         except (TypeError, ValueError) as e:  # the logging call's arguments do not fit its text: our mistake, worth a line
-            line = f"log text {record.msg!r} does not fit its arguments: {e}"
+            line = printable(f"log text {record.msg!r} does not fit its arguments: {e}")
         try:
             os.write(self._fd, line.encode("utf-8", "backslashreplace") + b"\n")
         except OSError:

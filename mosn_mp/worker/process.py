@@ -45,6 +45,7 @@ from mosn_mp.ipc.frames import (
 )
 from mosn_mp.ipc.memfd import read_sealed
 from mosn_mp.observe.log_files import LogFiles
+from mosn_mp.observe.stray_errors import log_stray_errors
 from mosn_mp.worker.plane import Plane, SocketKey
 from mosn_mp.worker.vitals import Vitals
 
@@ -94,6 +95,7 @@ class WorkerProcess:
 
     def wait_end(self) -> int:
         """Serve until told to stop or left alone; the exit status."""
+        log_stray_errors(gevent.get_hub())
         gevent.signal_handler(signal.SIGTERM, self._drain, self._graceful_timeout_s)
         gevent.spawn(self._converse)
         gevent.spawn(self._pulse)

@@ -2,13 +2,16 @@ import logging
 import os
 import re
 import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import gevent
 import pytest
 
 from mosn_mp.errors import ConfigError
 from mosn_mp.observe.log_files import LEVELS, TRACE, AppendHandler, LineFormatter, LogFiles
+from mosn_mp.observe.stray_errors import log_stray_errors
 
 LOGGER = "mosn_mp_test_of_log_files"
 
@@ -64,16 +67,66 @@ def test_a_log_can_be_switched_off_and_on(files: LogFiles, tmp_path: Path) -> No
     assert not files.set_enabled("/nowhere", True)
 
 
-def test_a_message_cannot_forge_a_line_and_a_traceback_follows_whole(files: LogFiles, tmp_path: Path) -> None:
+FORGED = "2026-01-01 00:00:00,000 [FATAL] [master] forged"
+BREAKS = ["\r\n", *"\n\r\v\f\0\x1c\x1d\x1e\x7f\x85\u2028\u2029\u202e\ufeff", "\x1b[1A", "\x9b1A"]
+
+
+def raised(error: BaseException, cause: BaseException | None = None) -> BaseException:
+    try:
+        raise error from cause
+    except type(error) as e:
+        return e
+
+
+@pytest.mark.parametrize("line_break", BREAKS, ids=ascii)
+def test_neither_message_nor_key_nor_traceback_forges_a_line(files: LogFiles, tmp_path: Path, line_break: str) -> None:
     file = tmp_path / "mosn.log"
     logger = files.open(str(file), "INFO", logger_name=LOGGER)
-    logger.info("path %s", "/a\r\n2026-01-01 00:00:00,000 [FATAL] forged")
-    assert len(file.read_text().splitlines()) == 1
-    try:
-        raise RuntimeError("boom")
-    except RuntimeError:
-        logger.exception("failed")
-    assert file.read_text().endswith("RuntimeError: boom\n")
+    text = line_break.join(["quoted", FORGED, ""])
+    error = raised(ValueError(text), raised(KeyError(text)))
+    error.add_note(text)
+    logger.info("path %s", text)
+    logger.info("named", extra={"alert_key": text})
+    logger.error("failed", exc_info=error)
+    LogFiles(text).open(str(file), "INFO", logger_name=LOGGER + "2").info("from a strange process")
+    written = file.read_bytes().decode()
+    assert (written.replace("\n", "") + "x").isprintable(), "nothing but line feeds"
+    records = [line for line in written.split("\n") if not line.startswith("  | ")]
+    assert len(records) == 5 and records[-1] == "" and not any(line.startswith(FORGED) for line in records)
+    assert all(re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} \[(INFO|ERROR)\] ", line) for line in records[:-1])
+    assert "  | Traceback (most recent call last):\n" in written and "ValueError: quoted" in written
+
+
+def test_a_traceback_follows_whole(files: LogFiles, tmp_path: Path) -> None:
+    file = tmp_path / "mosn.log"
+    logger = files.open(str(file), "INFO", logger_name=LOGGER)
+    logger.error("failed", exc_info=raised(RuntimeError("größer als 5 €")))
+    first, *traceback = file.read_text().splitlines()
+    assert first.endswith("[ERROR] [worker 1] failed")
+    assert traceback[0] == "  | Traceback (most recent call last):" and traceback[-1] == "  | RuntimeError: größer als 5 €"
+
+
+def test_what_ends_a_greenlet_or_cannot_be_raised_is_in_the_log(
+    files: LogFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    class Finalized:
+        def __del__(self) -> None:
+            raise ValueError(f"in a finalizer\n{FORGED}")
+
+    def fail() -> None:
+        raise ValueError(f"in a greenlet\n{FORGED}")
+
+    hub = gevent.get_hub()
+    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
+    monkeypatch.setattr(hub, "print_exception", hub.print_exception)
+    file = tmp_path / "mosn.log"
+    files.open(str(file), "INFO", logger_name="mosn_mp")
+    log_stray_errors(hub)
+    gevent.spawn(fail).join()
+    Finalized()
+    written = file.read_text()
+    assert "  | ValueError: in a greenlet\n  | 2026" in written and "  | ValueError: in a finalizer\n  | 2026" in written
+    assert capfd.readouterr().err == ""
 
 
 def test_a_log_call_with_wrong_arguments_says_so(tmp_path: Path) -> None:
