@@ -2,7 +2,8 @@
 
 from typing import Any
 
-REDACTED = "***REDACTED***"
+from mosn_mp.config.decoding.secrets import REDACTED
+
 SECRET_ENDINGS = ("private_key", "privatekey", "password", "secret", "token")
 PEM_SECRET = "PRIVATE KEY-----"
 

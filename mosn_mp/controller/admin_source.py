@@ -12,7 +12,7 @@ from mosn_mp.buffer.arena import Arena
 from mosn_mp.config.model import Admin, Config
 from mosn_mp.config.token import read_token
 from mosn_mp.controller.config_file import ConfigFile
-from mosn_mp.controller.config_tree import config_tree
+from mosn_mp.controller.config_tree import shown_tree
 from mosn_mp.errors import ConfigError
 from mosn_mp.ipc.frames import Frame, SetLogEnabled, SetLogLevel
 from mosn_mp.ipc.report import ReloadReport
@@ -46,6 +46,7 @@ class ControllerSource:
     def take(self, config: Config, directory: Directory) -> None:
         """Show *config*, whose counters *directory* finds, from now on."""
         self._config = config
+        self._shown = shown_tree(config)
         self._directory = directory
         self.renew_access()
 
@@ -66,9 +67,8 @@ class ControllerSource:
         return self.stage
 
     def config(self) -> dict[str, Any]:
-        """The configuration under MOSN's keys."""
-        tree: dict[str, Any] = config_tree(self._config)
-        return tree
+        """The configuration under MOSN's keys, without secrets."""
+        return self._shown
 
     def stats(self) -> Stats:
         """The counters in the nesting of MOSN's console sink."""

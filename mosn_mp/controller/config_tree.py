@@ -1,11 +1,13 @@
-"""A configuration as the JSON values of its file: durations as Go writes them, nulls left out."""
+"""A configuration as the JSON values of its file, durations as Go writes them, nulls left out; and the same for people."""
 
 from functools import cache
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import msgspec
 
+from mosn_mp.config.checks.stream_filters import shown_config
 from mosn_mp.config.decoding.units import format_duration
+from mosn_mp.config.model import Config
 
 
 def config_tree(value: Any, leave_out_defaults: bool = False) -> Any:
@@ -22,6 +24,15 @@ def config_tree(value: Any, leave_out_defaults: bool = False) -> Any:
     if isinstance(value, list | tuple):
         return [config_tree(inner, leave_out_defaults) for inner in value]
     return value
+
+
+def shown_tree(config: Config) -> dict[str, Any]:
+    """The tree of *config* for people: without what stream filters call a secret."""
+    tree: dict[str, Any] = config_tree(config)
+    for listener, shown in zip(config.server.listeners, tree["servers"][0]["listeners"], strict=True):
+        for entry, shown_entry in zip(listener.stream_filters, shown["stream_filters"], strict=True):
+            shown_entry["config"] = shown_config(entry)
+    return tree
 
 
 @cache

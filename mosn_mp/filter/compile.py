@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from mosn_mp.config import model
 from mosn_mp.config.checks.stream_filters import bind
+from mosn_mp.config.decoding.secrets import without_secrets
 from mosn_mp.errors import ConfigError
 from mosn_mp.filter.chain import FilterChain
 from mosn_mp.filter.stream_filter import StreamFilter
@@ -28,8 +29,9 @@ def compile_filters(entries: Sequence[model.StreamFilter], catalogue: Catalogue 
         try:
             shared = cls(config)  # a per-stream filter too: what it refuses is found now and not on a request
         except ConfigError as e:
-            raise ConfigError(f"{where}.config.{e.path}" if e.path else f"{where}.config", e.problem) from e
+            problem = without_secrets(e.problem, config)
+            raise ConfigError(f"{where}.config.{e.path}" if e.path else f"{where}.config", problem) from e
         except (TypeError, ValueError) as e:
-            raise ConfigError(where, f"{entry.type!r} cannot be made: {e}") from e
+            raise ConfigError(where, f"{entry.type!r} cannot be made: {without_secrets(str(e), config)}") from e
         made.append((cls, config) if cls.per_stream else shared)
     return FilterChain(made)

@@ -15,6 +15,7 @@ from typing import ClassVar
 
 from msgspec import Struct
 
+from mosn_mp.config.decoding.plans import Secret as Secret
 from mosn_mp.filter.stream_view import StreamView
 
 CONTINUE = 0  # the same as None
@@ -29,9 +30,10 @@ Verdict = int | None
 class StreamFilter:
     """Derive from this and override the methods of the phases you want.
 
-    *Config*, if there is one, is a msgspec.Struct that the filter's `config` is decoded into, strictly; the object is given to
-    __init__, which is called once for each listener and worker (`per_stream = False`) or for each request (`per_stream = True`).
-    What belongs to one request is kept in `stream.variables`, or, in a per-stream filter, in `self`.
+    *Config*, if there is one, is a msgspec.Struct that the filter's `config` is decoded into, strictly; what is marked as Secret
+    in it (`password: Annotated[str, Secret()]`) is shown to nobody. The object is given to __init__, which is called once for
+    each listener and worker (`per_stream = False`) or for each request (`per_stream = True`). What belongs to one request is kept
+    in `stream.variables`, or, in a per-stream filter, in `self`.
 
     Methods are called one after the other, never at the same time for one stream; they may block as gevent blocks (sleep, locks,
     sockets): other requests go on. An exception fails this request with 500, is logged and counted, and nothing else suffers.

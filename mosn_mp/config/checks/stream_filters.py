@@ -3,6 +3,7 @@
 from msgspec import Struct
 
 from mosn_mp.config.decoding.decode import Decoder
+from mosn_mp.config.decoding.secrets import REDACTED, redacted
 from mosn_mp.config.model import StreamFilter
 from mosn_mp.config.problems import Findings, Path, path_text, show
 from mosn_mp.errors import ConfigError
@@ -44,3 +45,13 @@ def decode_entry(entry: StreamFilter, path: Path, catalogue: Catalogue, findings
         findings.error((*path, "type"), f"the filter {show(entry.type)} is broken: its Config is not a msgspec.Struct class")
         return bound, None
     return bound, Decoder(findings).decode_struct(config_class, entry.config, (*path, "config"))
+
+
+def shown_config(entry: StreamFilter, catalogue: Catalogue = CATALOGUE) -> object:
+    """The configuration of *entry* without the secrets in it; REDACTED if nobody is there to say which they are."""
+    try:
+        bound = catalogue.resolve(KIND, entry.type, entry.python_path)
+    except ConfigError:
+        return REDACTED
+    config_class = getattr(bound, "Config", None)
+    return redacted(config_class, entry.config) if isinstance(config_class, type) else entry.config
