@@ -25,6 +25,7 @@ from mosn_mp.ipc.frames import Filed
 log = logging.getLogger("mosn_mp.controller")
 
 RETRY_S = 10.0  # a full disk may have room again
+CHANGED = "somebody changed it since it was read: it is left as it is, for the next reload"
 
 
 class ConfigFile:
@@ -67,19 +68,20 @@ class ConfigFile:
                 return
             config, version = self._served
             content = config_text(config, self.path).encode()
-            try:
-                # In a thread: a disk may take its time, and the admin API answers meanwhile.
-                stamp = gevent.get_hub().threadpool.apply(replace_file, (self.path, content, self.known.stamp))
-            except (OSError, ValueError) as e:
-                text = f"{e.filename or self.path}: {e.strerror}" if isinstance(e, OSError) else f"{self.path}: {e}"
-                log.error("version %d is not written to its file: %s", version, text)
-                self._note(Filed(self.known.version, self.known.stamp, text))
-                if isinstance(e, OSError):
-                    gevent.spawn_later(RETRY_S, self._write)
-            else:
+            # In a thread: a disk may take its time, and the admin API answers meanwhile.
+            result = gevent.get_hub().threadpool.apply(_try_replace, (self.path, content, self.known.stamp))
+            if isinstance(result, str):
                 log.info("version %d is written to %s", version, self.path)
                 self._served = None
-                self._note(Filed(version, stamp))
+                self._note(Filed(version, result))
+                return
+            text = f"{self.path}: {result}"
+            if isinstance(result, OSError):
+                text = f"{result.filename or self.path}: {result.strerror}"
+            log.error("version %d is not written to its file: %s", version, text)
+            self._note(Filed(self.known.version, self.known.stamp, text))
+            if isinstance(result, OSError):
+                gevent.spawn_later(RETRY_S, self._write)
 
     def _note(self, known: Filed) -> None:
         self.known = known
@@ -94,38 +96,38 @@ def config_text(config: Config, path: str) -> str:
     return json.dumps(tree, indent=2, ensure_ascii=False) + "\n"
 
 
-def replace_file(path: str, content: bytes, stamp: str = "") -> str:
+def _try_replace(path: str, content: bytes, stamp: str) -> str | OSError | ValueError:
+    """What replace_file() returns or raises: gevent logs whatever is raised in one of its threads."""
+    try:
+        return replace_file(path, content, stamp)
+    except (OSError, ValueError) as e:
+        return e
+
+
+def replace_file(path: str, content: bytes, stamp: str) -> str:
     """Put *content* into the place of the file at *path*, with its mode and owner; the new stamp. OSError: nothing was changed.
 
-    ValueError if the file has another stamp than *stamp* ("" = any).
+    ValueError if the file has another stamp than *stamp*: somebody else wrote it.
     """
     path = os.path.realpath(path)  # of a link the target is replaced
-    before = os.stat(path)
-    if stamp and stamp_of(path) != stamp:
+    if stamp_of(path) != stamp:
         now = stamp_of(path)
         with open(path, "rb") as file:
             if file.read() == content:  # by a controller that was killed before it could tell
                 return now
-        raise ValueError("somebody changed it since it was read: it is left as it is, for the next reload")
+        raise ValueError(CHANGED)
     directory, name = os.path.split(path)
     # Always this name: one that was left behind by a kill -9 is the only one, and goes now.
     temporary = os.path.join(directory, f".{name}.mosn_mp")
     with contextlib.suppress(FileNotFoundError):
         os.unlink(temporary)
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
-        with open(fd, "wb", buffering=0) as fresh:
-            made = os.fstat(fd)
-            if (before.st_uid, before.st_gid) != (made.st_uid, made.st_gid):
-                os.fchown(fd, before.st_uid, before.st_gid)
-            os.fchmod(fd, before.st_mode & 0o7777)
-            left = memoryview(content)
-            while left:
-                left = left[fresh.write(left) or 0 :]
-            os.fsync(fd)
+        _write_as(temporary, content, os.stat(path))
         written = stamp_of(temporary)
+        if stamp_of(path) != stamp:  # the disk took its time
+            raise ValueError(CHANGED)
         os.rename(temporary, path)
-    except OSError:
+    except (OSError, ValueError):
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         raise
@@ -136,3 +138,17 @@ def replace_file(path: str, content: bytes, stamp: str = "") -> str:
         finally:
             os.close(directory_fd)
     return written
+
+
+def _write_as(path: str, content: bytes, model: os.stat_result) -> None:
+    """Make a file at *path*, on the disk when this returns, with mode and owner of *model*."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with open(fd, "wb", buffering=0) as fresh:
+        made = os.fstat(fd)
+        if (model.st_uid, model.st_gid) != (made.st_uid, made.st_gid):
+            os.fchown(fd, model.st_uid, model.st_gid)
+        os.fchmod(fd, model.st_mode & 0o7777)
+        left = memoryview(content)
+        while left:
+            left = left[fresh.write(left) or 0 :]
+        os.fsync(fd)

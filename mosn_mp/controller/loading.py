@@ -43,7 +43,7 @@ def load_anew(wish: Load, served: Config, log_level: str) -> Found:
         edition = Edition()
         with CATALOGUE.using(edition):
             report = check(wish.path)
-    return _judge(wish, served, before, log_level, report, edition)._replace(origin=origin)
+    return _judge(wish, served, before, log_level, report, edition, origin)
 
 
 def load_edit(wish: Load, body: bytes, served: Config, log_level: str) -> Found:
@@ -52,10 +52,12 @@ def load_edit(wish: Load, body: bytes, served: Config, log_level: str) -> Found:
     edition = CATALOGUE.edition.successor()
     with CATALOGUE.using(edition):
         report = check_edit(served, wish.edit, body, wish.path)
-    return _judge(wish, served, before, log_level, report, edition)
+    return _judge(wish, served, before, log_level, report, edition, None)
 
 
-def _judge(wish: Load, served: Config, before: Sources, log_level: str, report: Report, edition: Edition) -> Found:
+def _judge(
+    wish: Load, served: Config, before: Sources, log_level: str, report: Report, edition: Edition, origin: Origin | None
+) -> Found:
     problems = [str(problem) for problem in report.errors]
     if report.config is None:
         return _reject(wish, problems, edition)
@@ -70,13 +72,13 @@ def _judge(wish: Load, served: Config, before: Sources, log_level: str, report: 
         return _reject(wish, problems, edition)
     changes_fd = seal_bytes("mosn_mp-changes", msgspec.msgpack.encode(changes))
     if sources == before and report.config == served:
-        return Found(Unchanged(wish.number), (changes_fd,), edition)
+        return Found(Unchanged(wish.number), (changes_fd,), edition, origin=origin)
     fds = (
         seal_bytes("mosn_mp-snapshot", encode(report.config, sources)),
-        seal_bytes("mosn_mp-plan", encode_plan(make_plan(report.config, wish.path, log_level))),
+        seal_bytes("mosn_mp-plan", encode_plan(make_plan(report.config, wish.path, log_level, origin.stamp if origin else ""))),
         changes_fd,
     )
-    return Found(Loaded(wish.number), fds, edition, None if wish.is_dry_run else report.config)
+    return Found(Loaded(wish.number), fds, edition, None if wish.is_dry_run else report.config, origin)
 
 
 def _reject(wish: Load, problems: list[str], edition: Edition) -> Found:

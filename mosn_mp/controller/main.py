@@ -38,7 +38,7 @@ def main(argv: list[str]) -> int:
     channel = Channel.adopt(arguments.channel_fd)
     origin = Origin(arguments.config_path, stamp_of(arguments.config_path))
     try:
-        config = None if arguments.is_adopting else _load(channel, arguments)
+        config = None if arguments.is_adopting else _load(channel, arguments, origin)
     except ChannelClosedError:
         return 0  # the master is gone already
     if config is None and not arguments.is_adopting:
@@ -75,7 +75,7 @@ def enter(config: Config, config_path: str) -> None:
             raise ConfigError(USER, f"'{identity.user}' cannot read {needed}, which a reload or a new process needs")
 
 
-def _load(channel: Channel, arguments: Arguments) -> Config | None:
+def _load(channel: Channel, arguments: Arguments, origin: Origin) -> Config | None:
     """Load the file and send it to the master, or say what is wrong with it and return None."""
     try:
         config = load(arguments.config_path, enter=lambda config: enter(config, arguments.config_path))
@@ -85,7 +85,8 @@ def _load(channel: Channel, arguments: Arguments) -> Config | None:
         os.close(problems_fd)
         return None
     snapshot_fd = seal_bytes("mosn_mp-snapshot", encode(config, CATALOGUE.sources()))
-    plan_fd = seal_bytes("mosn_mp-plan", encode_plan(make_plan(config, arguments.config_path, arguments.log_level)))
+    plan = make_plan(config, origin.path, arguments.log_level, origin.stamp)
+    plan_fd = seal_bytes("mosn_mp-plan", encode_plan(plan))
     channel.send(Loaded(), (snapshot_fd, plan_fd))
     os.close(snapshot_fd)
     os.close(plan_fd)

@@ -8,8 +8,11 @@ from mosn_mp.config.model import Config, Listener
 from mosn_mp.ipc.plan import ListenerPlan, Need, Plan
 
 
-def make_plan(config: Config, config_path: str, log_level: str = "") -> Plan:
-    """The plan of *config*, which was just judged; *log_level* (of the command line) wins over the config's if given."""
+def make_plan(config: Config, config_path: str, log_level: str = "", stamp: str = "") -> Plan:
+    """The plan of *config*, which was just judged; *log_level* (of the command line) wins over the config's if given.
+
+    *stamp* is that of the file that it was read from, if it was.
+    """
     server = config.server
     return Plan(
         config_path=config_path,
@@ -36,6 +39,7 @@ def make_plan(config: Config, config_path: str, log_level: str = "") -> Plan:
         },
         identity=find_identity(server),
         access_logs=sorted({log.log_path for one in server.listeners for log in one.access_logs} - set(NO_FILE)),
+        stamp=stamp,
     )
 
 

@@ -137,8 +137,8 @@ class ControllerProcess:
         self._config, sources = decode(snapshot)
         CATALOGUE.serve(Edition(sources))  # what lies there now may be other code than what is served
         self._file.path, self._file.known = plan.config_path, adopt.filed
-        is_filed = adopt.filed.version in (0, adopt.version)  # 0: the controller before us had not come to say anything
-        self._origin = Origin(plan.config_path, adopt.filed.stamp) if is_filed else None
+        stamp = adopt.filed.stamp if adopt.filed.version == adopt.version else plan.stamp
+        self._origin = Origin(plan.config_path, stamp) if stamp else None
 
     def _load(self, wish: Load, fds: list[int]) -> None:
         assert self._config is not None

@@ -28,7 +28,7 @@ class Need(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """Everything of a snapshot that concerns the master; *config_path* is only for messages."""
+    """Everything of a snapshot that concerns the master, and where it came from: *config_path* is only for messages there."""
 
     config_path: str
     pid_path: str
@@ -49,6 +49,7 @@ class Plan(msgspec.Struct, frozen=True):
     weights: dict[str, int] = {}  # `cluster/address` of hosts with another weight than 1
     identity: Identity | None = None  # whom controller and workers become; None = they stay who they are
     access_logs: list[str] = []  # their files
+    stamp: str = ""  # of the file at config_path when this was read from it; "" = no file says it
 
 
 _encoder = msgspec.msgpack.Encoder()

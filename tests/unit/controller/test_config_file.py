@@ -86,7 +86,7 @@ def test_what_a_killed_writer_left_behind_is_replaced(tmp_path: Path) -> None:
     file, left = tmp_path / "a.json", tmp_path / ".a.json.mosn_mp"
     file.write_text("old")
     left.symlink_to("/etc/passwd")
-    replace_file(str(file), b"new")
+    replace_file(str(file), b"new", stamp_of(str(file)))
     assert file.read_text() == "new" and not file.is_symlink()
     assert os.listdir(tmp_path) == ["a.json"]
 
@@ -98,7 +98,7 @@ def test_nothing_is_left_when_there_is_no_room(tmp_path: Path) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
     try:
         with pytest.raises(OSError, match="File too large"):
-            replace_file(str(file), b"x" * 10_000)
+            replace_file(str(file), b"x" * 10_000, stamp_of(str(file)))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert file.read_text() == "old"
