@@ -139,6 +139,7 @@ class Http1Options(Frozen, frozen=True, kw_only=True):
     request_body_timeout: Deadline = 60.0  # between two pieces of a body; then 408
     max_requests_per_connection: Count = 0  # 0 = unlimited
     reject_underscores: bool = False  # header names with an underscore: 400
+    allow_half_close: bool = False  # a client's FIN during a request is no departure
 
 
 class BoltOptions(Frozen, frozen=True, kw_only=True):

@@ -1,4 +1,6 @@
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from mosn_mp.net.connection.connection cimport Connection
+from mosn_mp.net.multiplex.server_session cimport ServerSession
 from mosn_mp.proxy.reply cimport LocalReply
 
 # Exchange.exchange()
@@ -7,6 +9,7 @@ cdef enum:
     RETRY = 1
 
 cdef class Exchange(LocalReply):
+    cdef ServerSession session      # the request came on a shared connection; None = it has a connection of its own
     cdef uint64_t global_at_ms      # deadline of the whole exchange; 0 = none
     cdef uint64_t try_at_ms         # deadline of this attempt
     cdef int64_t global_timeout_ms  # 0 = none
@@ -23,6 +26,7 @@ cdef class Exchange(LocalReply):
     cdef bint reusable              # the upstream connection may carry another request
 
     cdef bint connect(self) except -1
+    cdef Connection dial(self)
     cdef bint connect_bound(self) except -1
     cdef void release_upstream(self) noexcept
     cdef bint send_head(self) except -1
@@ -35,6 +39,7 @@ cdef class Exchange(LocalReply):
     cdef void open_tunnel(self) noexcept
     cdef void pass_half_close(self) noexcept
     cdef bint move_on(self) except -1
+    cdef uint8_t departure(self) noexcept
     cdef int wait_for_progress(self, int upload_stop, int download_stop) except -1
     cdef uint64_t next_deadline(self, int upload_stop, int download_stop) noexcept
     cdef int on_upload_stop(self, int stop) except -1

@@ -79,24 +79,26 @@ class Exchange(LocalReply):
         self.up = None if self.resent else self.pool.take()
         self.reused = self.up is not None
         if not self.reused:
-            self.up = self.pool.dial(self.task, self.global_at_ms)
+            self.up = self.dial()
             if self.up is None:
                 return False
         self.up.requests += 1
         account_upstream(self)
         return True
 
+    def dial(self) -> Connection:
+        """A new connection to the host, unless the client leaves meanwhile; None: see pool.failure."""
+        if self.session is not None:
+            return self.pool.dial(self.task, self.global_at_ms, None, 0)  # others wait on the client's connection too
+        return self.pool.dial(self.task, self.global_at_ms, self.down, self.departure())
+
     def connect_bound(self) -> cython.bint:
         """The client's own connection, made for its first request. Nothing is sent twice: the host remembers what was said."""
         up: Connection = self.down.mate
         self.reused = False
         if up is None:
-            up = self.pool.dial(self.task, self.global_at_ms)
+            up = self.dial()
             if up is None:
-                return False
-            if self.down.fd < 0:
-                up.close()
-                self.pool.failure = DOWNSTREAM_GONE
                 return False
             self.down.bind_to(up)
         up.state = S_SERVING
@@ -194,7 +196,7 @@ class Exchange(LocalReply):
                 if self.move_on():
                     return DONE
             self.wait_for_progress(upload_stop, download_stop)
-            if self.down.ready & HANGUP and not self.down.shut:
+            if self.down.ready & self.departure():
                 account_failure(self, DOWNSTREAM_GONE)
                 self.drop = True
                 return DONE
@@ -310,12 +312,19 @@ class Exchange(LocalReply):
         """Has another process taken this tunnel?"""
         return False
 
+    def departure(self) -> uint8_t:
+        """What the client's connection is ready for when the client has left: of a tunnel both halves must be shut, and even that
+        is none while its last words are still to be passed on; who wants no answer may leave at once."""
+        if self.tunnel:
+            return 0 if self.down.shut else HANGUP
+        return HANGUP if self.one_way else self.runtime.departure
+
     def wait_for_progress(self, upload_stop: cython.int, download_stop: cython.int) -> cython.int:
         """Wait for what stopped both flows, for the client's going away, or for the next deadline."""
         down: Connection = self.down
         up: Connection = self.up
-        # both halves of a tunnel's client may be shut while its last words are still to be passed on
-        down_interest: uint8_t = 0 if down.shut else HANGUP
+        departure: uint8_t = self.departure()
+        down_interest: uint8_t = departure
         up_interest: uint8_t = 0
         self.task.expired = False
         if upload_stop == YIELD or download_stop == YIELD:
@@ -331,7 +340,7 @@ class Exchange(LocalReply):
             down_interest |= WRITE
         # who found the arena empty is woken by the next tick, not by a socket that is ready all the time
         if down.starved:
-            down_interest &= HANGUP
+            down_interest = departure
         if up.starved:
             up_interest = 0
         self.reactor.wheel.arm(self.task, self.next_deadline(upload_stop, download_stop))

@@ -1,4 +1,4 @@
-from libc.stdint cimport uint16_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from mosn_mp.buffer.head cimport Head
 from mosn_mp.filter.chain cimport FilterChain
 from mosn_mp.observe.access_log.record cimport Address
@@ -30,6 +30,7 @@ cdef class ListenerRuntime:
     cdef readonly tuple access_logs     # of observe.access_log.AccessLog
     cdef bint has_logs
     cdef bint is_wildcard               # address is 0.0.0.0 or ::
+    cdef uint8_t departure              # by what the reactor tells (READ, ...) a client leaves during a request
     cdef readonly uint32_t head_timeout_ms
     cdef readonly uint32_t body_timeout_ms
     cdef readonly uint32_t idle_timeout_ms

@@ -9,6 +9,7 @@ from cython.cimports.libc.string import memcpy
 from cython.cimports.mosn_mp.filter.chain import FilterChain
 from cython.cimports.mosn_mp.net.libc import AF_INET, AF_INET6
 from cython.cimports.mosn_mp.observe.metrics.metrics import D_CONNECTION_ACTIVE, W_CONNECTIONS, Metrics
+from cython.cimports.mosn_mp.net.reactor.reactor import FIN, HANGUP
 from cython.cimports.mosn_mp.route.router import Router
 
 from mosn_mp.codec.protocol import PoolMode
@@ -58,6 +59,7 @@ class ListenerRuntime:
         self.filters = filters
         self.access_logs = access_logs
         self.has_logs = bool(access_logs)
+        self.departure = HANGUP if options.allow_half_close else HANGUP | FIN
         self.head_timeout_ms = milliseconds(options.request_header_timeout)
         self.body_timeout_ms = milliseconds(options.request_body_timeout)
         self.idle_timeout_ms = milliseconds(config.connection_idle_timeout)

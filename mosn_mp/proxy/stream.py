@@ -45,6 +45,7 @@ RE_ENTRIES = cython.declare(cython.int, 10)  # MOSN's bound on phases entered ag
 
 NO_ROUTE = cython.declare(cython.int, int(Reason.NO_ROUTE))
 NO_HOST = cython.declare(cython.int, int(Reason.NO_HEALTHY_UPSTREAM))
+DOWNSTREAM_GONE = cython.declare(cython.int, int(Reason.DOWNSTREAM_GONE))
 INTERNAL = cython.declare(cython.int, int(Reason.INTERNAL))
 CONNECT_FAILED = cython.declare(cython.int, int(Reason.CONNECT_FAILED))
 HEAD_TIMEOUT = cython.declare(cython.int, int(Reason.HEAD_TIMEOUT))
@@ -186,6 +187,8 @@ class Stream(TunnelExchange):
         self.set_timeouts()
         if (self.variable_values is not None or self.route.upstream_protocol is not None) and not self.choose_protocol():
             return 0
+        if self.session is None and self.down.ready & self.departure():
+            return self.fail(DOWNSTREAM_GONE)  # it came and went: no host hears of it
         while self.choose_host():
             if not self.connect():
                 if self.pool.failure == CONNECT_FAILED and self.attempts < MAX_ATTEMPTS and self.cluster.hosts.count > 1:

@@ -9,7 +9,6 @@ from mosn_mp.proxy.exchange cimport Exchange
 from mosn_mp.proxy.runtime cimport SpokenProtocol
 
 cdef class UnaryExchange(Exchange):
-    cdef ServerSession session      # the request came on a shared connection; None = it has a connection of its own
     cdef uint64_t message_id
     cdef uint64_t message_bytes     # as the session counts them
     cdef Body request_body          # whole, when one side is shared

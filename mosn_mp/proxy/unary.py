@@ -171,8 +171,8 @@ class UnaryExchange(Exchange):
         self.reactor.wheel.arm(self.task, deadline_ms)
         if self.session is not None:
             return self.reactor.sleep(self.task)
-        self.reactor.wait(self.task, self.down, HANGUP, None, 0)
-        if self.down.ready & HANGUP:
+        self.reactor.wait(self.task, self.down, self.runtime.departure, None, 0)
+        if self.down.ready & self.runtime.departure:
             self.departed = True
         return 0
 

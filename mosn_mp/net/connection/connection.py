@@ -41,7 +41,7 @@ from cython.cimports.mosn_mp.net.libc import (
     sockaddr_storage,
     socklen_t,
 )
-from cython.cimports.mosn_mp.net.reactor.reactor import HANGUP, READ, WRITE, Pollable, Reactor
+from cython.cimports.mosn_mp.net.reactor.reactor import FIN, HANGUP, READ, WRITE, Pollable, Reactor
 from cython.cimports.mosn_mp.net.reactor.stock import OUTPUT, REQUEST_HEAD, RESPONSE_HEAD
 from cython.cimports.mosn_mp.observe.access_log.record import Address, take_sockaddr
 
@@ -159,14 +159,14 @@ class Connection(Pollable):
         while True:
             count = recv(self.fd, self.input.base + self.input.end, room, 0)
             if count > 0:
-                if cython.cast(uint32_t, count) < room and not self.half_closed:
+                if cython.cast(uint32_t, count) < room and not self.ready & FIN:
                     self.ready &= ~READ
                 self.input.end += cython.cast(uint32_t, count)
                 self.bytes_read += count
                 self.keeper.read_cell[0] += count
                 return cython.cast(cython.int, count)
             if count == 0:
-                self.half_closed = True
+                self.ready |= FIN
                 return EOF
             if errno == EAGAIN:
                 self.ready &= ~READ
@@ -180,7 +180,7 @@ class Connection(Pollable):
         """Nothing waits to be read, no end and no error either. Asks the socket where the last read could not tell: splice(2) and
         a recv that filled its room leave READ set."""
         one: cython.char
-        if self.ready & HANGUP or self.half_closed or self.fd < 0:
+        if self.ready & (HANGUP | FIN) or self.fd < 0:
             return False
         if self.ready & READ:
             if recv(self.fd, cython.address(one), 1, MSG_PEEK | MSG_DONTWAIT) >= 0 or errno != EAGAIN:
@@ -472,7 +472,7 @@ class Connection(Pollable):
 
     def _close_flushed(self) -> cython.void:
         """The last words are in the socket: a close on top of unread input would be a reset and take them back."""
-        lingers: cython.bint = self.close_after_flush == THEN_LINGER or (self.ready & READ and not self.half_closed)
+        lingers: cython.bint = self.close_after_flush == THEN_LINGER or self.ready & (READ | FIN) == READ
         self.close_after_flush = 0
         if lingers:
             self.linger(LINGER_MS)

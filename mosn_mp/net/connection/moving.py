@@ -87,7 +87,6 @@ def go_on_with(connection: Connection, fd: cython.int) -> cython.int:
     close(old)
     connection.fd = fd
     connection.ready = WRITE
-    connection.half_closed = False
     return connection.reactor.register(connection)
 
 

@@ -29,7 +29,7 @@ from cython.cimports.mosn_mp.net.connection.connection import (
     Connection,
     Keeper,
 )
-from cython.cimports.mosn_mp.net.reactor.reactor import HANGUP
+from cython.cimports.mosn_mp.net.reactor.reactor import FIN, HANGUP
 
 # A body up to this size waits to be read in one piece: no copy.
 WHOLE = cython.declare(int64_t, 32768)
@@ -69,7 +69,7 @@ class Session(Keeper):
     def connection_ready(self, connection: Connection) -> cython.int:
         self.on_writable()
         if connection.fd >= 0 and not self.reading:
-            if (connection.ready & HANGUP or connection.half_closed) and not self.may_read():
+            if connection.ready & (HANGUP | FIN) and not self.may_read():
                 return self.on_end(True)
             self.read()
         return 0

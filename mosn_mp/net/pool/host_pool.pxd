@@ -1,5 +1,5 @@
 from cpython.ref cimport PyObject
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from mosn_mp.cluster.cluster cimport Cluster
 from mosn_mp.cluster.host cimport Host
 from mosn_mp.cluster.state cimport State
@@ -31,14 +31,16 @@ cdef class HostPool(Keeper):
     cdef bint keeps_none            # nor is anything kept; or others want the descriptors
 
     cdef Connection take(self)
-    cdef Connection dial(self, Task task, uint64_t deadline_ms)
+    cdef Connection dial(self, Task task, uint64_t deadline_ms, Connection client, uint8_t departure)
     cdef int keep_bound(self, Connection connection) except -1
     cdef int give_back(self, Connection connection) except -1
     cdef void count_moved(self, int count) noexcept
     cdef void _count_closed(self) noexcept
     cdef void _forget_idle(self, Connection connection) noexcept
     cdef int _begin_connect(self, Connection connection, Task task, uint64_t limit_ms) except -1
-    cdef int _finish_connect(self, Connection connection, Task task, uint64_t limit_ms) except -1
+    cdef int _finish_connect(
+        self, Connection connection, Task task, uint64_t limit_ms, Connection client, uint8_t departure
+    ) except -1
     cdef int spare(self) noexcept
     cdef int owed(self) noexcept
     cdef int shed(self, int count) except -1

@@ -7,7 +7,7 @@ connection that the host closed while idle has left the pool, or is passed over 
 import cython
 from cython.cimports.cpython.ref import Py_DECREF, Py_INCREF, PyObject
 from cython.cimports.libc.errno import EINPROGRESS, EINTR, errno
-from cython.cimports.libc.stdint import uint64_t
+from cython.cimports.libc.stdint import uint8_t, uint64_t
 from cython.cimports.libc.stdlib import free, realloc
 from cython.cimports.mosn_mp.cluster.cluster import Cluster
 from cython.cimports.mosn_mp.cluster.host import Host
@@ -53,6 +53,7 @@ from mosn_mp.errors import Reason
 
 CONNECT_FAILED = cython.declare(cython.int, int(Reason.CONNECT_FAILED))
 CONNECT_TIMEOUT = cython.declare(cython.int, int(Reason.CONNECT_TIMEOUT))
+DOWNSTREAM_GONE = cython.declare(cython.int, int(Reason.DOWNSTREAM_GONE))
 OVERFLOW = cython.declare(cython.int, int(Reason.UPSTREAM_OVERFLOW))
 OVERLOADED = cython.declare(cython.int, int(Reason.OVERLOADED))
 
@@ -123,9 +124,9 @@ class HostPool(Keeper):
             return connection
         return None
 
-    def dial(self, task: Task, deadline_ms: uint64_t) -> Connection:
+    def dial(self, task: Task, deadline_ms: uint64_t, client: Connection, departure: uint8_t) -> Connection:
         """A new connection, or None with the reason in `failure`; waits in *task*'s greenlet, at most until *deadline_ms* (0 =
-        only the connect timeout counts)."""
+        only the connect timeout counts), or until *client* (None = nobody's) is ready for its *departure*."""
         connection: Connection = Connection.__new__(Connection)
         up: cython.pointer(uint64_t) = self.host.up
         began_at_us: uint64_t = self.reactor.now_us
@@ -144,12 +145,15 @@ class HostPool(Keeper):
         else:
             up[U_CONNECTION_TOTAL] += 1
             up[U_CONNECTION_ACTIVE] += 1
-            failure = self._finish_connect(connection, task, limit_ms)
+            failure = self._finish_connect(connection, task, limit_ms, client, departure)
             if failure == 0:
                 observe(up + U_CONNECT_TIME, self.reactor.read_clock() - began_at_us)
                 return connection
             connection.close()
-        up[U_CONNECTION_CONNECT_TIMEOUT if failure == CONNECT_TIMEOUT else U_CONNECTION_CON_FAIL] += 1
+        if failure == DOWNSTREAM_GONE:
+            up[U_CONNECTION_LOCAL_CLOSE] += 1
+        else:
+            up[U_CONNECTION_CONNECT_TIMEOUT if failure == CONNECT_TIMEOUT else U_CONNECTION_CON_FAIL] += 1
         # set last: other streams dial too while this one waits
         self.failure = failure
         return None
@@ -184,15 +188,21 @@ class HostPool(Keeper):
                 return CONNECT_FAILED
         return OVERLOADED
 
-    def _finish_connect(self, connection: Connection, task: Task, limit_ms: uint64_t) -> cython.int:
+    def _finish_connect(
+        self, connection: Connection, task: Task, limit_ms: uint64_t, client: Connection, departure: uint8_t
+    ) -> cython.int:
         """Wait for the handshake: 0, or the Reason."""
         error: cython.int = 0
         length: socklen_t = cython.sizeof(error)
         task.expired = False
         self.reactor.wheel.arm(task, limit_ms)
         while not connection.ready & WRITE and not task.expired:
-            self.reactor.wait(task, connection, WRITE | HANGUP, None, 0)
+            self.reactor.wait(task, connection, WRITE | HANGUP, client, departure)
+            if client is not None and client.ready & departure:
+                break
         self.reactor.wheel.arm(task, 0)
+        if client is not None and client.ready & departure:
+            return DOWNSTREAM_GONE
         if not connection.ready & WRITE:
             return CONNECT_TIMEOUT
         if getsockopt(connection.fd, SOL_SOCKET, SO_ERROR, cython.address(error), cython.address(length)) < 0 or error:

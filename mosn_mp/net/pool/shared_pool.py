@@ -68,7 +68,7 @@ class SharedPool:
         codec: Codec
         session: ClientSession
         self.dialing = True
-        connection = self.pool.dial(task, deadline_ms)
+        connection = self.pool.dial(task, deadline_ms, None, 0)
         self.dialing = False
         if connection is None:
             self.failure = self.pool.failure

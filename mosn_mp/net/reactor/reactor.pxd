@@ -10,6 +10,7 @@ cdef enum:
     READ = 1
     WRITE = 2
     HANGUP = 4          # reset, or both halves closed
+    FIN = 8             # the far side sends no more: a short read is not the end
 
 cdef class Reactor
 
@@ -24,9 +25,8 @@ cdef class Task(Timed):
 # Flags are bytes: a parked connection is counted in bytes.
 cdef class Pollable(Timed):
     cdef int fd
-    cdef uint8_t ready          # READ | WRITE | HANGUP as epoll last told, cleared by EAGAIN or a short read
+    cdef uint8_t ready          # READ | WRITE | HANGUP | FIN as epoll last told; EAGAIN or a short read clear the first two
     cdef uint8_t interest
-    cdef uint8_t half_closed       # the far side sent FIN: a short read is not the end
     cdef uint8_t dirty
     cdef uint8_t again             # is in the reactor's list of those to serve again
     cdef uint8_t starved           # found the arena empty; tried again at the next tick

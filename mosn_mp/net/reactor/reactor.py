@@ -439,10 +439,9 @@ class Reactor:
             if bits & EPOLLOUT:
                 pollable.ready |= WRITE
             if bits & EPOLLRDHUP:
-                pollable.half_closed = True
+                pollable.ready |= FIN
             if bits & (EPOLLHUP | EPOLLERR):
-                pollable.ready |= READ | WRITE | HANGUP
-                pollable.half_closed = True
+                pollable.ready |= READ | WRITE | HANGUP | FIN
         for i in range(count):
             fd = cython.cast(cython.int, cython.cast(uint32_t, self.events[i].data.u64))
             found = self.table[fd]
@@ -453,6 +452,8 @@ class Reactor:
                 pollable.on_ready()
             elif pollable.ready & pollable.interest:
                 self.wake(cython.cast(Task, pollable.waiter))
+            else:
+                pollable.flush()  # the end of an earlier answer may be stuck while its client's next request waits for a host
         return 0
 
     def _run_again(self) -> cython.int:

@@ -8,6 +8,7 @@ from typing import Any
 
 from tests.ports import free_port
 from tests.process.program import DEADLINE_S, Program, wait_until
+from tests.process.proxy.upstream import BlackHole
 from tests.process.proxy.wire import Wire, connect
 
 HERE = Path(__file__).parent
@@ -21,6 +22,7 @@ class Setting(Program):
         super().__init__(directory)
         self.admin_port = free_port()
         self.ports = {"front": self.port}
+        self.holes: list[BlackHole] = []
         self.server.update({"processor": 1, "listeners": [self._listener("front", self.port)]})
         self.server["routers"][0]["virtual_hosts"][0]["routers"] = [PING]
         self.config["cluster_manager"] = {"clusters": []}
@@ -60,6 +62,11 @@ class Setting(Program):
         self.config["cluster_manager"]["clusters"].append({"name": name, "hosts": hosts, **options})
         self.add_route({"prefix": f"/{name}"}, route={"cluster_name": name})
 
+    def add_black_hole(self, name: str, **options: Any) -> None:
+        """A cluster whose host never answers a connect."""
+        self.holes.append(BlackHole())
+        self.add_cluster(name, self.holes[-1].port, **options)
+
     def add_route(self, match: dict[str, Any], first: bool = False, **action: Any) -> None:
         """A route."""
         routes = self.server["routers"][0]["virtual_hosts"][0]["routers"]
@@ -79,6 +86,12 @@ class Setting(Program):
         """Write the configuration, start, wait until it serves."""
         self.write()
         super().start()
+
+    def end(self) -> None:
+        """End everything."""
+        super().end()
+        for hole in self.holes:
+            hole.close()
 
     # -- use -----------------------------------------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from tests.process.proxy.wire import ClosedError, connect, request
 
 def configure(setting: Setting, origin: Upstream) -> None:
     setting.add_listener("few", max_requests_per_connection=3)
+    setting.add_listener("half", allow_half_close=True)
 
 
 def test_a_connection_carries_request_after_request(setting: Setting, upstream: Upstream) -> None:
@@ -178,7 +179,7 @@ def test_a_client_of_http_1_0_may_keep_its_connection(setting: Setting, upstream
 @pytest.mark.parametrize("path", ["/ping", "/up"])
 def test_a_client_that_closed_its_half_gets_its_response(setting: Setting, upstream: Upstream, path: str) -> None:
     for _ in range(20):
-        with setting.connect() as client:
+        with setting.connect("half") as client:
             client.send(request(path))
             client.finish()
             assert client.response().status == 200
@@ -191,7 +192,7 @@ def test_a_client_that_closed_its_half_gets_a_slow_response(setting: Setting, up
         visit.send(ok(b"x" * 300_000))
 
     upstream.script = script
-    with setting.connect() as client:
+    with setting.connect("half") as client:
         client.send(request("/"))
         client.finish()
         assert len(client.response().body) == 300_000
@@ -199,7 +200,7 @@ def test_a_client_that_closed_its_half_gets_a_slow_response(setting: Setting, up
 
 
 def test_a_client_that_closed_its_half_gets_all_pipelined_responses(setting: Setting, upstream: Upstream) -> None:
-    with setting.connect() as client:
+    with setting.connect("half") as client:
         client.send(b"".join(request(f"/{i}") for i in range(70)))
         client.finish()
         assert [client.response().body for _ in range(70)] == [b"/%d" % i for i in range(70)]

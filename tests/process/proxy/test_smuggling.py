@@ -110,6 +110,11 @@ SYNTAX = {
 }
 
 
+def configure(setting: Setting, origin: Upstream) -> None:
+    # a FIN behind the bytes tells what the answer to them is, and that there is no other
+    setting.change_listener("front", allow_half_close=True)
+
+
 def refused(setting: Setting, data: bytes) -> Message:
     """The one answer to *data*, which is an error and the end of the connection."""
     with setting.connect() as client:

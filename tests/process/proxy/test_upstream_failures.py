@@ -1,10 +1,8 @@
 """Upstreams that fail: refused, unreachable, gone before, during or behind the response, talking nonsense."""
 
 import contextlib
-import socket
 import threading
 import time
-from collections.abc import Iterator
 
 import pytest
 
@@ -20,32 +18,7 @@ def configure(setting: Setting, origin: Upstream) -> None:
     setting.add_cluster("refusing", free_port())
     setting.add_cluster("half", free_port(), origin.port)
     setting.add_cluster("none")
-    setting.add_cluster("hole", black_hole(), connect_timeout="150ms")
-
-
-HOLES: list[socket.socket] = []
-
-
-def black_hole() -> int:
-    """A port whose connects are never answered: its queue is full."""
-    listener = socket.create_server(("127.0.0.1", 0), backlog=0)
-    port: int = listener.getsockname()[1]
-    HOLES.append(listener)
-    while True:
-        sock = socket.socket()
-        sock.settimeout(0.1)
-        HOLES.append(sock)
-        try:
-            sock.connect(("127.0.0.1", port))
-        except TimeoutError:
-            return port
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _holes() -> Iterator[None]:
-    yield
-    for sock in HOLES:
-        sock.close()
+    setting.add_black_hole("hole", connect_timeout="150ms")
 
 
 def breaks_off(data: bytes, how: str = "shut") -> Script:

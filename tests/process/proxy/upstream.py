@@ -1,5 +1,6 @@
 """A scriptable upstream server: a thread per connection, one function that answers each request, everything seen is kept."""
 
+import contextlib
 import socket
 import threading
 from collections.abc import Callable
@@ -40,6 +41,26 @@ def echo(visit: Visit) -> None:
     """The default script: answers with the request's body, or its target."""
     visit.body(visit.message)
     visit.send(ok(visit.message.body or visit.message.head.split(b" ")[1]))
+
+
+class BlackHole:
+    """A port where a connect is never answered: its queue is full."""
+
+    def __init__(self) -> None:
+        self.listener = socket.create_server(("127.0.0.1", 0), backlog=0)
+        self.port: int = self.listener.getsockname()[1]
+        self.queue: list[socket.socket] = []
+        with contextlib.suppress(TimeoutError):
+            while True:
+                sock = socket.socket()
+                sock.settimeout(0.1)
+                self.queue.append(sock)
+                sock.connect(("127.0.0.1", self.port))
+
+    def close(self) -> None:
+        """Answer again: by refusing."""
+        for sock in (self.listener, *self.queue):
+            sock.close()
 
 
 class Upstream:

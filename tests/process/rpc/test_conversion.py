@@ -83,6 +83,17 @@ def test_a_bolt_server_that_does_not_answer_gives_504(setting: RpcSetting, upstr
     assert ask(setting, "http_to_bolt", "GET", "/", x_mosn_global_timeout="300")[0] == 504
 
 
+def test_an_http_client_that_leaves_ends_its_rpc_request(setting: RpcSetting, upstream: Upstream) -> None:
+    upstream.script = silent
+    tally = setting.tally()
+    with setting.connect("http_to_bolt") as client:
+        client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx")
+        upstream.wait_requests(1)
+        client.finish()
+        tally.wait("http_to_bolt.request_reset", 1, 1)
+        assert setting.counts()["up.request_active"] == 0
+
+
 def test_a_bolt_server_that_hangs_up_gives_502(setting: RpcSetting, upstream: Upstream) -> None:
     upstream.script = lambda visit: visit.connection.close()
     assert ask(setting, "http_to_bolt", "GET", "/")[0] == 502
