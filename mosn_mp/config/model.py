@@ -136,7 +136,8 @@ class Http1Options(Frozen, frozen=True, kw_only=True):
     max_uri_size: Annotated[int, Meta(ge=64, le=61440, extra={"unit": "size"})] = 8192  # nginx's; beyond: 414
     max_request_body_size: Bytes = 0  # 0 = unlimited; beyond: 413
     request_header_timeout: Deadline = 10.0  # first byte to complete head; then 408
-    request_body_timeout: Deadline = 60.0  # between two pieces of a body; then 408
+    request_body_timeout: Deadline = 60.0  # without a byte of a body; then 408
+    request_body_min_rate: Bytes = 240  # per second of waiting, as IIS and Kestrel; 0 = any byte will do
     max_requests_per_connection: Count = 0  # 0 = unlimited
     reject_underscores: bool = False  # header names with an underscore: 400
     allow_half_close: bool = False  # a client's FIN during a request is no departure
@@ -230,6 +231,7 @@ class Listener(Frozen, frozen=True, kw_only=True):
     max_connections: Count = 0  # 0 = only the limit of the server
     backlog: Annotated[int, Meta(ge=1, le=65535)] = 4096
     write_timeout: Deadline = 15.0  # MOSN's; of a write on which the client reads nothing
+    write_min_rate: Bytes = 240  # per second of waiting, as IIS and Kestrel; 0 = any byte will do
 
     @property
     def proxy(self) -> Proxy:

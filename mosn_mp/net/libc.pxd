@@ -87,3 +87,19 @@ cdef extern from "time.h" nogil:
         long tv_nsec
     int clock_gettime(int, timespec*)
     int CLOCK_MONOTONIC, CLOCK_REALTIME
+
+cdef extern from *:
+    """
+    #include <netinet/tcp.h>
+    #include <stdint.h>
+    #include <sys/socket.h>
+
+    /* What the far side has acknowledged: tcpi_bytes_acked of linux/tcp.h's struct tcp_info, whose glibc copy ends before it. */
+    static inline uint64_t mosn_acknowledged_bytes(int fd) {
+        struct { char before[120]; uint64_t bytes_acked; } info = { { 0 }, 0 };
+        socklen_t length = sizeof info;
+        getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length);
+        return info.bytes_acked;
+    }
+    """
+    uint64_t acknowledged_bytes "mosn_acknowledged_bytes"(int fd) noexcept nogil

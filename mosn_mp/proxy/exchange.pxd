@@ -1,12 +1,15 @@
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from mosn_mp.net.connection.connection cimport Connection
 from mosn_mp.net.multiplex.server_session cimport ServerSession
+from mosn_mp.net.connection.pace cimport Pace
 from mosn_mp.proxy.reply cimport LocalReply
 
 # Exchange.exchange()
 cdef enum:
     DONE = 0
     RETRY = 1
+
+cdef uint64_t rest_of(uint64_t look_ms, uint64_t waited_ms) noexcept
 
 cdef class Exchange(LocalReply):
     cdef ServerSession session      # the request came on a shared connection; None = it has a connection of its own
@@ -17,6 +20,9 @@ cdef class Exchange(LocalReply):
     cdef uint64_t sent_at_us        # the request's last byte was handed over; 0 = not yet
     cdef uint64_t up_read_before    # up.bytes_read when the attempt began
     cdef uint32_t attempts
+    cdef Pace body_pace             # of the client's body
+    cdef uint64_t body_wait_ms      # for body bytes since it was looked at last
+    cdef uint64_t read_wait_ms      # for the client to read, likewise
     cdef bint reused                # this attempt runs on a connection that carried others before
     cdef bint resent                # the request was sent a second time
     cdef bint tunnel

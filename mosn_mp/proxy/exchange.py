@@ -27,6 +27,7 @@ from cython.cimports.mosn_mp.buffer.head import (
 from cython.cimports.mosn_mp.codec.codec import ERROR, HEAD, HEARTBEAT, WRITTEN
 from cython.cimports.mosn_mp.filter.chain import CONTINUE, TERMINATE, FilterChain
 from cython.cimports.mosn_mp.net.connection.connection import BLOCK_SMALL, EOF, RESET, S_SERVING, Connection
+from cython.cimports.mosn_mp.net.connection.pace import keeps_pace
 from cython.cimports.mosn_mp.net.multiplex.session import FRAME_ROOM
 from cython.cimports.mosn_mp.net.reactor.reactor import HANGUP, READ, WRITE
 from cython.cimports.mosn_mp.observe.metrics.metrics import D_TIMEOUT_IDLE, D_TUNNELS_ACTIVE
@@ -66,6 +67,11 @@ def unsize(head: Head) -> cython.int:
         head.framing = F_CHUNKED
         head.content_length = -1
     return 0
+
+
+def rest_of(look_ms: uint64_t, waited_ms: uint64_t) -> uint64_t:
+    """How long until the next look, when so much of *look_ms* is over."""
+    return look_ms - waited_ms if waited_ms < look_ms else 1
 
 
 class Exchange(LocalReply):
@@ -343,9 +349,17 @@ class Exchange(LocalReply):
             down_interest = departure
         if up.starved:
             up_interest = 0
+        # time is the client's only while it is the client that we wait for
+        began_ms: uint64_t = self.reactor.now_ms
+        has_room: cython.bint = not down.starved
         self.reactor.wheel.arm(self.task, self.next_deadline(upload_stop, download_stop))
         self.reactor.wait(self.task, down, down_interest, up, up_interest)
         self.reactor.wheel.arm(self.task, 0)
+        if download_stop == BLOCKED_WRITE:
+            if has_room:
+                self.read_wait_ms += self.reactor.now_ms - began_ms
+        elif upload_stop == BLOCKED_READ and has_room:
+            self.body_wait_ms += self.reactor.now_ms - began_ms
         return 0
 
     def next_deadline(self, upload_stop: cython.int, download_stop: cython.int) -> uint64_t:
@@ -356,10 +370,12 @@ class Exchange(LocalReply):
             deadline = self.try_at_ms
         if self.tunnel:
             wait_ms = self.runtime.idle_timeout_ms
-        elif upload_stop == BLOCKED_WRITE or download_stop == BLOCKED_WRITE:
+        elif download_stop == BLOCKED_WRITE:
+            wait_ms = rest_of(self.runtime.write_look_ms, self.read_wait_ms)
+        elif upload_stop == BLOCKED_WRITE:
             wait_ms = self.runtime.write_timeout_ms
         elif upload_stop == BLOCKED_READ:
-            wait_ms = self.runtime.body_timeout_ms
+            wait_ms = rest_of(self.runtime.body_look_ms, self.body_wait_ms)
         if wait_ms and (deadline == 0 or self.reactor.now_ms + wait_ms < deadline):
             deadline = self.reactor.now_ms + wait_ms
         return deadline
@@ -408,9 +424,15 @@ class Exchange(LocalReply):
             self.counters[D_TIMEOUT_IDLE] += 1
             self.drop = True
         elif download_stop == BLOCKED_WRITE:
+            self.read_wait_ms = 0
+            if self.down.is_taking():
+                return 0
             account_failure(self, WRITE_TIMEOUT)
             self.drop = True
         elif upload_stop == BLOCKED_READ:
+            self.body_wait_ms = 0
+            if keeps_pace(cython.address(self.body_pace), self.upload.body_bytes, self.runtime.body_look_bytes):
+                return 0
             self.fail(BODY_TIMEOUT)
         elif upload_stop == BLOCKED_WRITE:
             self.fail(GLOBAL_TIMEOUT)

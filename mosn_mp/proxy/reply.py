@@ -118,14 +118,19 @@ class LocalReply(StreamView):
         return True
 
     def make_room(self, connection: Connection, room: uint32_t) -> cython.bint:
-        """Wait until *connection* has *room* bytes for output; False: it broke, or took nothing for the write timeout."""
+        """Wait until *connection* has *room* bytes for output; False: it broke, or takes nothing, or too little."""
         if connection.reserve(room):
             return True
         self.task.expired = False
-        self.reactor.arm(self.task, self.runtime.write_timeout_ms)
+        self.reactor.arm(self.task, self.runtime.write_look_ms)
         while not connection.reserve(room):
-            if connection.broken or self.task.expired:
+            if connection.broken:
                 return False
+            if self.task.expired:
+                if not connection.is_taking():
+                    return False
+                self.task.expired = False
+                self.reactor.arm(self.task, self.runtime.write_look_ms)
             self.reactor.wait(self.task, connection, 0 if connection.starved else WRITE | HANGUP, None, 0)
         self.reactor.arm(self.task, 0)
         return True

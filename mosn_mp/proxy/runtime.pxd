@@ -33,6 +33,10 @@ cdef class ListenerRuntime:
     cdef uint8_t departure              # by what the reactor tells (READ, ...) a client leaves during a request
     cdef readonly uint32_t head_timeout_ms
     cdef readonly uint32_t body_timeout_ms
+    cdef readonly uint32_t body_look_ms     # clients that we wait for are looked at so often (net/connection/pace.py)
+    cdef readonly uint32_t body_look_bytes
+    cdef readonly uint32_t write_look_ms
+    cdef readonly uint32_t write_look_bytes
     cdef readonly uint32_t idle_timeout_ms
     cdef readonly uint32_t write_timeout_ms
     cdef readonly uint32_t max_requests     # of a connection; 0 = unlimited

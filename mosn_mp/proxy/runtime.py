@@ -7,9 +7,10 @@ import cython
 from cython.cimports.libc.stdint import uint64_t
 from cython.cimports.libc.string import memcpy
 from cython.cimports.mosn_mp.filter.chain import FilterChain
+from cython.cimports.mosn_mp.net.connection.pace import look_bytes, look_ms
 from cython.cimports.mosn_mp.net.libc import AF_INET, AF_INET6
-from cython.cimports.mosn_mp.observe.metrics.metrics import D_CONNECTION_ACTIVE, W_CONNECTIONS, Metrics
 from cython.cimports.mosn_mp.net.reactor.reactor import FIN, HANGUP
+from cython.cimports.mosn_mp.observe.metrics.metrics import D_CONNECTION_ACTIVE, W_CONNECTIONS, Metrics
 from cython.cimports.mosn_mp.route.router import Router
 
 from mosn_mp.codec.protocol import PoolMode
@@ -64,6 +65,10 @@ class ListenerRuntime:
         self.body_timeout_ms = milliseconds(options.request_body_timeout)
         self.idle_timeout_ms = milliseconds(config.connection_idle_timeout)
         self.write_timeout_ms = milliseconds(config.write_timeout)
+        self.body_look_ms = look_ms(self.body_timeout_ms)
+        self.body_look_bytes = look_bytes(self.body_timeout_ms, options.request_body_min_rate)
+        self.write_look_ms = look_ms(self.write_timeout_ms)
+        self.write_look_bytes = look_bytes(self.write_timeout_ms, config.write_min_rate)
         self.max_requests = options.max_requests_per_connection
         self.max_fields = options.max_header_count
         self.max_connections = config.max_connections

@@ -41,6 +41,7 @@ cdef class Service(Acceptor):
     cdef int accepted(self, Connection connection) except -1
     cdef void accept_failed(self) noexcept
     cdef void connection_flushed(self, Connection connection) noexcept
+    cdef void connection_stalled(self, Connection connection) noexcept
     cdef int connection_ready(self, Connection connection) except -1
     cdef int serve_connection(self, Connection connection) except -1
     cdef int connection_expired(self, Connection connection) except -1

@@ -28,6 +28,7 @@ from cython.cimports.mosn_mp.observe.metrics.metrics import (
     D_PROTOCOL_ERROR,
     D_TIMEOUT_BODY,
     D_TIMEOUT_IDLE,
+    D_TIMEOUT_WRITE,
     W_ACCEPT_ERRORS,
     W_ACCEPTED,
     W_CONNECTIONS,
@@ -86,6 +87,8 @@ class Service(Acceptor):
             kind.spoken = spoken
             kind.streams = []
             kind.sessions = []
+        self.look_ms = runtime.write_look_ms
+        self.look_bytes = runtime.write_look_bytes
         self.listener.change(runtime)
 
     def limit(self, max_in_all: int) -> None:
@@ -134,7 +137,6 @@ class Service(Acceptor):
         self.listener.worker[W_ACCEPTED] += 1
         self.listener.counters[D_CONNECTION_TOTAL] += 1
         self.listener.counters[D_CONNECTION_PARKED] += 1
-        connection.write_timeout_ms = self.listener.runtime.write_timeout_ms
         connection.state = S_PARKED
         self.reactor.arm(connection, self.idle_ms(connection))
         return 0
@@ -143,14 +145,20 @@ class Service(Acceptor):
         self.listener.worker[W_ACCEPT_ERRORS] += 1
 
     def connection_flushed(self, connection: Connection) -> cython.void:
+        connection.watched = False
         if connection.state == S_PARKED:
             self.reactor.arm(connection, self.idle_ms(connection))
+
+    def connection_stalled(self, connection: Connection) -> cython.void:
+        self.listener.counters[D_TIMEOUT_WRITE] += 1
+        connection.abort()
 
     def connection_ready(self, connection: Connection) -> cython.int:
         kind: Kind = self.kind_of(connection)
         if not connection.ready & (READ | HANGUP) and connection.input.base == cython.NULL:
             return 0
         self.reactor.arm(connection, 0)
+        connection.watched = False
         self.listener.counters[D_CONNECTION_PARKED] -= 1
         if kind is not None and kind.spoken.is_shared:
             return self.open_session(connection, kind)

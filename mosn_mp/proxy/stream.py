@@ -375,6 +375,8 @@ class Stream(TunnelExchange):
         self.reply_body = None
         self.attempts = 0
         self.global_at_ms = self.try_at_ms = 0
+        self.body_wait_ms = self.read_wait_ms = 0
+        self.body_pace.seen = self.body_pace.spent = 0
         self.response_begun = self.drop = self.answering = self.tunnel = self.moved = False
         self.reused = self.resent = self.reusable = self.awaiting_head = False
 

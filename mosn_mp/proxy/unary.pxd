@@ -25,6 +25,7 @@ cdef class UnaryExchange(Exchange):
     cdef uint32_t pool_word(self) noexcept
     cdef void take_codec(self) noexcept
     cdef bint collect_request(self) except -1
+    cdef bint wait_body(self) except -1
     cdef int call_shared(self) except -1
     cdef int call_serial(self) except -1
     cdef int collect_response(self) except -1

@@ -15,12 +15,13 @@ from cython.cimports.mosn_mp.buffer.head import F_LENGTH, F_NONE, M_HEAD
 from cython.cimports.mosn_mp.codec.codec import CLIENT, CONVERTS, DATA, END, ERROR, HEAD, NEED_MORE, WRITTEN
 from cython.cimports.mosn_mp.filter.chain import CONTINUE, TERMINATE
 from cython.cimports.mosn_mp.net.connection.connection import BLOCK_LARGE, BLOCK_SMALL, EOF, RESET, Connection
+from cython.cimports.mosn_mp.net.connection.pace import keeps_pace
 from cython.cimports.mosn_mp.net.multiplex.client_session import C_ANSWERED, C_LOST, C_WAITING, Call
 from cython.cimports.mosn_mp.net.multiplex.server_session import GONE, OVERFLOW, SENT
 from cython.cimports.mosn_mp.net.pool.shared_pool import shared_pool_of
-from cython.cimports.mosn_mp.net.reactor.reactor import HANGUP, READ
+from cython.cimports.mosn_mp.net.reactor.reactor import READ
 from cython.cimports.mosn_mp.proxy.account import account_failure, account_upstream, account_upstream_end
-from cython.cimports.mosn_mp.proxy.exchange import DONE, Exchange
+from cython.cimports.mosn_mp.proxy.exchange import DONE, Exchange, rest_of
 
 from mosn_mp.errors import Reason
 
@@ -283,14 +284,26 @@ class UnaryExchange(Exchange):
                     account_failure(self, DOWNSTREAM_GONE)
                     self.drop = True
                     return False
-                if count <= 0:
-                    self.task.expired = False
-                    self.reactor.arm(self.task, self.runtime.body_timeout_ms)
-                    self.reactor.wait(self.task, down, 0 if down.starved else READ, None, 0)
-                    self.reactor.arm(self.task, 0)
-                    if self.task.expired:
-                        self.fail(BODY_TIMEOUT)
-                        return False
+                if count <= 0 and not self.wait_body():
+                    return False
+
+    def wait_body(self) -> cython.bint:
+        """Wait for more of the request body; False: it comes too slowly, and the stream has ended."""
+        down: Connection = self.down
+        began_ms: uint64_t = self.reactor.now_ms
+        is_starved: cython.bint = down.starved
+        self.task.expired = False
+        self.reactor.arm(self.task, rest_of(self.runtime.body_look_ms, self.body_wait_ms))
+        self.reactor.wait(self.task, down, 0 if is_starved else READ, None, 0)
+        self.reactor.arm(self.task, 0)
+        if not is_starved:
+            self.body_wait_ms += self.reactor.now_ms - began_ms
+        if self.body_wait_ms >= self.runtime.body_look_ms:
+            self.body_wait_ms = 0
+            if not keeps_pace(cython.address(self.body_pace), self.request_body.length, self.runtime.body_look_bytes):
+                self.fail(BODY_TIMEOUT)
+                return False
+        return True
 
     def return_response(self) -> cython.int:
         """The whole response is here: filters, edits, and down with it."""

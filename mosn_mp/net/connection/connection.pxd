@@ -2,6 +2,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from mosn_mp.buffer.buf cimport Buf
 from mosn_mp.net.reactor.reactor cimport Pollable, Reactor, Task
 from mosn_mp.observe.access_log.record cimport Address
+from mosn_mp.net.connection.pace cimport Pace
 
 # Connection.state
 cdef enum State:
@@ -34,7 +35,6 @@ cdef class Connection(Pollable):
     cdef uint64_t bytes_read
     cdef uint32_t requests      # streams begun on it
     cdef uint32_t slot          # the keeper's own use (index in the pool's array)
-    cdef uint32_t write_timeout_ms
     cdef uint8_t state
     cdef uint8_t protocol       # which of its listener's protocols it speaks: place + 1; 0 = not known yet
     cdef uint8_t broken            # a send failed: nothing more can be written
@@ -43,7 +43,8 @@ cdef class Connection(Pollable):
     cdef uint8_t shut              # FIN was sent
     cdef uint8_t parting           # the client was told that it shall go (GOAWAY)
     cdef uint8_t bereft            # its mate has closed: it ends with the answer at hand
-    cdef uint8_t watched           # its own deadline is that of a stalled write
+    cdef uint8_t watched           # its own deadline is the next look at a stalled write
+    cdef Pace pace              # at which the far side takes what we write, when that stalls
     cdef Connection mate        # pool mode BIND: the connection of the other side, which closes together with this one
     cdef Address remote
     cdef Address local          # asked for when first wanted
@@ -54,6 +55,8 @@ cdef class Connection(Pollable):
     cdef void written(self) noexcept
     cdef Py_ssize_t send_through(self, const char* payload, size_t length) noexcept
     cdef bint is_stalled(self) noexcept
+    cdef bint is_taking(self) noexcept
+    cdef void watch(self) noexcept
     cdef bint is_quiet(self) noexcept
     cdef void drop_input(self) noexcept
     cdef void release_buffers(self) noexcept
@@ -84,6 +87,8 @@ cdef class Connection(Pollable):
 
 cdef class Keeper:
     cdef uint32_t rank          # of what its connections send now (net/reactor/stock.py)
+    cdef uint32_t look_ms       # a stalled write is looked at so often (net/connection/pace.py); 0 = its connections are not watched
+    cdef uint32_t look_bytes    # what the far side has to take from one look to the next
     cdef uint64_t* read_cell    # metric cells that count the bytes of its connections
     cdef uint64_t* write_cell
     cdef uint64_t* starved_cell # counts the times that the arena was empty; may be NULL
@@ -91,6 +96,7 @@ cdef class Keeper:
     cdef int serve_connection(self, Connection connection) except -1
     cdef int connection_expired(self, Connection connection) except -1
     cdef void connection_flushed(self, Connection connection) noexcept
+    cdef void connection_stalled(self, Connection connection) noexcept
     cdef void connection_closed(self, Connection connection) noexcept
     cdef int spare(self) noexcept
     cdef int owed(self) noexcept

@@ -20,6 +20,7 @@ import cython
 from cython.cimports.libc.errno import EAGAIN, EINTR, errno
 from cython.cimports.libc.stdint import uint32_t
 from cython.cimports.libc.string import memcpy, memmove, memset
+from cython.cimports.mosn_mp.net.connection.pace import keeps_pace
 from cython.cimports.mosn_mp.net.libc import (
     MSG_DONTWAIT,
     MSG_NOSIGNAL,
@@ -27,6 +28,7 @@ from cython.cimports.mosn_mp.net.libc import (
     SHUT_WR,
     SO_LINGER,
     SOL_SOCKET,
+    acknowledged_bytes,
     close,
     getsockname,
     iovec,
@@ -74,6 +76,11 @@ class Keeper:
 
     def connection_flushed(self, connection: Connection) -> cython.void:
         """A write that had stalled without a stream is through: the deadline of the connection's state counts again."""
+        connection.watched = False
+
+    def connection_stalled(self, connection: Connection) -> cython.void:
+        """The far side does not take, or too slowly, what was written without a stream."""
+        connection.abort()
 
     def connection_closed(self, connection: Connection) -> cython.void:
         """The descriptor is about to be closed; called once."""
@@ -297,6 +304,17 @@ class Connection(Pollable):
         """Bytes are pending and the socket takes no more."""
         return self.output.end > self.output.start and not self.ready & WRITE
 
+    def is_taking(self) -> cython.bint:
+        """The look at a stalled write: does the far side take bytes fast enough? What counts is what it acknowledged: the socket
+        takes no byte of ours before a third of its buffer is free, which may be megabytes."""
+        return keeps_pace(cython.address(self.pace), acknowledged_bytes(self.fd), self.keeper.look_bytes)
+
+    def watch(self) -> cython.void:
+        """A write has stalled and no stream watches over it: the connection's own deadline does."""
+        if not self.watched and self.keeper.look_ms:
+            self.watched = True
+            self.reactor.arm(self, self.keeper.look_ms)
+
     def flush(self) -> cython.int:
         """Send what is pending as far as the socket takes it; never switches."""
         count: cython.Py_ssize_t
@@ -319,12 +337,9 @@ class Connection(Pollable):
             elif self.shut_after_flush:
                 self.shut_write_when_flushed()
             elif self.watched:
-                self.watched = False
                 self.keeper.connection_flushed(self)
-        elif self.state != S_SERVING and self.write_timeout_ms:
-            # no stream watches over this stall: the connection's own deadline does
-            self.watched = True
-            self.reactor.arm(self, self.write_timeout_ms)
+        elif self.state != S_SERVING:
+            self.watch()
         return 0
 
     def send_through(self, payload: cython.pointer(cython.const[cython.char]), length: cython.size_t) -> cython.Py_ssize_t:
@@ -403,7 +418,12 @@ class Connection(Pollable):
 
     def on_timer(self) -> cython.int:
         keeper: Keeper = self.keeper  # as in on_ready()
-        if self.state == S_LINGERING or (self.output.end > self.output.start and self.state != S_SHARED):
+        if self.watched and self.output.end > self.output.start and self.state != S_SHARED:
+            if self.is_taking():
+                self.reactor.arm(self, keeper.look_ms)
+            else:
+                keeper.connection_stalled(self)
+        elif self.state == S_LINGERING or (self.output.end > self.output.start and self.state != S_SHARED):
             self.abort()
         elif self.state == S_PARKED or self.state == S_POOLED or self.state == S_SHARED:
             keeper.connection_expired(self)
@@ -461,7 +481,7 @@ class Connection(Pollable):
             self.close()
 
     def close_when_flushed(self) -> cython.void:
-        """Close as soon as the pending output has left; a write that stalls is ended by write_timeout_ms."""
+        """Close as soon as the pending output has left; a write that stalls is watched."""
         if self.output.end > self.output.start and not self.broken:
             self.state = S_LINGERING
             self.close_after_flush = THEN_CLOSE
@@ -474,6 +494,7 @@ class Connection(Pollable):
         """The last words are in the socket: a close on top of unread input would be a reset and take them back."""
         lingers: cython.bint = self.close_after_flush == THEN_LINGER or self.ready & (READ | FIN) == READ
         self.close_after_flush = 0
+        self.watched = False
         if lingers:
             self.linger(LINGER_MS)
         else:

@@ -32,7 +32,6 @@ cdef class ServerSession(Session):
     cdef int write_error(self, uint64_t stream_id, int reason) except -1
     cdef Buf* backlog_room(self, uint64_t room) noexcept
     cdef bint may_wait(self, uint64_t size) noexcept
-    cdef void watch(self) noexcept
     cdef int drain(self) except -1
     cdef void drop_backlog(self) noexcept
     cdef int remember(self, uint64_t stream_id, object call) except -1

@@ -4,7 +4,8 @@ What one client can make us hold is bounded. Beyond MAX_IN_FLIGHT requests, or M
 that its socket does not take wait in the backlog, as bytes: no stream, greenlet or block of the arena waits with them. While any
 wait it is not read either, and a client that has been slow gets only as many requests under way as answers of that size may wait.
 An answer beyond what may wait (OWN_BACKLOG, then what all clients share) is replaced by the protocol's error: the answers for
-others are behind it on the shared connection and cannot wait for this client. Who takes nothing for the write timeout is closed.
+others are behind it on the shared connection and cannot wait for this client. Who takes nothing for the write timeout, or
+less than the least rate for long, is closed.
 """
 
 import cython
@@ -147,6 +148,9 @@ class ServerSession(Session):
         if self.backlog.end == 0 and connection.output.end == connection.output.start:
             connection.watched = False  # it has left with an answer that did not wait
             return self.rest()
+        if connection.is_taking():
+            self.reactor.arm(connection, self.look_ms)
+            return 0
         self.counters[D_TIMEOUT_WRITE] += 1
         connection.abort()
         return 0
@@ -211,8 +215,8 @@ class ServerSession(Session):
             self.codec.end_data(out)
         self.codec.write_end(None, out)
         connection.written()
-        if self.backlog.end and not connection.watched:
-            self.watch()
+        if self.backlog.end:
+            connection.watch()
         return SENT
 
     def write_error(self, stream_id: uint64_t, reason: cython.int) -> cython.int:
@@ -260,12 +264,6 @@ class ServerSession(Session):
             backlog.cap = cython.cast(uint32_t, needed)
         return backlog
 
-    def watch(self) -> cython.void:
-        """The connection's own deadline is that of a write from now on, or anew."""
-        if self.connection.write_timeout_ms:
-            self.connection.watched = True
-            self.reactor.arm(self.connection, self.connection.write_timeout_ms)
-
     def on_writable(self) -> cython.int:
         return self.drain() if self.backlog.end else 0
 
@@ -281,8 +279,6 @@ class ServerSession(Session):
             count = connection.send_through(backlog.base + backlog.start, min(share, backlog.end - backlog.start))
             if count < 0:
                 return 0  # closed
-            if count:
-                self.watch()
             backlog.start += cython.cast(uint32_t, count)
             share -= count
         if backlog.start == backlog.end:
@@ -301,8 +297,7 @@ class ServerSession(Session):
 
     def connection_flushed(self, connection: Connection) -> cython.void:
         """What was pending has left, behind it comes the backlog."""
-        if self.backlog.end:
-            self.watch()
-        else:
+        if self.backlog.end == 0:
+            connection.watched = False
             self.reactor.arm(connection, 0)
         self.reactor.serve_again(connection)

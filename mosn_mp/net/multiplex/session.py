@@ -56,6 +56,8 @@ class Session(Keeper):
         self.read_cell = connection.keeper.read_cell
         self.write_cell = connection.keeper.write_cell
         self.starved_cell = connection.keeper.starved_cell
+        self.look_ms = connection.keeper.look_ms
+        self.look_bytes = connection.keeper.look_bytes
         self.codec = codec
         if self.head is None:
             self.head = Head(self.reactor.arena)

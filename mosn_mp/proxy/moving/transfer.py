@@ -213,6 +213,7 @@ class SessionDeparture(Departure):
         session.inbox = MovedRequests(cython.cast(Requests, session.inbox).service)
         session.read_cell = session.write_cell = Between().read_cell
         session.ended = True
+        session.look_ms = 0  # whoever reads it is of this program, and watches the client
         go_on_with(connection, self.relay_fd)
         connection.state = S_SHARED
         connection.reactor.serve_again(connection)
@@ -324,7 +325,6 @@ class Arrival(Keeper):
             close_all(self.rest)
             return None
         connection.ready = WRITE
-        connection.write_timeout_ms = self.service.listener.runtime.write_timeout_ms
         if getpeername(fd, cython.cast(cython.pointer(sockaddr), cython.address(storage)), cython.address(length)) == 0:
             take_sockaddr(cython.address(connection.remote), cython.address(storage))
         if put_unread(connection, unread) and put_unsent(connection, unsent):

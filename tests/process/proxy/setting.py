@@ -9,9 +9,10 @@ from typing import Any
 from tests.ports import free_port
 from tests.process.program import DEADLINE_S, Program, wait_until
 from tests.process.proxy.upstream import BlackHole
-from tests.process.proxy.wire import Wire, connect
+from tests.process.proxy.wire import Wire, connect, request
 
 HERE = Path(__file__).parent
+LISTENER_KEYS = ("connection_idle_timeout", "write_timeout", "write_min_rate", "max_connections", "access_logs", "stream_filters")
 PING = {"match": {"path": "/ping"}, "direct_response": {"status": 200, "body": "pong"}}
 
 
@@ -51,7 +52,7 @@ class Setting(Program):
         """Set options of a listener or of its Http1 limits."""
         listener = next(one for one in self.server["listeners"] if one["name"] == name)
         for key, value in options.items():
-            if key in ("connection_idle_timeout", "write_timeout", "max_connections", "access_logs", "stream_filters"):
+            if key in LISTENER_KEYS:
                 listener[key] = value
             else:
                 listener["filter_chains"][0]["filters"][0]["config"]["extend_config"]["Http1"][key] = value
@@ -98,6 +99,19 @@ class Setting(Program):
     def connect(self, listener: str = "front", receive_buffer: int = 0) -> Wire:
         """A client's connection."""
         return connect(self.ports[listener], receive_buffer)
+
+    def send_until_stuck(self, client: Wire, path: str, listener: str = "front") -> int:
+        """Send GETs of *path* and read no answer but the first, until one does not leave the proxy; the bytes of the unread."""
+        first = client.get(path)
+        length = len(first.head) + len(first.body)
+        tally = self.tally()
+        for count in range(1, 1000):
+            client.send(request(path))
+            until = time.monotonic() + 0.2
+            while tally.of(f"{listener}.bytes_write_total") < count * length:
+                if time.monotonic() > until:
+                    return count * length
+        raise AssertionError("the socket takes everything")
 
     def counts(self) -> dict[str, int]:
         """Every counter: `front.request_total` of listeners, `cluster.request_total` of clusters, `worker.exceptions`."""

@@ -73,11 +73,11 @@ def test_a_body_that_pauses_too_long_is_408(setting: Setting, upstream: Upstream
 def test_a_body_that_goes_on_may_take_its_time(setting: Setting, upstream: Upstream) -> None:
     tally = setting.tally()
     with setting.connect() as client:
-        client.send(request("/", "Content-Length: 10", method="POST"))
+        client.send(request("/", "Content-Length: 500", method="POST"))
         for _ in range(10):
             time.sleep(0.1)
-            client.send(b"x")
-        assert client.response().body == b"x" * 10
+            client.send(b"x" * 50)
+        assert client.response().body == b"x" * 500
     assert tally.of("front.timeout_body") == 0
 
 

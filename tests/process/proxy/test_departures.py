@@ -161,22 +161,8 @@ def test_a_reset_ends_a_request_also_where_half_a_connection_is_enough(setting: 
 def test_an_answer_arrives_whole_while_the_next_request_waits_for_its_host(setting: Setting, upstream: Upstream) -> None:
     upstream.script = Host()
     with setting.connect(receive_buffer=4096) as client:
-        first = client.get("/some")
-        length = len(first.head) + len(first.body)
-        answers = send_until_stuck(setting, client, length)
+        unread = setting.send_until_stuck(client, "/some")
         client.send(request("/one"))
         upstream.wait_messages(1)
-        client.exactly(answers * length)
+        client.exactly(unread)
         assert client.is_quiet()
-
-
-def send_until_stuck(setting: Setting, client: Wire, length: int) -> int:
-    """Send requests and read no answer, each of *length* bytes, until one does not leave the proxy; how many were sent."""
-    tally = setting.tally()
-    for count in range(1, 1000):
-        client.send(request("/some"))
-        until = time.monotonic() + 0.2
-        while tally.of("front.bytes_write_total") < count * length:
-            if time.monotonic() > until:
-                return count
-    raise AssertionError("the socket takes everything")

@@ -21,6 +21,7 @@ def configure(setting: RpcSetting, origin: Upstream) -> None:
     setting.add_protocol("http_to_bolt", "Http1", "bolt")
     setting.add_protocol("http_to_boltv2", "Http1", "boltv2")
     setting.add_protocol("bolt_to_http", "bolt", "Http1")
+    setting.add_protocol("hurried", "Http1", "bolt", extend={"Http1": {"request_body_timeout": "300ms"}})
 
 
 @pytest.fixture
@@ -81,6 +82,18 @@ def test_the_status_of_a_bolt_response_becomes_an_http_status(
 def test_a_bolt_server_that_does_not_answer_gives_504(setting: RpcSetting, upstream: Upstream) -> None:
     upstream.script = silent
     assert ask(setting, "http_to_bolt", "GET", "/", x_mosn_global_timeout="300")[0] == 504
+
+
+def test_a_body_that_drips_becomes_no_rpc_request(setting: RpcSetting, upstream: Upstream) -> None:
+    tally = setting.tally()
+    with setting.connect("hurried") as client:
+        client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n")
+        while client.is_quiet(0.05):
+            client.send(b"x")
+            assert tally.of("hurried.bytes_read_total") < 100
+        assert client.response().status == 408
+    tally.wait("hurried.timeout_body", 1)
+    assert upstream.requests == []
 
 
 def test_an_http_client_that_leaves_ends_its_rpc_request(setting: RpcSetting, upstream: Upstream) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -142,6 +143,28 @@ def test_a_client_that_reads_nothing_is_closed_after_the_write_timeout(tmp_path:
         for _ in range(20):
             client.ask()
         wait_until(lambda: setting.counts()["bolt.timeout_write"] == 1, "the close of the client")
+        wait_until(lambda: setting.counts()["bolt.connection_active"] == 0, "its end")
+        client.close()
+    finally:
+        setting.end()
+
+
+def test_a_client_that_reads_a_little_now_and_then_is_closed_too(tmp_path: Path, server: Upstream) -> None:
+    server.script = lambda visit: visit.reply(bytes(1 << 20))
+    setting = RpcSetting(tmp_path)
+    setting.add_cluster("up", server.port)
+    setting.add_route({"prefix": "/"}, route={"cluster_name": "up"})
+    setting.add_protocol("bolt", "bolt", write_timeout="600ms", write_min_rate="100KB")
+    setting.start()
+    try:
+        client = Client(setting.ports["bolt"], receive_buffer=4096, reads=False)
+        for _ in range(20):
+            client.ask()
+        until = time.monotonic() + 4
+        while not setting.counts()["bolt.timeout_write"] and time.monotonic() < until:
+            client.sock.recv(2000)
+            time.sleep(0.05)
+        assert setting.counts()["bolt.timeout_write"] == 1
         wait_until(lambda: setting.counts()["bolt.connection_active"] == 0, "its end")
         client.close()
     finally:
