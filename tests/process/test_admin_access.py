@@ -277,3 +277,19 @@ def test_a_token_that_others_can_read_is_no_token(fresh: Dynamic) -> None:
     assert done.returncode != 0 and "admin.token_file" in done.stdout + done.stderr
     assert "mode 0644: others could read or change it" in done.stdout + done.stderr
     assert fresh.token not in done.stdout + done.stderr
+
+
+def test_after_an_upgrade_the_new_program_answers_at_both_addresses(fresh: Dynamic) -> None:
+    path = with_pipe(fresh)
+    fresh.start()
+    wait_until(lambda: answers(path) == 200, "an answer by the socket")
+    before = set(fresh.pids("controller"))
+    done = fresh.run("upgrade")
+    assert done.returncode == 0, done.stderr
+    wait_until(lambda: not before & set(fresh.pids("controller")), "the end of the old controller")
+    wait_until(lambda: str(path) in fresh.status()["admin_address"], "the socket of the new one")
+    assert answers(path) == 200 and fresh.ask("GET", "/api/v1/version")[0] == 200
+    assert "cannot listen" not in fresh.log_text()
+    assert fresh.run("stop").returncode == 0  # it is nobody's child: end() would not find it as its own
+    wait_until(lambda: not fresh.family(), "the end of the new program")
+    assert not path.exists()
