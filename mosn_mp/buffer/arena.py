@@ -2,7 +2,7 @@
 
 Per class the segment holds a table of owner bytes, a table of touched bytes, and the blocks:
 
-    | header | owners 4K,16K,64K | touched 4K,16K,64K | (page) 4 KiB blocks | 16 KiB blocks | 64 KiB blocks |
+    | owners 4K,16K,64K | touched 4K,16K,64K | (page) 4 KiB blocks | 16 KiB blocks | 64 KiB blocks |
 
 The owner byte is the only truth that processes share: 0 free, slot + 1 owned; it changes from 0 by compare-and-swap and back by
 its owner, or by reclaim() after the owner died. No free list, no lock, so there is no instant at which a kill -9 can break it.
@@ -33,10 +33,10 @@ from cython.cimports.mosn_mp.buffer.shared import (
     release_pages,
 )
 
-from mosn_mp.buffer.segment import HEADER_BYTES, Segment
+from mosn_mp.buffer.segment import Segment, Shape, whole_pages
 
 KIND = "arena"
-LAYOUT = 1
+LAYOUT = 2
 PAGE = 4096
 MAX_SLOTS = 254  # the owner byte is slot + 1, and 255 is the master's
 
@@ -82,17 +82,22 @@ def block_counts(size: int) -> tuple[int, ...]:
 
 
 def _data_at(counts: list[int] | tuple[int, ...]) -> int:
-    return -(-(HEADER_BYTES + 2 * sum(counts)) // PAGE) * PAGE
+    return -(-2 * sum(counts) // PAGE) * PAGE
+
+
+def arena_shape(size: int) -> Shape:
+    """An arena of *size* bytes, rounded up to pages."""
+    return Shape(KIND, LAYOUT, whole_pages(size))
 
 
 class Arena:
-    """One process's way into the arena in *segment* (`Segment.create("arena", size)`); *slot* says which process.
+    """One process's way into the arena in *segment* (`Segment.create(arena_shape(size))`); *slot* says which process.
 
     Made after fork() by each worker; a process that only looks or reclaims uses slot 254. Not for threads.
     """
 
     def __cinit__(self, segment: Segment, slot: cython.int) -> None:
-        segment.expect(KIND, LAYOUT)
+        segment.expect(arena_shape(segment.size))
         if not 0 <= slot <= MASTER_SLOT:
             raise ValueError(f"arena slot {slot}: 0 to {MASTER_SLOT}")
         self.segment = segment
@@ -101,7 +106,7 @@ class Arena:
         self.fd = segment.fd
         self.base = address_of(segment.buffer)
         counts = block_counts(segment.size)
-        table: cython.size_t = HEADER_BYTES
+        table: cython.size_t = 0
         data: cython.size_t = _data_at(counts)
         total: cython.size_t = sum(counts)
         c: cython.int
@@ -209,7 +214,7 @@ class Arena:
     def back(self, blocks: cython.pointer(BlockClass), index: uint32_t) -> cython.bint:
         """Whether the pages of an owned block exist, now that it is used again.
 
-        A write to a page that the tmpfs cannot give is SIGBUS; fallocate says ENOSPC instead, and costs one call on first use.
+        A write to a page that the kernel has no memory for is SIGBUS; fallocate says so instead, and costs one call on first use.
         """
         if blocks.touched[index] == UNTOUCHED:
             at: uint64_t = (blocks.start - self.base) + (cython.cast(uint64_t, index) << blocks.shift)

@@ -1,107 +1,104 @@
-"""Named pieces of shared memory without a name: posix_ipc segments, unlinked at once, passed on by inherited descriptor.
+"""Pieces of shared memory: sealed memfds, passed on by inherited or sent descriptors, gone with the last process that has them.
 
-A segment begins with a header that whoever attaches to it later (a controller started by exec, the next master of an upgrade)
-compares before it believes a byte; the rest belongs to the class that laid the segment out.
+A segment may be far larger than what is used of it: a page takes memory from the first time that it is written. Its size is
+sealed (F_SEAL_SHRINK, F_SEAL_GROW): no process that has it can make the pages go that another one is about to touch, which would
+be a SIGBUS there. Nothing about a segment is written in it: whoever may write there may write anything. What has to be known to
+use it, its Shape, travels in the messages of the master.
 
-    0        8         12       16       24               40       64
-    +--------+---------+--------+--------+----------------+--------+---
-    | magic  | layout  | zero   | size   | kind, NUL-     | zero   | what the kind puts there
-    | 8 B    | u32     | u32    | u64    | padded, 16 B   | 24 B   |
-    +--------+---------+--------+--------+----------------+--------+---
-
-Source: shm_open(3), shm_overview(7); MOSN keeps a named file instead (mosn-reference 10.2), which a kill -9 leaves behind.
+Sources: memfd_create(2), fcntl(2) for the seals, lseek(2) for SEEK_DATA, madvise(2). A memfd is bounded by the memory of the
+machine (or cgroup), not by /dev/shm, to which Docker gives 64 MiB by default. MOSN keeps a named file, which a kill -9 leaves
+behind.
 """
 
+import contextlib
 import errno
+import fcntl
 import mmap
 import os
-import secrets
-import struct
+from typing import NamedTuple
 
-import posix_ipc  # type: ignore[import-not-found]
-
-MAGIC = b"MOSNMPSH"
-HEADER = struct.Struct("<8sIIQ16s24x")
-HEADER_BYTES = HEADER.size
-SHM_DIRECTORY = "/dev/shm"
+PAGE = mmap.PAGESIZE
+_SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW
 
 
-def free_bytes() -> int:
-    """Bytes that shared memory may still grow by: the free space of the tmpfs behind it (Docker gives it 64 MiB by default)."""
-    state = os.statvfs(SHM_DIRECTORY)
-    return state.f_bavail * state.f_frsize
+class Shape(NamedTuple):
+    """What has to be known of a segment to use it."""
+
+    kind: str  # it shows in /proc/<pid>/fd and maps
+    layout: int  # a number for the arrangement of its bytes: another release may have another
+    size: int  # bytes, whole pages
+    rows: int = 0  # processes that have a place of their own in it
+    places: tuple[int, ...] = ()  # how many things of each kind it has room for
 
 
-def _whole_pages(size: int) -> int:
-    return -(-size // mmap.PAGESIZE) * mmap.PAGESIZE
+def whole_pages(size: int) -> int:
+    """*size* rounded up to pages."""
+    return -(-size // PAGE) * PAGE
 
 
 class Segment:
-    """One mapping of shared memory, its descriptor (close-on-exec until passed on) and its header.
+    """One mapping of shared memory, and its descriptor (close-on-exec until passed on).
 
-    The memory stays mapped until close() or until the last object that holds the segment is gone. `requested` is what create()
-    was asked for: larger than `size` when the tmpfs could not give it.
+    The memory stays mapped until close() or until the last object that holds the segment is gone.
     """
 
-    __slots__ = ("_memory", "fd", "kind", "layout", "requested", "size")
+    __slots__ = ("_memory", "fd", "shape")
 
-    def __init__(self, fd: int, memory: mmap.mmap, kind: str, layout: int, size: int, requested: int) -> None:
+    def __init__(self, fd: int, shape: Shape) -> None:
+        """The memory behind *fd*, which the Segment owns if this succeeds. Use create() and attach()."""
+        self._memory = mmap.mmap(fd, shape.size)
         self.fd = fd
-        self._memory = memory
-        self.kind = kind
-        self.layout = layout
-        self.size = size
-        self.requested = requested
+        self.shape = shape
+        # A core dump would have every page of it, and make those that there are not; a huge page is more than what is used.
+        for advice in (mmap.MADV_DONTDUMP, mmap.MADV_NOHUGEPAGE):
+            with contextlib.suppress(OSError):  # a kernel without huge pages
+                self._memory.madvise(advice)
 
     @classmethod
-    def create(cls, kind: str, size: int, layout: int = 1, at_least: int | None = None) -> "Segment":
-        """A new zeroed segment of *size* bytes rounded up to pages, header included, mode 0600, already unlinked.
-
-        Touching a page that a full tmpfs cannot back is SIGBUS, so a segment takes at most half of what is free there: it is made
-        smaller, but not below *at_least* (default: *size*); if that is too much, OSError ENOSPC says what to enlarge.
-        """
-        if not 1 <= len(kind.encode()) <= 16:
-            raise ValueError(f"segment kind {kind!r}: 1 to 16 bytes")
-        wanted = _whole_pages(max(size, HEADER_BYTES))
-        granted = min(wanted, free_bytes() // 2 // mmap.PAGESIZE * mmap.PAGESIZE)
-        if granted < (wanted if at_least is None else _whole_pages(max(at_least, HEADER_BYTES))):
-            text = f"segment {kind!r} needs {at_least or size} bytes of {SHM_DIRECTORY}, half of its free space is {granted}"
-            raise OSError(errno.ENOSPC, f"{text}; enlarge it (docker run --shm-size) or ask for less", SHM_DIRECTORY)
-        fd = _unlinked_memory(kind)
+    def create(cls, shape: Shape) -> "Segment":
+        """A new zeroed segment; OSError, with the limit that is to blame, if there cannot be one so large."""
+        fd = os.memfd_create(f"mosn_mp-{shape.kind}", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         try:
-            os.ftruncate(fd, granted)
-            memory = mmap.mmap(fd, granted)
-        except BaseException:
+            os.ftruncate(fd, shape.size)
+            fcntl.fcntl(fd, fcntl.F_ADD_SEALS, _SEALS)
+            return cls(fd, shape)
+        except OSError as e:
             os.close(fd)
-            raise
-        HEADER.pack_into(memory, 0, MAGIC, layout, 0, granted, kind.encode())
-        return cls(fd, memory, kind, layout, granted, wanted)
+            limit = {errno.EFBIG: "RLIMIT_FSIZE (ulimit -f)", errno.ENOMEM: "RLIMIT_AS (ulimit -v)"}.get(e.errno or 0, "")
+            text = f"{shape.size} bytes of address space for the segment '{shape.kind}': {e.strerror}"
+            raise OSError(e.errno, f"{text}; raise {limit}" if limit else text) from e
 
     @classmethod
-    def attach(cls, fd: int, size: int) -> "Segment":
+    def attach(cls, fd: int, shape: Shape) -> "Segment":
         """The segment behind an inherited or received descriptor, which the Segment owns from now on.
 
-        Raises ValueError if it is not a segment of *size* bytes; the descriptor is then still the caller's.
+        Raises ValueError if it is not one of that size whose size is sealed; the descriptor is then still the caller's.
         """
+        try:
+            seals = fcntl.fcntl(fd, fcntl.F_GET_SEALS)
+        except OSError as e:
+            raise ValueError(f"descriptor {fd} is no memfd") from e
+        if seals & _SEALS != _SEALS:
+            raise ValueError(f"descriptor {fd} has no sealed size (seals {seals:#x})")
         actual = os.fstat(fd).st_size
-        if actual != size or size < HEADER_BYTES:
-            raise ValueError(f"descriptor {fd} holds {actual} bytes, not a segment of {size}")
-        memory = mmap.mmap(fd, size)
-        magic, layout, _, written_size, kind = HEADER.unpack_from(memory, 0)
-        if magic != MAGIC or written_size != size:
-            memory.close()
-            raise ValueError(f"descriptor {fd} is no mosn_mp segment (magic {magic!r}, size {written_size})")
-        return cls(fd, memory, kind.rstrip(b"\0").decode(), layout, size, size)
+        if actual != shape.size or actual == 0:
+            raise ValueError(f"descriptor {fd} holds {actual} bytes, not a segment '{shape.kind}' of {shape.size}")
+        return cls(fd, shape)
 
-    def expect(self, kind: str, layout: int) -> "Segment":
-        """This segment, if it is of *kind* and *layout*; else ValueError (another release wrote it, or fds were mixed up)."""
-        if (self.kind, self.layout) != (kind, layout):
-            raise ValueError(f"segment is {self.kind!r} layout {self.layout}, expected {kind!r} layout {layout}")
+    def expect(self, shape: Shape) -> "Segment":
+        """This segment, if it is of *shape*; else ValueError (another release made it, or descriptors were mixed up)."""
+        if self.shape != shape:
+            raise ValueError(f"the segment is {self.shape}, expected {shape}")
         return self
 
     @property
+    def size(self) -> int:
+        """Bytes, used or not."""
+        return self.shape.size
+
+    @property
     def view(self) -> memoryview:
-        """The whole mapping, header included, writable. Release it before close()."""
+        """The whole mapping, writable. Release it before close()."""
         return memoryview(self._memory)
 
     @property
@@ -109,10 +106,29 @@ class Segment:
         """The mapping itself, for compiled code that takes its address through the buffer protocol."""
         return self._memory
 
-    @property
-    def is_capped(self) -> bool:
-        """True if the tmpfs had no room for all that was requested."""
-        return self.size < self.requested
+    def used(self, start: int, end: int) -> list[tuple[int, int]]:
+        """Where between *start* and *end*, both at pages, there is memory: [from, to) of whole pages. All else reads as zero.
+
+        Reading a page that there is not through the mapping would make it, so whoever looks at everything looks only there.
+        """
+        found: list[tuple[int, int]] = []
+        at = start
+        while at < end:
+            try:
+                at = os.lseek(self.fd, at, os.SEEK_DATA)
+            except OSError as e:
+                if e.errno == errno.ENXIO:
+                    break  # nothing from here to the end of the file
+                raise
+            if at < end:
+                hole = min(end, os.lseek(self.fd, at, os.SEEK_HOLE))
+                found.append((at, hole))
+                at = hole
+        return found
+
+    def drop(self, start: int, end: int) -> None:
+        """Give the memory between *start* and *end*, both at pages, back to the kernel: it reads as zero from now on."""
+        self._memory.madvise(mmap.MADV_REMOVE, start, end - start)
 
     def close(self) -> None:
         """Unmap and close; nothing made from this segment may be used afterwards."""
@@ -120,12 +136,3 @@ class Segment:
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1
-
-
-def _unlinked_memory(kind: str) -> int:
-    """The descriptor of new, empty shared memory whose name is gone: nothing is left behind by a kill -9 from here on."""
-    name = f"/mosn_mp-{kind}-{os.getpid()}-{secrets.token_hex(8)}"
-    memory = posix_ipc.SharedMemory(name, posix_ipc.O_CREX, mode=0o600)
-    posix_ipc.unlink_shared_memory(name)
-    fd: int = memory.fd
-    return fd

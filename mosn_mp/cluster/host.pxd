@@ -13,7 +13,6 @@ cdef class Host:
     cdef uint64_t* up                   # this host's U_* counters in this worker's row; NULL until the worker sets it
     cdef uint8_t* health                # shared health flags, any bit set = not to be picked; NULL = healthy
     cdef public object pool             # set by net/
-    cdef public uint32_t state_group    # its record in cluster.state; 0 = none
     cdef uint8_t own_health
 
     cdef bint is_healthy(self) noexcept

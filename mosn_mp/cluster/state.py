@@ -1,7 +1,10 @@
 """Shared state of balancing and limits: round-robin cursors, health flags, and counts that are bounded over all workers.
 
-    | header 64 B | max_slots u32 | records u32 | ... record 1 | record 2 | ...
-    record:  | cursor u64 | health u8 | (64) connections: share of each slot u32 | (64) requests | pending | retries |
+    | cluster 0: none | cluster 1 | ... | (page) health of host 0: none u8 | of host 1 | ...
+    cluster:  | cursor u64 | (64) connections: share of each slot u32 | (64) requests | pending | retries |
+
+Numbers of clusters and hosts are the master's (master/state/directory.py). There is room for many; what nobody has used takes no
+memory, and no cluster lies on two pages.
 
 A group holds a share per slot, written by that slot's process only, and nothing else: no total that a crash between two updates
 could put out of step. try_acquire() announces first and looks then: it adds to its own share, and takes it back if the sum of
@@ -11,11 +14,10 @@ process dies its shares are zeroed, and that is exact at whatever instruction it
 
 The shares of 16 slots fill one cache line, so the sum costs what one shared total would cost.
 
-Sources: Dekker's announce-then-look; mosn-reference 7 for what is counted (a circuit breaker's connections, pending, requests and
-retries).
+Sources: Dekker's announce-then-look; MOSN's circuit breakers for what is counted (connections, pending, requests, retries).
 """
 
-import struct
+from collections.abc import Iterable
 
 import cython
 from cython.cimports.libc.stdint import int64_t, uint8_t, uint32_t, uint64_t
@@ -30,174 +32,176 @@ from cython.cimports.mosn_mp.buffer.shared import (
     store_share,
 )
 
-from mosn_mp.buffer.segment import HEADER_BYTES, Segment
-from mosn_mp.observe.metrics.directory import Directory
+from mosn_mp.buffer.segment import PAGE, Segment, Shape, whole_pages
 
 KIND = "state"
-LAYOUT = 1
-SIZES = struct.Struct("<II")
+LAYOUT = 2
 LINE = 64
-HEALTH_AT = 8
 SHARES_PER_LINE = 16
 
 # Two rivals for the last place step back in turn; a third try settles it, the rest is for a crowd.
 TRIES = cython.declare(cython.int, 16)
 
-RECORD_TYPES = {"server": 1, "listener": 1, "cluster": 1, "host": 1}
-
-
-def state_directory(records: int) -> Directory:
-    """The empty assignment of record numbers: reserve("host", [("cluster", c), ("host", address)]), ("listener", ...), ..."""
-    return Directory(records, 1, RECORD_TYPES)
-
 
 class State:
-    """The records of all clusters, hosts and listeners."""
+    """The records of all clusters, and the health of all hosts: `State(Segment.create(state_shape(16, 100, 10_000)))`."""
 
     def __cinit__(self, segment: Segment) -> None:
-        self.segment = segment.expect(KIND, LAYOUT)
-        max_slots, records = SIZES.unpack_from(segment.buffer, HEADER_BYTES)
-        if segment_bytes(max_slots, records) > segment.size:
-            raise ValueError(f"state segment of {segment.size} bytes cannot hold {records} records for {max_slots} slots")
-        self.max_slots = max_slots
-        self.records = records
-        self.group_bytes = group_bytes(max_slots)
-        self.record_bytes = record_bytes(max_slots)
+        clusters, hosts = segment.shape.places
+        self.segment = segment.expect(state_shape(segment.shape.rows, clusters, hosts))
+        self.max_slots = segment.shape.rows
+        self.clusters = clusters
+        self.hosts = hosts
+        self.group_bytes = group_bytes(self.max_slots)
+        self.record_bytes = record_bytes(self.max_slots)
         self.base = address_of(segment.buffer)
+        self.flags_at = segment.size - whole_pages(hosts)
+        self.flags = cython.cast(cython.pointer(uint8_t), self.base + self.flags_at)
 
-    @staticmethod
-    def create(max_slots: int, records: int) -> "State":
-        """New records, all zero, numbered 1 to *records* - 1. OSError ENOSPC if shared memory is short."""
-        if max_slots < 1 or records < 2:
-            raise ValueError(f"state needs a slot and two records at least, not {max_slots} and {records}")
-        segment = Segment.create(KIND, segment_bytes(max_slots, records), LAYOUT)
-        SIZES.pack_into(segment.buffer, HEADER_BYTES, max_slots, records)
-        return State(segment)
+    def next(self, cluster: uint32_t) -> uint64_t:
+        """The cursor of *cluster* before it is advanced by one."""
+        return fetch_add(cython.cast(cython.pointer(uint64_t), self.base + cluster * self.record_bytes), 1) if cluster else 0
 
-    @staticmethod
-    def attach(fd: int, size: int) -> "State":
-        """The records behind an inherited descriptor; ValueError if it is something else."""
-        return State(Segment.attach(fd, size))
+    def health(self, host: uint32_t) -> cython.pointer(uint8_t):
+        """The health byte of *host*; NULL for host 0."""
+        return self.flags + host if host else cython.NULL
 
-    @property
-    def fd(self) -> int:
-        """Descriptor of the shared memory, for attach() in a process that is started by exec."""
-        return self.segment.fd
-
-    @property
-    def size(self) -> int:
-        """Bytes of the shared memory, for attach()."""
-        return self.segment.size
-
-    def next(self, record: uint32_t) -> uint64_t:
-        """The cursor of *record* before it is advanced by one."""
-        return fetch_add(cython.cast(cython.pointer(uint64_t), self.base + record * self.record_bytes), 1) if record else 0
-
-    def health(self, record: uint32_t) -> cython.pointer(uint8_t):
-        """The health byte of *record*; NULL for record 0."""
-        if record == 0:
-            return cython.NULL
-        return cython.cast(cython.pointer(uint8_t), self.base + record * self.record_bytes + 8)
-
-    def shares(self, record: uint32_t, group: cython.int) -> cython.pointer(uint32_t):
-        """The shares of all slots in *group* of *record*."""
-        at: cython.size_t = record * self.record_bytes + 64 + cython.cast(cython.size_t, group) * self.group_bytes
+    def shares(self, cluster: uint32_t, group: cython.int) -> cython.pointer(uint32_t):
+        """The shares of all slots in *group* of *cluster*."""
+        at: cython.size_t = cluster * self.record_bytes + 64 + cython.cast(cython.size_t, group) * self.group_bytes
         return cython.cast(cython.pointer(uint32_t), self.base + at)
 
-    def try_acquire(self, record: uint32_t, group: cython.int, slot: cython.int, limit: int64_t) -> cython.bint:
+    def try_acquire(self, cluster: uint32_t, group: cython.int, slot: cython.int, limit: int64_t) -> cython.bint:
         """Count one more for *slot*, unless all workers together hold *limit*."""
-        if record == 0:
+        if cluster == 0:
             return True
-        shares: cython.pointer(uint32_t) = self.shares(record, group)
+        shares: cython.pointer(uint32_t) = self.shares(cluster, group)
         if limit <= 0:
             store_share(shares + slot, load_share(shares + slot) + 1)
             return True
         _try: cython.int
         for _try in range(TRIES):
-            if cython.cast(int64_t, self.held(record, group)) >= limit:
+            if cython.cast(int64_t, self.held(cluster, group)) >= limit:
                 return False
             add_share(shares + slot, 1)
-            if cython.cast(int64_t, self.held(record, group)) <= limit:
+            if cython.cast(int64_t, self.held(cluster, group)) <= limit:
                 return True
             store_share(shares + slot, load_share(shares + slot) - 1)
         return False
 
-    def give(self, record: uint32_t, group: cython.int, slot: cython.int) -> cython.void:
-        """Count one less; a share never falls below zero, whatever a record was reused for meanwhile."""
-        if record == 0:
+    def give(self, cluster: uint32_t, group: cython.int, slot: cython.int) -> cython.void:
+        """Count one less; a share never falls below zero, whatever a number was reused for meanwhile."""
+        if cluster == 0:
             return
-        share: cython.pointer(uint32_t) = self.shares(record, group) + slot
+        share: cython.pointer(uint32_t) = self.shares(cluster, group) + slot
         if load_share(share) > 0:
             store_share(share, load_share(share) - 1)
 
-    def held(self, record: uint32_t, group: cython.int) -> uint64_t:
+    def held(self, cluster: uint32_t, group: cython.int) -> uint64_t:
         """What all workers together hold."""
-        if record == 0:
+        if cluster == 0:
             return 0
-        shares: cython.pointer(uint32_t) = self.shares(record, group)
+        shares: cython.pointer(uint32_t) = self.shares(cluster, group)
         total: uint64_t = 0
         slot: cython.int
         for slot in range(self.max_slots):
             total += load_share(shares + slot)
         return total
 
-    def release(self, slot: cython.int, end: uint32_t = 0) -> int:
-        """Zero all shares of *slot*, whose process must be dead, in records below *end* (0: all). Returns what it held."""
+    # -- for the master: only pages that there are are looked at -------------------------------------------------------------
+
+    def release(self, slot: cython.int) -> int:
+        """Zero all shares of *slot*, whose process must be dead. Returns what it held."""
         self.check(slot, 0)
         given: cython.longlong = 0
-        record: uint32_t
+        at: cython.size_t
         group: cython.int
-        for record in range(1, min(end, self.records) if end else self.records):
-            for group in range(GROUPS):
-                share: cython.pointer(uint32_t) = self.shares(record, group) + slot
-                given += load_share(share)
-                if load_share(share):
-                    store_share(share, 0)
+        for start, end in self._used():
+            for cluster in range(max(1, start // self.record_bytes), -(-end // self.record_bytes)):
+                for group in range(GROUPS):
+                    share: cython.pointer(uint32_t) = self.shares(cluster, group) + slot
+                    at = cython.cast(cython.p_char, share) - self.base
+                    if start <= at < end and load_share(share):
+                        given += load_share(share)
+                        store_share(share, 0)
         return given
 
-    def clear(self, record: uint32_t) -> None:
-        """Make *record* new: cursor, health and all shares zero. For the master, when its number gets a new meaning."""
-        self.check(0, record)
-        if record:
-            memset(self.base + record * self.record_bytes, 0, self.record_bytes)
+    def held_clusters(self) -> set[int]:
+        """The clusters of which some slot holds anything."""
+        used = {
+            cluster
+            for start, end in self._used()
+            for cluster in range(max(1, start // self.record_bytes), -(-end // self.record_bytes))
+        }
+        return {cluster for cluster in used if any(self.held(cluster, group) for group in range(GROUPS))}
 
-    def check(self, slot: cython.int, record: uint32_t) -> None:
-        """IndexError unless *slot* and *record* exist."""
-        if not 0 <= slot < self.max_slots or record >= self.records:
-            raise IndexError(f"slot {slot} of {self.max_slots}, record {record} of {self.records}")
+    def flagged_hosts(self) -> dict[int, int]:
+        """The health flags of each host that has any."""
+        found = {}
+        host: cython.size_t
+        for start, end in self.segment.used(self.flags_at, self.segment.size):
+            for host in range(start - self.flags_at, end - self.flags_at):
+                if load_byte(self.flags + host):
+                    found[host] = load_byte(self.flags + host)
+        return found
 
-    # The same for callers in Python; a wrong slot or record is an IndexError.
+    def clear(self, clusters: Iterable[int], hosts: Iterable[int]) -> None:
+        """Forget cursors, shares and health: these numbers mean nothing any more."""
+        start: cython.size_t
+        end: cython.size_t
+        for cluster in clusters:
+            self.check(0, cluster)
+            at = cluster * self.record_bytes
+            for first, last in self.segment.used(at // PAGE * PAGE, whole_pages(at + self.record_bytes)):
+                start, end = max(at, first), min(at + self.record_bytes, last)
+                memset(self.base + start, 0, end - start)
+        flagged = self.flagged_hosts()
+        for host in hosts:
+            if host in flagged:
+                self.set_health(host, 0)
 
-    def next_of(self, record: uint32_t) -> int:
+    def _used(self) -> list[tuple[int, int]]:
+        """Where in the records of clusters there is memory."""
+        return list(self.segment.used(0, self.flags_at))
+
+    def check(self, slot: cython.int, cluster: uint32_t, host: uint32_t = 0) -> None:
+        """IndexError unless *slot*, *cluster* and *host* exist."""
+        if not 0 <= slot < self.max_slots or cluster >= self.clusters or host >= self.hosts:
+            text = f"slot {slot} of {self.max_slots}, cluster {cluster} of {self.clusters}, host {host} of {self.hosts}"
+            raise IndexError(text)
+
+    # -- the same for callers in Python; a wrong number is an IndexError -----------------------------------------------------
+
+    def next_of(self, cluster: uint32_t) -> int:
         """next() for Python."""
-        self.check(0, record)
-        return self.next(record)
+        self.check(0, cluster)
+        return self.next(cluster)
 
-    def acquire(self, record: uint32_t, group: cython.int, slot: cython.int, limit: int64_t) -> bool:
+    def acquire(self, cluster: uint32_t, group: cython.int, slot: cython.int, limit: int64_t) -> bool:
         """try_acquire() for Python."""
-        self.check(slot, record)
-        return bool(self.try_acquire(record, check_group(group), slot, limit))
+        self.check(slot, cluster)
+        return bool(self.try_acquire(cluster, check_group(group), slot, limit))
 
-    def give_one(self, record: uint32_t, group: cython.int, slot: cython.int) -> None:
+    def give_one(self, cluster: uint32_t, group: cython.int, slot: cython.int) -> None:
         """give() for Python."""
-        self.check(slot, record)
-        self.give(record, check_group(group), slot)
+        self.check(slot, cluster)
+        self.give(cluster, check_group(group), slot)
 
-    def held_of(self, record: uint32_t, group: cython.int) -> int:
+    def held_of(self, cluster: uint32_t, group: cython.int) -> int:
         """held() for Python."""
-        self.check(0, record)
-        return self.held(record, check_group(group))
+        self.check(0, cluster)
+        return self.held(cluster, check_group(group))
 
-    def health_of(self, record: uint32_t) -> int:
-        """The health flags of *record*; 0 = healthy."""
-        self.check(0, record)
-        return load_byte(self.health(record)) if record else 0
+    def health_of(self, host: uint32_t) -> int:
+        """The health flags of *host*; 0 = healthy."""
+        self.check(0, 0, host)
+        return load_byte(self.health(host)) if host else 0
 
-    def set_health(self, record: uint32_t, flags: uint8_t) -> None:
-        """Set the health flags of *record*: the controller's verdict."""
-        self.check(0, record)
-        if record:
-            publish_byte(self.health(record), flags)
+    def set_health(self, host: uint32_t, flags: uint8_t) -> None:
+        """Set the health flags of *host*."""
+        self.check(0, 0, host)
+        if host:
+            publish_byte(self.health(host), flags)
 
 
 def check_group(group: int) -> int:
@@ -213,10 +217,12 @@ def group_bytes(max_slots: int) -> int:
 
 
 def record_bytes(max_slots: int) -> int:
-    """Bytes of one record."""
-    return LINE + GROUPS * group_bytes(max_slots)
+    """Bytes of the record of one cluster: a power of two, so that none lies on two pages without need."""
+    return 1 << (LINE + GROUPS * group_bytes(max_slots) - 1).bit_length()
 
 
-def segment_bytes(max_slots: int, records: int) -> int:
-    """Bytes of shared memory for *records*, the header in the place of record 0 included."""
-    return records * record_bytes(max_slots)
+def state_shape(rows: int, clusters: int, hosts: int) -> Shape:
+    """*rows* is how many slots there are; numbers of clusters and hosts are below the other two."""
+    if rows < 1 or clusters < 2 or hosts < 2:
+        raise ValueError(f"state needs a slot, a cluster and a host at least, not {rows}, {clusters - 1} and {hosts - 1}")
+    return Shape(KIND, LAYOUT, whole_pages(clusters * record_bytes(rows)) + whole_pages(hosts), rows, (clusters, hosts))

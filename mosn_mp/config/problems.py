@@ -3,7 +3,7 @@
 import difflib
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -16,6 +16,7 @@ Path = tuple[str | int, ...]  # ("servers", 0, "listeners", 1, "address")
 _STEP = re.compile(r"([^.`\[\]]+)|\[([0-9]+)\]")
 _LONGEST_VALUE = 80  # an error text shows the value, not the file
 MAX_ERRORS = 100  # of one configuration; finding the nearest name of a key takes a while, and a body may have a million keys
+_MOST_NAMES = 30  # and some of what there is, not all
 
 
 class Place(NamedTuple):
@@ -123,6 +124,12 @@ def show(value: object) -> str:
     """*value* as JSON, shortened to what an error text can carry."""
     text = json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 3] + "..."
+
+
+def listing(names: Sequence[str]) -> str:
+    """*names* in one text, the first ones if there are many; `none` if there are none."""
+    more = len(names) - _MOST_NAMES
+    return ", ".join(names[:_MOST_NAMES]) + (f" and {more:,} more" if more > 0 else "") or "none"
 
 
 def nearest(word: str, valid: Iterable[str]) -> str:

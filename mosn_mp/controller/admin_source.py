@@ -13,15 +13,16 @@ from mosn_mp.config.model import Admin, Config
 from mosn_mp.config.token import read_token
 from mosn_mp.controller.config_file import ConfigFile
 from mosn_mp.controller.config_tree import shown_tree
+from mosn_mp.controller.names import names_of
 from mosn_mp.errors import ConfigError
 from mosn_mp.ipc.frames import Frame, SetLogEnabled, SetLogLevel
 from mosn_mp.ipc.report import ReloadReport
+from mosn_mp.ipc.tables import Tables
 from mosn_mp.observe.log_files import LogFiles
 from mosn_mp.observe.metrics.cells import WORKER
-from mosn_mp.observe.metrics.directory import Directory
 from mosn_mp.observe.metrics.metrics import Metrics
 from mosn_mp.observe.metrics.prometheus import render
-from mosn_mp.observe.metrics.reading import read_all, read_workers
+from mosn_mp.observe.metrics.reading import Names, read_all, read_workers
 from mosn_mp.observe.metrics.stats import stats
 from mosn_mp.version import VERSION
 
@@ -31,7 +32,7 @@ log = logging.getLogger("mosn_mp.controller")
 class ControllerSource:
     """The running program as the admin API sees it; implements admin.source.AdminSource."""
 
-    def __init__(self, config: Config, metrics: Metrics, directory: Directory, arena: Arena, logs: LogFiles) -> None:
+    def __init__(self, config: Config, metrics: Metrics, tables: Tables, arena: Arena, logs: LogFiles) -> None:
         self._metrics = metrics
         self._arena = arena
         self._logs = logs
@@ -41,18 +42,25 @@ class ControllerSource:
         self.send: Callable[[Frame], None] = _ignore
         self.propose: Callable[[str, bytes], ReloadReport] = _refuse
         self.counts = AdminCounts()
-        self.take(config, directory)
+        self.take(config, tables)
 
-    def take(self, config: Config, directory: Directory) -> None:
-        """Show *config*, whose counters *directory* finds, from now on."""
+    def take(self, config: Config, tables: Tables) -> None:
+        """Show *config*, whose counters *tables* find, from now on."""
         self._config = config
         self._shown = shown_tree(config)
-        self._directory = directory
+        self._tables = tables
+        self._known_names: Names | None = None
         self.renew_access()
 
     def renew_access(self) -> None:
         """Read the token anew."""
         self._access = access_of(self._config.admin)
+
+    def _names(self) -> Names:
+        """What is counted where; worked out when somebody asks."""
+        if self._known_names is None:
+            self._known_names = names_of(self._config, self._tables)
+        return self._known_names
 
     def version(self) -> str:
         """The release."""
@@ -72,7 +80,7 @@ class ControllerSource:
 
     def stats(self) -> Stats:
         """The counters in the nesting of MOSN's console sink."""
-        return stats(read_all(self._metrics, self._directory))
+        return stats(read_all(self._metrics, self._names()))
 
     def prometheus(self) -> bytes:
         """The counters, the processes and the arena in Prometheus' text format."""
@@ -86,7 +94,7 @@ class ControllerSource:
             ("admin_dropped_connections_total", "Connections of the admin API that made room for newer ones.",
              self.counts.dropped_connections),
         )  # fmt: skip
-        return render(read_all(self._metrics, self._directory), pids, self._arena.usage(), VERSION, own)
+        return render(read_all(self._metrics, self._names()), pids, self._arena.usage(), VERSION, own)
 
     def log_levels(self) -> Mapping[str, str]:
         """The level of each process log."""

@@ -14,7 +14,7 @@ from msgspec import Meta, Struct
 from mosn_mp.config.decoding.decode import Decoder
 from mosn_mp.config.load import Report, judge
 from mosn_mp.config.model import Config, Frozen, Name
-from mosn_mp.config.problems import ConfigErrors, Finding, Findings, Path, Problem, nearest, path_text, show
+from mosn_mp.config.problems import ConfigErrors, Finding, Findings, Path, Problem, listing, nearest, path_text, show
 from mosn_mp.config.source.read import read_json
 from mosn_mp.config.source.source import Source
 from mosn_mp.controller.config_tree import config_tree
@@ -153,7 +153,7 @@ class Editor:
         if name in names:
             return names.index(name)
         near = nearest(name, names)
-        problem = f"there is no {what} {show(name)}" + ("" if near else f"; there are {', '.join(names) or 'none'}")
+        problem = f"there is no {what} {show(name)}" + ("" if near else f"; there are {listing(names)}")
         self.findings.error(asked_at, problem, value=name, suggestion=near)
         return None
 
@@ -169,7 +169,7 @@ class Editor:
         suffixes = [name for name in hosts if name.startswith("*") and asked.endswith(name[1:]) and len(asked) >= len(name)]
         found = hosts.get(asked, hosts[max(suffixes, key=len)] if suffixes else hosts.get("*"))
         if found is None:
-            problem = f"no virtual host of {show(router)} serves {show(domain)}; there are {', '.join(hosts) or 'none'}"
+            problem = f"no virtual host of {show(router)} serves {show(domain)}; there are {listing([*hosts])}"
             self.findings.error(("config", "domain"), problem, value=domain)
             return None
         return (*path, found)

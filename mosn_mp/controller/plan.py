@@ -5,7 +5,7 @@ from mosn_mp.config.decoding.address import parse_address
 from mosn_mp.config.decoding.defaults import NO_FILE
 from mosn_mp.config.identity import find_identity
 from mosn_mp.config.model import Config, Listener
-from mosn_mp.ipc.plan import ListenerPlan, Need, Plan
+from mosn_mp.ipc.plan import ClusterPlan, ListenerPlan, Plan
 
 
 def make_plan(config: Config, config_path: str, log_level: str = "", stamp: str = "") -> Plan:
@@ -23,8 +23,9 @@ def make_plan(config: Config, config_path: str, log_level: str = "", stamp: str 
         log_level=log_level.upper() or server.default_log_level,
         graceful_timeout_s=server.graceful_timeout,
         arena_bytes=server.arena_size,
-        metrics=_listener_needs(config, "downstream") + _host_needs(config, "upstream"),
-        state=_state_needs(config),
+        clusters=[
+            ClusterPlan(cluster.name, [host.address for host in cluster.hosts]) for cluster in config.cluster_manager.clusters
+        ],
         server_name=server.mosn_server_name,
         stall_timeout_s=server.worker_stall_timeout,
         memory_limit=server.worker_memory_limit,
@@ -41,23 +42,6 @@ def make_plan(config: Config, config_path: str, log_level: str = "", stamp: str 
         access_logs=sorted({log.log_path for one in server.listeners for log in one.access_logs} - set(NO_FILE)),
         stamp=stamp,
     )
-
-
-def _listener_needs(config: Config, kind: str) -> list[Need]:
-    return [Need(kind, [("listener", listener.name)]) for listener in config.server.listeners]
-
-
-def _host_needs(config: Config, kind: str) -> list[Need]:
-    return [
-        Need(kind, [("cluster", cluster.name), ("host", host.address)])
-        for cluster in config.cluster_manager.clusters
-        for host in cluster.hosts
-    ]
-
-
-def _state_needs(config: Config) -> list[Need]:
-    clusters = [Need("cluster", [("cluster", cluster.name)]) for cluster in config.cluster_manager.clusters]
-    return [Need("server", []), *_listener_needs(config, "listener"), *clusters, *_host_needs(config, "host")]
 
 
 def _listener_plan(listener: Listener) -> ListenerPlan:

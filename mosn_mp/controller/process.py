@@ -39,7 +39,6 @@ from mosn_mp.ipc.memfd import read_sealed
 from mosn_mp.ipc.plan import decode_plan
 from mosn_mp.ipc.tables import decode_tables
 from mosn_mp.observe.log_files import LogFiles
-from mosn_mp.observe.metrics.directory import Directory
 from mosn_mp.observe.metrics.metrics import Metrics
 from mosn_mp.observe.stray_errors import log_stray_errors
 from mosn_mp.plugin import CATALOGUE, Edition
@@ -166,16 +165,17 @@ class ControllerProcess:
     def _show(self, fds: list[int]) -> None:
         """The master serves our snapshot: show it in the admin API, which starts with the first one."""
         assert self._config is not None
-        tables_fd, arena_fd, metrics_fd, _state_fd = fds
-        directory = Directory.unpack(decode_tables(read_sealed(tables_fd)).metrics)
+        tables_fd, arena_fd, metrics_fd = fds
+        tables = decode_tables(read_sealed(tables_fd))
         if self._source is not None and self._admin is not None:
-            self._source.take(self._config, directory)
+            self._source.take(self._config, tables)
             self._admin.take(self._config)
             return
         server = self._config.server
         self._logs.open(server.default_log_path, self._log_level or server.default_log_level)
-        metrics = Metrics(_attach(metrics_fd))
-        self._source = ControllerSource(self._config, metrics, directory, Arena(_attach(arena_fd), LOOKER_SLOT), self._logs)
+        metrics = Metrics(Segment.attach(os.dup(metrics_fd), tables.metrics))
+        arena = Arena(Segment.attach(os.dup(arena_fd), tables.arena), LOOKER_SLOT)
+        self._source = ControllerSource(self._config, metrics, tables, arena, self._logs)
         self._source.gates = self._gates
         self._source.file = self._file
         self._source.stage = self._stage
@@ -183,9 +183,3 @@ class ControllerProcess:
         self._source.propose = self._proposals.propose
         self._admin = AdminServers(AdminApi(self._source), self._source.counts, self._send)
         self._admin.take(self._config)
-
-
-def _attach(fd: int) -> Segment:
-    """The segment behind *fd*, on a descriptor of its own."""
-    own = os.dup(fd)
-    return Segment.attach(own, os.fstat(own).st_size)

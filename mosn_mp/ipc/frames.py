@@ -272,7 +272,7 @@ class Adopt(Frame, frozen=True):
 
 
 class Served(Frame, frozen=True):
-    """master -> controller: your snapshot is committed everywhere as *version*. Descriptors: tables, arena, metrics, state."""
+    """master -> controller: your snapshot is committed everywhere as *version*. Descriptors: tables, arena, metrics."""
 
     version: int
 
@@ -375,7 +375,7 @@ class Ask(Frame, frozen=True):
 
 
 class Answer(Frame, frozen=True):
-    """master -> command line: the answer as msgpack in *body*, or why there is none."""
+    """master -> command line: the answer as msgpack in *body* (which travels as a descriptor), or why there is none."""
 
     ok: bool
     problem: str = ""

@@ -20,11 +20,11 @@ class ListenerPlan(msgspec.Struct, frozen=True):
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-class Need(msgspec.Struct, frozen=True, array_like=True):
-    """One thing that needs cells in shared memory: its kind there and its labels, as observe.directory keys them."""
+class ClusterPlan(msgspec.Struct, frozen=True, array_like=True):
+    """A cluster and the addresses of its hosts: what has numbers in shared memory, beside listeners."""
 
-    kind: str
-    labels: list[tuple[str, str]]
+    name: str
+    hosts: list[str]
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -38,8 +38,7 @@ class Plan(msgspec.Struct, frozen=True):
     log_level: str
     graceful_timeout_s: float
     arena_bytes: int
-    metrics: list[Need] = []  # counters: kinds of observe.metrics.cells.BLOCKS (MOSN's types, mosn-reference 10.1)
-    state: list[Need] = []  # kinds of cluster.state.RECORD_TYPES
+    clusters: list[ClusterPlan] = []
     server_name: str = ""
     stall_timeout_s: float = 2.0
     memory_limit: int = 0

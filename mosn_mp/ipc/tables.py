@@ -1,19 +1,55 @@
-"""The tables that go with a snapshot: where in shared memory each of its things has its cells. Assigned by the master."""
+"""The tables that go with a snapshot: how shared memory is shaped, and which numbers the things of the snapshot have there.
 
-from typing import Any
+The master assigns numbers (master/state/directory.py). They are in the order of the snapshot,
+without names: those of a hundred thousand hosts are 400 KB.
+"""
+
+from array import array
+from collections.abc import Iterable
+from typing import Literal
 
 import msgspec
 
+from mosn_mp.buffer.segment import Shape
+
+Kind = Literal["listener", "cluster", "host"]
+_WORD = "I"
+
+
+class Leaving(msgspec.Struct, frozen=True, array_like=True):
+    """What is not in the snapshot and keeps its number while anything counts there; the names of a host: cluster, address."""
+
+    kind: Kind
+    names: tuple[str, ...]
+    number: int
+
 
 class Tables(msgspec.Struct, frozen=True):
-    """Packed Directories (observe.directory): of the counter rows and of the state records."""
+    """The shapes of the segments and the packed numbers of listeners, of clusters, and of the hosts of each cluster."""
 
-    metrics: dict[str, Any]
-    state: dict[str, Any]
+    arena: Shape
+    metrics: Shape
+    state: Shape
+    listeners: bytes
+    clusters: bytes
+    hosts: list[bytes]
+    leaving: list[Leaving] = []
 
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Tables)
+
+
+def pack_numbers(numbers: Iterable[int]) -> bytes:
+    """*numbers* as 32-bit words."""
+    return array(_WORD, numbers).tobytes()
+
+
+def unpack_numbers(packed: bytes) -> "array[int]":
+    """The numbers that pack_numbers() packed; ValueError if they are none."""
+    numbers = array(_WORD)
+    numbers.frombytes(packed)
+    return numbers
 
 
 def encode_tables(tables: Tables) -> bytes:

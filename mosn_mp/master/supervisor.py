@@ -180,7 +180,9 @@ class Master:
         served = self._served
         if served.memory is not None:
             served.memory.trim()
-            if served.accepted is not None and self._stages.now is Stage.RUNNING and not self._rollout.is_under_way():
+            # Not while a version is on its way, which has numbers, nor while the generation before this one counts on.
+            is_settled = not self._rollout.is_under_way() and not self._draining_master()
+            if served.accepted is not None and self._stages.now is Stage.RUNNING and is_settled:
                 served.memory.retire_unused(served.plan)
         self._loop.call_later(TRIM_EVERY_S, self._trim)
 

@@ -40,9 +40,6 @@ class Shared(Protocol):
     metrics: Metrics
     state: State
 
-    def fds(self) -> tuple[int, ...]:
-        """The descriptors of all segments."""
-
 
 PlaneFactory = Callable[[int, Arena, Shared], Plane]  # (row, its way into the arena, all shared memory) -> its data plane
 
@@ -98,7 +95,7 @@ def _leave_master(order: WorkerOrder) -> None:
     for number in MASTERS_SIGNALS:
         signal.signal(number, ignore_signal)
     order.logs.close()
-    close_all_but((0, 1, 2, order.channel.fileno(), *order.shared.fds()))
+    close_all_but((0, 1, 2, order.channel.fileno(), order.shared.arena_segment.fd))  # fallocate(2) wants it
     if order.identity is not None:
         become(order.identity)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())

@@ -16,7 +16,6 @@ import gevent
 from mosn_mp.buffer.arena import Arena
 from mosn_mp.cluster.cluster import Cluster
 from mosn_mp.cluster.compile import compile_clusters
-from mosn_mp.cluster.state import state_directory
 from mosn_mp.codec.compile import Protocols, compile_protocols
 from mosn_mp.config.decoding.address import parse_address
 from mosn_mp.config.model import Config
@@ -26,7 +25,7 @@ from mosn_mp.config.snapshot import Snapshot
 from mosn_mp.errors import ConfigError
 from mosn_mp.filter.compile import compile_filters
 from mosn_mp.ipc.channel import Channel
-from mosn_mp.ipc.tables import decode_tables
+from mosn_mp.ipc.tables import Tables, decode_tables, unpack_numbers
 from mosn_mp.net.connection.connection import Connection
 from mosn_mp.net.connection.descriptors import Descriptors
 from mosn_mp.net.connection.listener import Listener
@@ -35,7 +34,6 @@ from mosn_mp.net.pool.host_pool import HostPool
 from mosn_mp.net.reactor.reactor import Pollable, Reactor
 from mosn_mp.observe.access_log.access_log import AccessLogs
 from mosn_mp.observe.metrics.cells import WORKER
-from mosn_mp.observe.metrics.directory import Directory
 from mosn_mp.plugin import CATALOGUE, Edition
 from mosn_mp.proxy.runtime import ListenerRuntime, ListenerState
 from mosn_mp.proxy.service import Service
@@ -65,8 +63,7 @@ class Prepared(NamedTuple):
     routers: dict[str, Router]
     runtimes: dict[str, ListenerRuntime]
     sockets: Mapping[SocketKey, int]
-    counters: Directory
-    records: Directory
+    tables: Tables
     edition: Edition  # users' modules that it was made with
 
 
@@ -131,7 +128,6 @@ class DataPlane:
             runtimes[listener.name] = same or self._compile_listener(
                 listener, version, routers, protocols, f"servers[0].listeners[{i}]", is_same_code
             )
-        records = state_directory(self.shared.state.records)
         return Prepared(
             config,
             protocols,
@@ -139,8 +135,7 @@ class DataPlane:
             routers,
             runtimes,
             sockets,
-            Directory.unpack(tables.metrics),
-            Directory.unpack(tables.state, records.sizes),
+            tables,
             edition,
         )
 
@@ -224,16 +219,15 @@ class DataPlane:
 
     def _take_clusters(self, prepared: Prepared) -> None:
         hosts = {id(host): host for cluster in prepared.clusters.values() for host in cluster.hosts.hosts}
-        for cluster in prepared.clusters.values():
-            cluster.share(self.shared.state, prepared.records.find("cluster", [("cluster", cluster.name)]) or 0)
+        tables = prepared.tables
+        for cluster, number, packed in zip(
+            prepared.clusters.values(), unpack_numbers(tables.clusters), tables.hosts, strict=True
+        ):
+            cluster.share(self.shared.state, number)
             cluster.hosts.take_weights()
-            for host in cluster.hosts.hosts:
+            for host, host_number in zip(cluster.hosts.hosts, unpack_numbers(packed), strict=True):
                 if host.pool is None:
-                    labels = [("cluster", cluster.name), ("host", host.address)]
-                    base = prepared.counters.find("upstream", labels)
-                    record = prepared.records.find("host", labels) or 0
-                    assert base is not None
-                    HostPool(self.descriptors, host, self.shared.state, self.shared.metrics, self.slot, base, record)
+                    HostPool(self.descriptors, host, self.shared.state, self.shared.metrics, self.slot, host_number)
                 host.pool.configure(cluster)
         for cluster in self.clusters.values():
             for host in cluster.hosts.hosts:
@@ -242,8 +236,9 @@ class DataPlane:
         self.clusters = prepared.clusters
 
     def _make_service(self, name: str, prepared: Prepared) -> Service:
-        base = prepared.counters.find("downstream", [("listener", name)])
-        assert base is not None
+        names = [listener.name for listener in prepared.config.server.listeners]
+        number = unpack_numbers(prepared.tables.listeners)[names.index(name)]
+        base = self.shared.metrics.base_of("downstream", number)
         state = ListenerState(self.shared.metrics, self.slot, base, 0)
         service = Service(state, self.descriptors, self.shared.metrics, self.pipes, (base, 0))
         self.services[name] = service

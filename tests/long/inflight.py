@@ -7,9 +7,8 @@ from typing import NamedTuple
 
 from mosn_mp.buffer.segment import Segment
 from mosn_mp.ipc.memfd import read_sealed
-from mosn_mp.ipc.tables import decode_tables
+from mosn_mp.ipc.tables import decode_tables, unpack_numbers
 from mosn_mp.observe.metrics.cells import BLOCKS, WORKER
-from mosn_mp.observe.metrics.directory import Directory
 from mosn_mp.observe.metrics.metrics import Metrics
 from mosn_mp.observe.metrics.reading import read_workers
 
@@ -39,10 +38,10 @@ class Witness:
         metrics = next(path for name, path in found.items() if "mosn_mp-metrics" in name)
         tables = next(path for name, path in found.items() if "mosn_mp-tables" in name)
         metrics_fd, tables_fd = os.open(metrics, os.O_RDWR), os.open(tables, os.O_RDONLY)
-        self._metrics = Metrics(Segment.attach(metrics_fd, os.fstat(metrics_fd).st_size))
-        directory = Directory.unpack(decode_tables(read_sealed(tables_fd)).metrics)
+        placed = decode_tables(read_sealed(tables_fd))
+        self._metrics = Metrics(Segment.attach(metrics_fd, placed.metrics))
         os.close(tables_fd)
-        self._bases = [placed.base for placed in directory if placed.type == "downstream"]
+        self._bases = [self._metrics.base_of("downstream", number) for number in unpack_numbers(placed.listeners)]
 
     def of(self, pid: int, port: int) -> InFlight:
         """What worker *pid* has in flight on the listener at *port*; exact if the worker is stopped."""

@@ -10,11 +10,11 @@ from collections.abc import Callable
 
 import pytest
 
-from mosn_mp.buffer.arena import Arena
+from mosn_mp.buffer.arena import Arena, arena_shape
 from mosn_mp.buffer.segment import Segment
-from mosn_mp.cluster.state import State
-from mosn_mp.observe.metrics.cells import HISTOGRAM_CELLS
-from mosn_mp.observe.metrics.metrics import Metrics, observe_into
+from mosn_mp.cluster.state import State, state_shape
+from mosn_mp.observe.metrics.cells import DOWNSTREAM, HISTOGRAM_CELLS
+from mosn_mp.observe.metrics.metrics import Metrics, metrics_shape, observe_into
 
 SIZES = (100, 4096, 9000, 16384, 40000)
 # Repeated with the MOSN_MP_SEED that a failure names.
@@ -72,7 +72,7 @@ def all_free(arena: Arena) -> bool:
 
 def test_four_processes_never_hold_the_same_block() -> None:
     # Small enough that all run into exhaustion all the time: claims collide and trims meet takes.
-    segment = Segment.create("arena", 1 << 20)
+    segment = Segment.create(arena_shape(1 << 20))
 
     def work(slot: int) -> None:
         arena = Arena(segment, slot)
@@ -86,7 +86,7 @@ def test_four_processes_never_hold_the_same_block() -> None:
 
 def test_blocks_of_killed_processes_come_back_and_the_others_notice_nothing() -> None:
     chosen = random.Random(SEED)
-    segment = Segment.create("arena", 2 << 20)
+    segment = Segment.create(arena_shape(2 << 20))
     master = Arena(segment, 254)
     steady = [started(lambda slot=slot: churn(Arena(segment, slot), slot, SEED + slot, 4.0)) for slot in (0, 1)]  # type: ignore[misc]
     reclaimed = 0
@@ -106,7 +106,7 @@ def test_blocks_of_killed_processes_come_back_and_the_others_notice_nothing() ->
 
 def test_what_killed_processes_held_of_a_limit_is_free_again() -> None:
     limit = 7
-    state = State.create(8, 2)
+    state = State(Segment.create(state_shape(8, 2, 2)))
 
     def work(slot: int, seconds: float) -> None:
         end = time.monotonic() + seconds
@@ -137,8 +137,8 @@ def test_what_killed_processes_held_of_a_limit_is_free_again() -> None:
 
 def test_of_two_processes_that_ask_for_the_last_place_at_once_exactly_one_gets_it() -> None:
     rounds = 3000
-    state = State.create(2, rounds + 1)
-    wins = Metrics.create(2, rounds + 512)
+    state = State(Segment.create(state_shape(2, rounds + 1, 2)))
+    wins = Metrics(Segment.create(metrics_shape(2, rounds, 1)))
 
     def work(slot: int) -> None:
         for record in range(1, rounds + 1):
@@ -158,7 +158,7 @@ def test_of_two_processes_that_ask_for_the_last_place_at_once_exactly_one_gets_i
 
 
 def test_a_cursor_is_advanced_exactly_once_by_each_call_of_any_process() -> None:
-    state = State.create(4, 2)
+    state = State(Segment.create(state_shape(4, 2, 2)))
 
     def work() -> None:
         for _ in range(20_000):
@@ -170,13 +170,15 @@ def test_a_cursor_is_advanced_exactly_once_by_each_call_of_any_process() -> None
 
 
 def test_counts_of_a_killed_process_stay_and_its_gauges_go() -> None:
-    metrics = Metrics.create(2, 512)
+    metrics = Metrics(Segment.create(metrics_shape(2, 2, 2)))
+    base = metrics.base_of("downstream", 1)
+    total, active, time_ = (base + DOWNSTREAM.cell(key).at for key in ("request_total", "request_active", "request_time"))
     read, write = os.pipe()
 
     def work() -> None:
-        metrics.add(1, 40, 3)
-        metrics.add(1, 41, 2)
-        observe_into(metrics, 1, 64, 700)
+        metrics.add(1, total, 3)
+        metrics.add(1, active, 2)
+        observe_into(metrics, 1, time_, 700)
         os.write(write, b"x")
         signal.pause()
 
@@ -184,29 +186,30 @@ def test_counts_of_a_killed_process_stay_and_its_gauges_go() -> None:
     assert os.read(read, 1) == b"x"
     os.kill(pid, signal.SIGKILL)
     exit_status(pid)
-    metrics.clear(1, [41])
-    assert metrics.sums(40, 2) == [3, 0]
-    assert sum(metrics.sums(64, HISTOGRAM_CELLS)) == 701
+    metrics.clear_gauges(1)
+    assert (metrics.sums(total, 1), metrics.sums(active, 1)) == ([3], [0])
+    assert sum(metrics.sums(time_, HISTOGRAM_CELLS)) == 701
     os.close(read)
     os.close(write)
 
 
 def test_a_program_started_by_exec_finds_the_rows_by_their_descriptor() -> None:
-    metrics = Metrics.create(2, 512)
+    metrics = Metrics(Segment.create(metrics_shape(2, 2, 2)))
     program = (
-        "import sys; from mosn_mp.observe.metrics.metrics import Metrics; "
-        "m = Metrics.attach(int(sys.argv[1]), int(sys.argv[2])); m.add(1, 50, 5); print(m.sums(49, 2))"
+        "import sys; from mosn_mp.buffer.segment import Segment\n"
+        "from mosn_mp.observe.metrics.metrics import Metrics, metrics_shape\n"
+        "m = Metrics(Segment.attach(int(sys.argv[1]), metrics_shape(2, 2, 2))); m.add(1, 50, 5); print(m.sums(49, 2))"
     )
-    command = [sys.executable, "-c", program, str(metrics.fd), str(metrics.size)]
-    answer = subprocess.run(command, pass_fds=[metrics.fd], capture_output=True, check=True, timeout=30)
+    fd = metrics.segment.fd
+    answer = subprocess.run([sys.executable, "-c", program, str(fd)], pass_fds=[fd], capture_output=True, check=True, timeout=30)
     assert answer.stdout == b"[0, 5]\n"
     assert metrics.sums(50, 1) == [5]
 
 
 def test_nothing_is_left_in_shared_memory_when_every_process_is_killed() -> None:
     def work() -> None:
-        Segment.create("arena", 1 << 20)
-        Metrics.create(2, 512)
+        Segment.create(arena_shape(1 << 20))
+        Metrics(Segment.create(metrics_shape(2, 2, 2)))
         os.kill(os.getpid(), signal.SIGKILL)
 
     pid = started(work)
@@ -214,14 +217,16 @@ def test_nothing_is_left_in_shared_memory_when_every_process_is_killed() -> None
     assert not [name for name in os.listdir("/dev/shm") if f"-{pid}-" in name]
 
 
-FULL_TMPFS = """
+NO_MEMORY = """
 import os
-from mosn_mp.buffer.arena import Arena
+from mosn_mp.buffer.arena import Arena, arena_shape
 from mosn_mp.buffer.segment import Segment
-arena = Arena(Segment.create("arena", 1 << 20), 0)
+file = os.open("/mnt/arena", os.O_CREAT | os.O_RDWR)
+os.ftruncate(file, 1 << 20)
+arena = Arena(Segment(file, arena_shape(1 << 20)), 0)
 first = arena.take_block(16384)
 arena.block_view(first)[:] = b"x" * 16384
-ballast = os.open("/dev/shm/ballast", os.O_CREAT | os.O_WRONLY)
+ballast = os.open("/mnt/ballast", os.O_CREAT | os.O_WRONLY)
 try:
     while True:
         os.write(ballast, b"y" * 4096)
@@ -231,18 +236,19 @@ assert arena.take_block(16384) == 0
 assert arena.usage()[1].exhausted == 1
 arena.drop_block(first)
 assert arena.take_block(16384) == first
-os.unlink("/dev/shm/ballast")
+os.unlink("/mnt/ballast")
 second = arena.take_block(16384)
 arena.block_view(second)[:] = b"z" * 16384
 print("served on")
 """
 
 
-def test_a_full_tmpfs_exhausts_the_arena_instead_of_killing_its_processes() -> None:
-    mount = "mount -t tmpfs -o size=4m none /dev/shm"
+def test_an_arena_that_the_kernel_has_no_memory_for_is_exhausted_and_kills_nobody() -> None:
+    # A memfd is refused memory when that of the machine is used up; a file of a small tmpfs is refused it in the same way.
+    mount = "mount -t tmpfs -o size=4m none /mnt"
     if subprocess.run(["unshare", "-m", "sh", "-c", mount], capture_output=True, check=False).returncode:
         pytest.skip("needs the right to mount a small tmpfs")
     script = f'{mount} && exec "$@"'
-    command = ["unshare", "-m", "sh", "-c", script, "sh", sys.executable, "-c", FULL_TMPFS]
+    command = ["unshare", "-m", "sh", "-c", script, "sh", sys.executable, "-c", NO_MEMORY]
     answer = subprocess.run(command, capture_output=True, check=False, timeout=30)
     assert (answer.returncode, answer.stdout) == (0, b"served on\n"), answer.stderr.decode()

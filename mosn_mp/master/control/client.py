@@ -5,6 +5,7 @@ import time
 
 import msgspec
 
+from mosn_mp.config.problems import listing
 from mosn_mp.ipc.channel import ChannelClosedError
 from mosn_mp.ipc.frames import Ask
 from mosn_mp.ipc.report import (
@@ -130,8 +131,8 @@ def status_text(report: StatusReport) -> str:
         ),
         *([f"the generation before this one drains: master {report.draining_master}"] if report.draining_master else []),
         *_file_lines(report),
-        *(f"out of rotation: {host}" for host in report.disabled_hosts),
-        *(f"weight {weight}: {host}" for host, weight in report.weights.items()),
+        *([f"out of rotation: {listing(report.disabled_hosts)}"] if report.disabled_hosts else []),
+        *_weight_lines(report.weights),
         *(f"worker {p.slot}: {p.deaths} ended before, the last one: {p.last_end}" for p in report.processes if p.last_end),
         "",
         *_descriptor_lines(report.processes),
@@ -167,6 +168,14 @@ def _name(process: ProcessReport) -> str:
     return f"{process.role} {process.slot}" if process.slot >= 0 else process.role
 
 
+def _weight_lines(weights: dict[str, int]) -> list[str]:
+    """`weight 5: cluster/host, ...`, a line for each weight."""
+    hosts: dict[int, list[str]] = {}
+    for host, weight in weights.items():
+        hosts.setdefault(weight, []).append(host)
+    return [f"weight {weight}: {listing(hosts[weight])}" for weight in sorted(hosts)]
+
+
 def _file_lines(report: StatusReport) -> list[str]:
     """What the configuration file does not say."""
     if report.filed_version == report.config_version or not report.filed_version:
@@ -197,7 +206,7 @@ def change_lines(changes: Changes) -> list[str]:
         delta = getattr(changes, kind)
         if not isinstance(delta, Delta):
             continue
-        parts = [f"{verb} {', '.join(getattr(delta, verb))}" for verb in Delta.__struct_fields__ if getattr(delta, verb)]
+        parts = [f"{verb} {listing(getattr(delta, verb))}" for verb in Delta.__struct_fields__ if getattr(delta, verb)]
         if parts:
             lines.append(f"{kind.replace('_', ' ')}: {'; '.join(parts)}")
     return lines

@@ -4,13 +4,10 @@ The flag survives reloads and the deaths of workers, as long as the host is conf
 host's weight is no such flag: it is a key of the configuration, and changes as everything there does (rollout/proposals.py).
 """
 
-from collections.abc import Iterator
-
+from mosn_mp.config.problems import listing
 from mosn_mp.ipc.plan import Plan
 from mosn_mp.ipc.report import HostReport
 from mosn_mp.master.state.shared_memory import SharedMemory
-
-Labels = list[tuple[str, str]]
 
 
 class UnknownHostError(Exception):
@@ -19,30 +16,28 @@ class UnknownHostError(Exception):
 
 def switch_host(shared: SharedMemory, plan: Plan, cluster: str, address: str, enable: bool | None) -> HostReport:
     """Put the host back into rotation, take it out, or (None) only look; raises UnknownHostError."""
-    found = [labels for labels in _hosts(plan) if dict(labels)["cluster"] == cluster]
+    found = next((one.hosts for one in plan.clusters if one.name == cluster), [])
     if not found:
-        known = sorted({dict(labels)["cluster"] for labels in _hosts(plan)})
-        raise UnknownHostError(f"there is no cluster {cluster!r} with hosts; there are {', '.join(known) or 'none'}")
-    labels = next((labels for labels in found if dict(labels)["host"] == address), None)
-    if labels is None:
-        known = [dict(labels)["host"] for labels in found]
-        raise UnknownHostError(f"cluster {cluster!r} has no host {address!r}; there are {', '.join(known)}")
+        known = sorted(one.name for one in plan.clusters if one.hosts)
+        raise UnknownHostError(f"there is no cluster {cluster!r} with hosts; there are {listing(known)}")
+    if address not in found:
+        raise UnknownHostError(f"cluster {cluster!r} has no host {address!r}; there are {listing(found)}")
     if enable is not None:
-        shared.set_disabled(labels, not enable)
+        shared.set_disabled(cluster, address, not enable)
     return HostReport(
         cluster=cluster,
         address=address,
-        in_rotation=not shared.is_disabled(labels),
-        active=shared.active_requests(labels),
+        in_rotation=not shared.is_disabled(cluster, address),
+        active=shared.active_requests(cluster, address),
         weight=plan.weights.get(f"{cluster}/{address}", 1),
-        others=sum(not shared.is_disabled(other) for other in found if other is not labels),
+        others=sum(not shared.is_disabled(cluster, other) for other in found if other != address),
     )
 
 
 def disabled_hosts(shared: SharedMemory, plan: Plan) -> list[str]:
     """`cluster/address` of all that are out of rotation."""
-    return ["/".join(value for _, value in labels) for labels in _hosts(plan) if shared.is_disabled(labels)]
-
-
-def _hosts(plan: Plan) -> Iterator[Labels]:
-    return (need.labels for need in plan.state if need.kind == "host")
+    disabled = shared.disabled_hosts()
+    if not disabled:
+        return []
+    number = shared.numbering.hosts.find
+    return [f"{one.name}/{host}" for one in plan.clusters for host in one.hosts if number((one.name, host)) in disabled]

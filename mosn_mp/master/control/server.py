@@ -11,8 +11,11 @@ import struct
 from collections.abc import Callable
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from mosn_mp.ipc.channel import Channel, ChannelClosedError, Delivery, close_fds
 from mosn_mp.ipc.frames import Answer, Ask
+from mosn_mp.ipc.memfd import read_sealed, seal_bytes
 from mosn_mp.master.events.channel import EventChannel
 from mosn_mp.master.events.loop import Loop, Timer
 
@@ -113,7 +116,9 @@ class ControlSocket:
     def _tell(self, number: int, answer: Answer) -> None:
         client = self._clients.get(number)
         if client is not None:  # it did not hang up meanwhile
-            client.channel.send(answer)
+            fds = (seal_bytes("mosn_mp-answer", answer.body),) if answer.body else ()
+            client.channel.send(replace(answer, body=b""), fds)
+            close_fds(fds)
             self._clients[number] = Client(client.channel, self._loop.call_later(CLIENT_TIMEOUT_S, lambda: self._drop(number)))
 
     def _drop(self, number: int) -> None:
@@ -152,7 +157,8 @@ def ask_master(pid_path: str, ask: Ask, timeout_s: float = 5.0) -> Answer:
         delivery = channel.wait_receive(timeout_s)
     finally:
         sock.close()
+    body = b"".join(map(read_sealed, delivery.fds))
     close_fds(delivery.fds)
     if not isinstance(delivery.frame, Answer):
         raise ChannelClosedError(f"the master answered with {type(delivery.frame).__name__}")
-    return delivery.frame
+    return replace(delivery.frame, body=body)

@@ -139,7 +139,7 @@ def _count_row(shared: SharedMemory | None, row: int) -> Counts:
     """What is counted in *row* on all listeners."""
     if shared is None:
         return NOTHING
-    bases = [placed.base for placed in shared.directory if placed.type == "downstream"]
+    bases = [shared.metrics.base_of("downstream", number) for _, number in shared.numbering.listeners.items()]
     rows = [shared.metrics.row(row, base, DOWNSTREAM.size) for base in bases]
     return Counts(*(sum(row[at] for row in rows) for at in (_OPEN, _OPENED, _REQUESTS)))
 
@@ -149,10 +149,9 @@ def _count_listeners(shared: SharedMemory | None) -> dict[str, Counts]:
     if shared is None:
         return {}
     found = {}
-    for placed in shared.directory:
-        if placed.type == "downstream":
-            cells = shared.metrics.sums(placed.base, DOWNSTREAM.size)
-            found[dict(placed.labels)["listener"]] = Counts(cells[_OPEN], cells[_OPENED], cells[_REQUESTS])
+    for name, number in shared.numbering.listeners.items():
+        cells = shared.metrics.sums(shared.metrics.base_of("downstream", number), DOWNSTREAM.size)
+        found[name] = Counts(cells[_OPEN], cells[_OPENED], cells[_REQUESTS])
     return found
 
 

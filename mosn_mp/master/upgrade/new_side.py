@@ -67,9 +67,9 @@ class NewSide:
         return self._inherited.pid_file, self._inherited.control
 
     def memory(self) -> Inheritance:
-        """The old generation's counters and state."""
+        """The old generation's counters and state; decide() has seen that its plan can be read."""
         i = self._inherited
-        return Inheritance(i.metrics, i.state, i.tables, i.totals, i.frame.rows)
+        return Inheritance(i.metrics, i.state, i.old_plan(), i.tables, i.totals, i.frame.rows)
 
     def decide(self, snapshot_fd: int, plan: Plan) -> tuple[int, Plan]:
         """What this generation is to serve, given what the file says: that, or what the old one serves; ConfigError."""

@@ -175,10 +175,11 @@ class OldSide:
         )
         own = [
             seal_bytes("mosn_mp-plan", encode_plan(snapshot.plan)),
-            seal_bytes("mosn_mp-tables", shared.tables()),
+            seal_bytes("mosn_mp-tables", shared.place(snapshot.plan)),
             seal_bytes("mosn_mp-totals", shared.totals()),
         ]
-        self.send(frame, (*self._instance_fds(), snapshot.snapshot_fd, *own, *shared.fds()[1:]))
+        segments = (shared.metrics.segment.fd, shared.state.segment.fd)
+        self.send(frame, (*self._instance_fds(), snapshot.snapshot_fd, *own, *segments))
         close_fds(own)
         for names in chunked(list(sockets)):
             self.send(HandoverSockets(list(names)), tuple(sockets[name] for name in names))

@@ -61,10 +61,8 @@ OVERLOADED = cython.declare(cython.int, int(Reason.OVERLOADED))
 class HostPool(Keeper):
     """What one worker has open to one host."""
 
-    def __init__(
-        self, descriptors: Descriptors, host: Host, state: State, metrics: Metrics, slot: int, base: int, record: int
-    ) -> None:
-        """Host's U_* cells begin at *base* of the row of worker *slot*, its shared state is *record*."""
+    def __init__(self, descriptors: Descriptors, host: Host, state: State, metrics: Metrics, slot: int, number: int) -> None:
+        """*number* is the host's in shared memory, *slot* this worker's."""
         self.reactor = descriptors.reactor
         self.descriptors = descriptors
         self.host = host
@@ -73,11 +71,10 @@ class HostPool(Keeper):
         self.rank = RESPONSE_HEAD
         self.state = state
         self.worker_slot = slot
-        host.up = metrics.cells(slot) + cython.cast(uint64_t, base)
+        host.up = metrics.cells(slot) + cython.cast(uint64_t, metrics.base_of("upstream", number))
         self.read_cell = host.up + U_CONNECTION_BYTES_READ_TOTAL
         self.write_cell = host.up + U_CONNECTION_BYTES_WRITE
-        host.health = state.health(record)
-        host.state_group = record
+        host.health = state.health(number)
         host.pool = self
 
     def __dealloc__(self) -> None:

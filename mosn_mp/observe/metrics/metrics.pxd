@@ -115,11 +115,12 @@ cdef enum:
 
 @cython.final
 cdef class Metrics:
-    cdef object segment             # keeps the mapping alive
+    cdef readonly object segment    # keeps the mapping alive
     cdef char* base
     cdef readonly int max_slots
     cdef readonly uint32_t row_cells
     cdef size_t stride              # bytes from row to row
+    cdef readonly dict regions      # type of block -> Region
 
     # The row of *slot*, written by that process only; NULL for a slot that does not exist.
     cdef uint64_t* cells(self, int slot) noexcept

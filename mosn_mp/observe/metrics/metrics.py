@@ -1,29 +1,34 @@
 """Counters in shared memory: one row of 64-bit cells per slot, one writer per row, summed by whoever wants to know.
 
-    | header 64 B | max_slots u32 | cells u32 | (page) row 0: worker block, blocks... | row 1 | ...
+    | row 0: worker block | (page) blocks of listeners ... | (page) blocks of hosts ... | (page) row 1 ...
 
-A row starts on a page of its own, a block on a cache line of its own: writers never meet, so a counter costs one plain addition.
-Which block lies where says the Directory (directory.py), what a cell means cells.py. A gauge is +1 and -1 in the row of the
-process that holds the thing, so the sum over rows is right; when a process dies, its gauges are zeroed and its counters stay.
+The block of a listener or host lies in every row at the same place, which its number says (the master assigns it:
+master/state/directory.py). There is room for far more of them than any configuration has, and none takes memory before something
+is counted in it. What reads or empties the rows looks only at pages that there are (Segment.used), and no block lies on two: so
+that looking costs no memory either.
 
-Source: mosn-reference 10.2 for the purpose (counts that survive restarts and upgrades); MOSN's own layout (a hash set of named
-entries behind one lock word) costs a lock and an atomic per count.
+A block has cache lines of its own: writers never meet, and a counter costs one plain addition. What a cell means says
+cells.py. A gauge is +1 and -1 in the row of the process that holds the thing, so the sum over rows is right; when a
+process dies, its gauges are zeroed and its counters stay.
+
+MOSN's own layout (a hash set of named entries behind one lock word) costs a lock and an atomic per count.
 """
 
-import struct
+import mmap
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
 
 import cython
 from cython.cimports.libc.stdint import int16_t, uint8_t, uint32_t, uint64_t
 from cython.cimports.libc.string import memset
 from cython.cimports.mosn_mp.buffer.shared import address_of, leading_zeros, load_cell, store_cell
 
-from mosn_mp.buffer.segment import HEADER_BYTES, Segment
-from mosn_mp.observe.metrics.cells import BOUNDS_US, DOWNSTREAM, layout_number
+from mosn_mp.buffer.segment import Segment, Shape
+from mosn_mp.observe.metrics.cells import BOUNDS_US, DOWNSTREAM, UPSTREAM, WORKER, Block, layout_number
 
 KIND = "metrics"
 LAYOUT = layout_number()
-ROWS_AT = 4096
-SIZES = struct.Struct("<II")
+PAGE_CELLS = mmap.PAGESIZE // 8
 
 bounds = cython.declare(uint64_t[20])
 # By bit length of the duration: the first bucket whose bound is not below the smallest number of that length.
@@ -31,7 +36,6 @@ first_bucket = cython.declare(uint8_t[65])
 status_cells = cython.declare(int16_t[600])
 
 
-@cython.cfunc
 def _fill_tables() -> None:
     i: cython.int
     for i in range(BUCKETS - 1):
@@ -81,48 +85,54 @@ def cell_of_status(status: int) -> int:
     return status_cell(status)
 
 
+class Region(NamedTuple):
+    """Where in a row the blocks of one type lie."""
+
+    block: Block
+    at: int  # the first cell
+    pages: int
+
+    @property
+    def per_page(self) -> int:
+        """Blocks on a page."""
+        return PAGE_CELLS // self.block.size
+
+    def base(self, number: int) -> int:
+        """The first cell of block *number*."""
+        page, place = divmod(number, self.per_page)
+        return self.at + page * PAGE_CELLS + place * self.block.size
+
+
+def regions(listeners: int, hosts: int) -> dict[str, Region]:
+    """The parts of a row with room for so many, by the type of their blocks, in their order."""
+    found: dict[str, Region] = {}
+    at = 0
+    for block, count in ((WORKER, 1), (DOWNSTREAM, listeners), (UPSTREAM, hosts)):
+        region = Region(block, at, -(-count // (PAGE_CELLS // block.size)))
+        found[block.type] = region
+        at += region.pages * PAGE_CELLS
+    return found
+
+
+def metrics_shape(rows: int, listeners: int, hosts: int) -> Shape:
+    """*rows* for all processes that write; numbers of listeners and hosts are below the other two."""
+    if min(rows, listeners, hosts) < 1:
+        raise ValueError(f"metrics need a row, a listener and a host at least, not {rows}, {listeners} and {hosts}")
+    row_cells = sum(region.pages for region in regions(listeners, hosts).values()) * PAGE_CELLS
+    return Shape(KIND, LAYOUT, rows * row_cells * 8, rows, (listeners, hosts))
+
+
 class Metrics:
-    """The rows of all processes."""
+    """The rows of all processes: `Metrics(Segment.create(metrics_shape(16, 100, 10_000)))`."""
 
     def __cinit__(self, segment: Segment) -> None:
-        self.segment = segment.expect(KIND, LAYOUT)
-        max_slots, row_cells = SIZES.unpack_from(segment.buffer, HEADER_BYTES)
-        if segment_bytes(max_slots, row_cells) > segment.size:
-            raise ValueError(f"metrics segment of {segment.size} bytes cannot hold {max_slots} rows of {row_cells} cells")
-        self.max_slots = max_slots
-        self.row_cells = row_cells
-        self.stride = row_cells * 8
-        rows_at: cython.size_t = ROWS_AT
-        self.base = address_of(segment.buffer) + rows_at
-
-    @staticmethod
-    def create(max_slots: int, cells: int) -> "Metrics":
-        """New rows, all zero. *cells* per row is rounded up to whole pages; untouched pages cost no memory.
-
-        OSError ENOSPC if shared memory is short; max_slots counts every process that writes: workers of both generations of an
-        upgrade, the controller, the master.
-        """
-        if max_slots < 1 or cells < W_CELLS:
-            raise ValueError(f"metrics need a slot and {W_CELLS} cells at least, not {max_slots} and {cells}")
-        rounded = -(-cells // 512) * 512
-        segment = Segment.create(KIND, segment_bytes(max_slots, rounded), LAYOUT)
-        SIZES.pack_into(segment.buffer, HEADER_BYTES, max_slots, rounded)
-        return Metrics(segment)
-
-    @staticmethod
-    def attach(fd: int, size: int) -> "Metrics":
-        """The rows behind an inherited descriptor; ValueError if it is something else."""
-        return Metrics(Segment.attach(fd, size))
-
-    @property
-    def fd(self) -> int:
-        """Descriptor of the shared memory, for attach() in a process that is started by exec."""
-        return self.segment.fd
-
-    @property
-    def size(self) -> int:
-        """Bytes of the shared memory, for attach()."""
-        return self.segment.size
+        listeners, hosts = segment.shape.places
+        self.segment = segment.expect(metrics_shape(segment.shape.rows, listeners, hosts))
+        self.regions = regions(listeners, hosts)
+        self.max_slots = segment.shape.rows
+        self.stride = segment.size // self.max_slots
+        self.row_cells = self.stride // 8
+        self.base = address_of(segment.buffer)
 
     def cells(self, slot: cython.int) -> cython.pointer(uint64_t):
         """The row of *slot*; NULL for a slot that does not exist."""
@@ -131,7 +141,7 @@ class Metrics:
         return cython.cast(cython.pointer(uint64_t), self.base + self.stride * cython.cast(cython.size_t, slot))
 
     def sum(self, cell: uint32_t) -> uint64_t:
-        """The sum of one cell over all rows."""
+        """The sum of one cell over all rows, for those that limit it: of a listener or worker, not of each of many hosts."""
         total: uint64_t = 0
         slot: cython.int
         if cell < self.row_cells:
@@ -144,13 +154,15 @@ class Metrics:
         if not 0 <= slot < self.max_slots or end > self.row_cells:
             raise IndexError(f"slot {slot} of {self.max_slots}, cell {end} of {self.row_cells}")
 
-    def sums(self, base: uint32_t, count: uint32_t) -> list[int]:
-        """The sums over all rows of *count* cells from *base*."""
-        self.check(0, cython.cast(uint64_t, base) + count)
-        return [self.sum(at) for at in range(base, base + count)]
+    def base_of(self, type_: str, number: int) -> int:
+        """The first cell of block *number* of that type; IndexError if there is no room for such a number."""
+        region = self.regions[type_]
+        if not 0 <= number < region.pages * region.per_page:
+            raise IndexError(f"{type_} {number}: there is room for {region.pages * region.per_page}")
+        return region.base(number)
 
     def row(self, slot: cython.int, base: uint32_t, count: uint32_t) -> list[int]:
-        """*count* cells from *base* of one row."""
+        """*count* cells from *base* of one row, which is in use."""
         self.check(slot, cython.cast(uint64_t, base) + count)
         cells: cython.pointer(uint64_t) = self.cells(slot)
         return [load_cell(cells + at) for at in range(base, base + count)]
@@ -166,19 +178,93 @@ class Metrics:
         self.check(slot, cython.cast(uint64_t, cell) + 1)
         store_cell(self.cells(slot) + cell, value)
 
-    def clear(self, slot: cython.int, cells: list[int]) -> None:
-        """Zero *cells* of one row: the gauges of a dead process (Directory.gauges())."""
-        for cell in cells:
-            self.put(slot, cell, 0)
+    # -- for those that look at all rows -------------------------------------------------------------------------------------
 
-    def clear_block(self, base: uint32_t, count: uint32_t) -> None:
-        """Zero *count* cells from *base* in every row: the block gets another meaning."""
-        self.check(0, cython.cast(uint64_t, base) + count)
+    def parts(self, slot: int, base: int, count: int) -> list[tuple[int, int]]:
+        """[from, to) of the cells from *base* to *base* + *count* in the row of *slot* that have memory; all others are 0."""
+        self.check(slot, base + count)
+        row_at = slot * self.row_cells
+        first, last = (row_at + base) // PAGE_CELLS, -(-(row_at + base + count) // PAGE_CELLS)
+        used = self.segment.used(first * mmap.PAGESIZE, last * mmap.PAGESIZE)
+        return [(max(base, start // 8 - row_at), min(base + count, end // 8 - row_at)) for start, end in used]
+
+    def sums(self, base: uint32_t, count: uint32_t) -> list[int]:
+        """The sums over all rows of *count* cells from *base*."""
+        found = [0] * count
         slot: cython.int
+        at: uint32_t
         for slot in range(self.max_slots):
-            memset(self.cells(slot) + base, 0, cython.cast(cython.size_t, count) * 8)
+            for first, end in self.parts(slot, base, count):
+                for at in range(first, end):
+                    found[at - base] += load_cell(self.cells(slot) + at)
+        return [number & 0xFFFFFFFFFFFFFFFF for number in found]
 
+    def used(self, type_: str, end: int) -> Iterator[tuple[int, list[int]]]:
+        """(number, sums over all rows) of each block of that type, numbered below *end*, in which anything was ever counted."""
+        region = self.regions[type_]
+        slots_of: dict[int, list[int]] = {}
+        for slot in range(self.max_slots):
+            for page in self._pages(slot, region, end):
+                slots_of.setdefault(page, []).append(slot)
+        for page in sorted(slots_of):
+            for number in range(page * region.per_page, min(end, (page + 1) * region.per_page)):
+                sums = self._sum_over(slots_of[page], region.base(number), region.block.size)
+                if sums is not None:
+                    yield number, sums
 
-def segment_bytes(max_slots: int, cells: int) -> int:
-    """Bytes of shared memory that hold *max_slots* rows of *cells*."""
-    return ROWS_AT + max_slots * cells * 8
+    def _pages(self, slot: int, region: Region, end: int) -> list[int]:
+        """The pages with memory in the row of *slot* among those with blocks numbered below *end*."""
+        pages = min(region.pages, -(-end // region.per_page))
+        parts = self.parts(slot, region.at, pages * PAGE_CELLS)
+        return [page for a, b in parts for page in range((a - region.at) // PAGE_CELLS, (b - region.at) // PAGE_CELLS)]
+
+    def _sum_over(self, slots: list, base: uint32_t, count: uint32_t) -> list | None:
+        """The sums of *count* cells, at most those of the largest block, over some rows; None if all of them are 0."""
+        sums: uint64_t[D_CELLS]
+        seen: uint64_t = 0
+        i: uint32_t
+        slot: cython.int
+        memset(sums, 0, cython.sizeof(sums))
+        for slot in slots:
+            row: cython.pointer(uint64_t) = self.cells(slot) + base
+            for i in range(count):
+                value: uint64_t = load_cell(row + i)
+                sums[i] += value
+                seen |= value
+        return [sums[i] for i in range(count)] if seen else None
+
+    def clear_gauges(self, slot: int) -> None:
+        """Zero all gauges of the row of *slot*, whose process is dead."""
+        cells: cython.pointer(uint64_t)
+        place: uint32_t
+        gauge: uint32_t
+        for region in self.regions.values():
+            gauges = region.block.gauges()
+            for page in self._pages(slot, region, region.pages * region.per_page):
+                cells = self.cells(slot) + cython.cast(uint32_t, region.at + page * PAGE_CELLS)
+                for place in range(0, region.per_page * region.block.size, region.block.size):
+                    for gauge in gauges:
+                        if load_cell(cells + place + gauge):
+                            store_cell(cells + place + gauge, 0)
+
+    def clear(self, type_: str, numbers: Iterable[int], has_any: Callable[[int, int], bool]) -> None:
+        """Zero the blocks *numbers* in all rows: they mean nothing any more.
+
+        A page goes back to the kernel if none of the numbers on it, from first up to end, is somebody's: *has_any*(first, end).
+        """
+        region = self.regions[type_]
+        on_page: dict[int, list[int]] = {}
+        for number in numbers:
+            on_page.setdefault(number // region.per_page, []).append(number)
+        end = (max(on_page, default=-1) + 1) * region.per_page
+        for slot in range(self.max_slots):
+            for page in self._pages(slot, region, end):
+                if page not in on_page:
+                    continue
+                if not has_any(page * region.per_page, (page + 1) * region.per_page):
+                    at = slot * self.stride + (region.at + page * PAGE_CELLS) * 8
+                    self.segment.drop(at, at + mmap.PAGESIZE)
+                    continue
+                for number in on_page[page]:
+                    base: uint32_t = region.base(number)
+                    memset(self.cells(slot) + base, 0, cython.cast(cython.size_t, region.block.size) * 8)

@@ -13,8 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from mosn_mp.buffer.arena import ClassUsage
 from mosn_mp.observe.metrics.cells import BLOCKS, BOUNDS_US, Cell
-from mosn_mp.observe.metrics.directory import Labels
-from mosn_mp.observe.metrics.reading import Reading
+from mosn_mp.observe.metrics.reading import Labels, Reading
 from mosn_mp.observe.proc import ProcessReading, read_process
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"

@@ -1,16 +1,19 @@
 """One look at all counters: the sums over processes, block by block, with MOSN's totals per proxy and per cluster added up.
 
-Source: mosn-reference 10.1: downstream has a block per listener and one for proxy="global"; upstream one per cluster and host
-and one per cluster. The totals are not counted anywhere, they are sums made here.
+Downstream has a block per listener and one for proxy="global"; upstream one per cluster and host and one per cluster. The totals
+are not counted anywhere, they are sums made here. A host, or a listener that left the configuration, is shown from the first
+event on: of a hundred thousand hosts only those that the traffic knows.
+
+Source: MOSN pkg/metrics/downstream.go, upstream.go.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from mosn_mp.observe.metrics.cells import BOUNDS_US, HISTOGRAM_SUM, WORKER, Block, Cell
-from mosn_mp.observe.metrics.directory import Directory, Labels, canonical
+from mosn_mp.observe.metrics.cells import BOUNDS_US, DOWNSTREAM, HISTOGRAM_SUM, UPSTREAM, WORKER, Block, Cell
 from mosn_mp.observe.metrics.metrics import Metrics
 
+Labels = tuple[tuple[str, str], ...]  # sorted by name, as MOSN has them
 GLOBAL: Labels = (("proxy", "global"),)
 WRAP = 1 << 64
 
@@ -55,33 +58,44 @@ class Reading(NamedTuple):
         return Histogram(tuple(self.cells[cell.at : cell.at + HISTOGRAM_SUM]), self.cells[cell.at + HISTOGRAM_SUM])
 
 
+class Names(NamedTuple):
+    """What is counted under which number, and which listeners are served; hosts are (cluster, address)."""
+
+    listeners: Mapping[int, str]
+    hosts: Mapping[int, tuple[str, str]]
+    served: Collection[str] = ()
+
+
 def read_workers(metrics: Metrics) -> list[Reading]:
     """The worker block of every slot that has a process."""
     pid = WORKER.cell("pid")
-    rows = ((slot, metrics.row(slot, 0, WORKER.size)) for slot in range(metrics.max_slots))
+    rows = ((slot, metrics.row(slot, 0, WORKER.size)) for slot in range(metrics.max_slots) if metrics.parts(slot, 0, WORKER.size))
     return [Reading(WORKER, (("slot", str(slot)),), row) for slot, row in rows if row[pid.at]]
 
 
-def read_all(metrics: Metrics, directory: Directory) -> list[Reading]:
-    """Every block of *directory*, preceded by the totals of its type, then the workers."""
+def read_all(metrics: Metrics, names: Names) -> list[Reading]:
+    """Every listener and host of *names*, preceded by the totals of its type, then the workers."""
     found: list[Reading] = []
-    totals: dict[tuple[str, Labels], Reading] = {}
-    for placed in directory:
-        reading = Reading(placed.block, placed.labels, metrics.sums(placed.base, placed.block.size))
+    totals: dict[Labels, Reading] = {}
+    for reading, total_labels in (*_read_listeners(metrics, names), *_read_hosts(metrics, names)):
         found.append(reading)
-        labels = _total_labels(reading)
-        if labels is not None:
-            total = totals.setdefault((placed.type, labels), Reading(placed.block, labels, [0] * placed.block.size))
-            _add(total.cells, reading.cells)
+        total = totals.setdefault(total_labels, Reading(reading.block, total_labels, [0] * reading.block.size))
+        _add(total.cells, reading.cells)
     return [*totals.values(), *found, *read_workers(metrics)]
 
 
-def _total_labels(reading: Reading) -> Labels | None:
-    if reading.block.type == "downstream":
-        return GLOBAL
-    if reading.block.type == "upstream":
-        return canonical(label for label in reading.labels if label[0] == "cluster")
-    return None
+def _read_listeners(metrics: Metrics, names: Names) -> Iterator[tuple[Reading, Labels]]:
+    counted = dict(metrics.used(DOWNSTREAM.type, max(names.listeners, default=0) + 1))
+    for number, name in names.listeners.items():
+        if name in names.served or number in counted:
+            yield Reading(DOWNSTREAM, (("listener", name),), counted.get(number) or [0] * DOWNSTREAM.size), GLOBAL
+
+
+def _read_hosts(metrics: Metrics, names: Names) -> Iterator[tuple[Reading, Labels]]:
+    for number, cells in metrics.used(UPSTREAM.type, max(names.hosts, default=0) + 1):
+        if number in names.hosts:
+            cluster, address = names.hosts[number]
+            yield Reading(UPSTREAM, (("cluster", cluster), ("host", address)), cells), (("cluster", cluster),)
 
 
 def _add(total: list[int], cells: Iterable[int]) -> None:

@@ -1,35 +1,37 @@
-"""Segments: unlinked at once, self-describing, bounded by what the tmpfs has left."""
+"""Segments: sealed in size, without a name, taking memory only where they were written."""
 
+import fcntl
 import os
+import resource
+import subprocess
+import sys
 
 import pytest
 
-from mosn_mp.buffer.segment import HEADER_BYTES, MAGIC, Segment, free_bytes
+from mosn_mp.buffer.segment import PAGE, Segment, Shape
+
+MB = 1 << 20
+SHAPE = Shape("test", 3, 8 * PAGE, 2, (5, 6))
 
 
-def test_a_segment_is_zeroed_rounded_to_pages_and_starts_with_its_header() -> None:
-    segment = Segment.create("test", 5000, layout=3)
-    assert segment.size == 8192
-    assert not segment.is_capped
-    view = segment.view
-    assert bytes(view[:8]) == MAGIC
-    assert not any(view[HEADER_BYTES:])
-    view.release()
+def test_a_segment_is_zeroed_and_has_its_shape() -> None:
+    segment = Segment.create(SHAPE)
+    assert (segment.size, segment.shape) == (8 * PAGE, SHAPE)
+    assert not any(segment.view)
     segment.close()
 
 
-def test_no_name_is_left_behind_in_shared_memory() -> None:
-    segment = Segment.create("leftover", 4096)
-    assert not [name for name in os.listdir("/dev/shm") if f"leftover-{os.getpid()}" in name]
-    assert os.fstat(segment.fd).st_nlink == 0
-    assert os.fstat(segment.fd).st_mode & 0o777 == 0o600
+def test_no_name_is_left_behind() -> None:
+    before = os.listdir("/dev/shm")
+    segment = Segment.create(SHAPE)
+    assert os.listdir("/dev/shm") == before
+    assert os.readlink(f"/proc/self/fd/{segment.fd}") == "/memfd:mosn_mp-test (deleted)"
     segment.close()
 
 
 def test_an_attached_segment_shares_bytes_with_the_one_that_made_it() -> None:
-    made = Segment.create("shared", 4096, layout=7)
-    attached = Segment.attach(os.dup(made.fd), made.size)
-    assert (attached.kind, attached.layout, attached.size) == ("shared", 7, 4096)
+    made = Segment.create(SHAPE)
+    attached = Segment.attach(os.dup(made.fd), SHAPE)
     made.view[100:103] = b"abc"
     assert bytes(attached.view[100:103]) == b"abc"
     attached.close()
@@ -37,49 +39,95 @@ def test_an_attached_segment_shares_bytes_with_the_one_that_made_it() -> None:
     made.close()
 
 
-def test_attach_refuses_a_descriptor_of_another_size_and_one_without_the_header() -> None:
-    made = Segment.create("shared", 8192)
-    with pytest.raises(ValueError, match="holds 8192 bytes"):
-        Segment.attach(made.fd, 4096)
-    made.view[:8] = b"\0" * 8
-    with pytest.raises(ValueError, match="no mosn_mp segment"):
-        Segment.attach(made.fd, 8192)
+@pytest.mark.parametrize("size", [0, PAGE, 100 * MB])
+def test_nobody_who_has_a_segment_can_change_its_size(size: int) -> None:
+    segment = Segment.create(SHAPE)
+    with pytest.raises(PermissionError):
+        os.ftruncate(segment.fd, size)
+    segment.close()
+
+
+def test_nobody_can_seal_the_others_out() -> None:
+    segment = Segment.create(SHAPE)
+    with pytest.raises(PermissionError):
+        fcntl.fcntl(segment.fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_FUTURE_WRITE if hasattr(fcntl, "F_SEAL_FUTURE_WRITE") else 0x10)
+    segment.close()
+
+
+def test_attach_refuses_another_size_and_a_size_that_can_change() -> None:
+    made = Segment.create(SHAPE)
+    with pytest.raises(ValueError, match=f"holds {8 * PAGE} bytes"):
+        Segment.attach(made.fd, SHAPE._replace(size=4 * PAGE))
+    loose = os.memfd_create("loose", os.MFD_ALLOW_SEALING)
+    os.ftruncate(loose, 8 * PAGE)
+    with pytest.raises(ValueError, match="no sealed size"):
+        Segment.attach(loose, SHAPE)
+    read, write = os.pipe()
+    with pytest.raises(ValueError, match="no memfd"):
+        Segment.attach(read, SHAPE)
+    for fd in (loose, read, write):
+        os.close(fd)
     made.close()
 
 
-def test_a_segment_of_another_kind_or_layout_is_refused_by_name() -> None:
-    segment = Segment.create("arena", 4096, layout=2)
-    with pytest.raises(ValueError, match="'arena' layout 2, expected 'arena' layout 1"):
-        segment.expect("arena", 1)
-    with pytest.raises(ValueError, match="expected 'state'"):
-        segment.expect("state", 2)
-    assert segment.expect("arena", 2) is segment
+def test_a_segment_of_another_shape_is_refused() -> None:
+    segment = Segment.create(SHAPE)
+    with pytest.raises(ValueError, match="expected"):
+        segment.expect(SHAPE._replace(layout=4))
+    assert segment.expect(SHAPE) is segment
     segment.close()
 
 
-def test_a_segment_takes_at_most_half_of_the_free_shared_memory_and_says_so() -> None:
-    free = free_bytes()
-    segment = Segment.create("huge", free * 4, at_least=4096)
-    assert segment.is_capped
-    assert segment.size <= free * 0.6
-    assert segment.requested >= free * 4
+def test_memory_is_taken_where_it_is_written_and_looking_takes_none() -> None:
+    segment = Segment.create(Shape("huge", 1, 1 << 40))
+    assert segment.used(0, segment.size) == []
+    for at in (5 * PAGE, 6 * PAGE, 1 << 39):
+        segment.buffer[at] = 1
+    assert segment.used(0, segment.size) == [(5 * PAGE, 7 * PAGE), (1 << 39, (1 << 39) + PAGE)]
+    assert segment.used(6 * PAGE, 1 << 39) == [(6 * PAGE, 7 * PAGE)]
+    assert os.fstat(segment.fd).st_blocks * 512 == 3 * PAGE
+    segment.drop(5 * PAGE, 1 << 40)
+    assert (segment.used(0, segment.size), os.fstat(segment.fd).st_blocks) == ([], 0)
+    assert segment.buffer[5 * PAGE] == 0
     segment.close()
 
 
-def test_a_segment_that_does_not_fit_is_an_error_that_names_the_remedy() -> None:
-    with pytest.raises(OSError, match="shm-size"):
-        Segment.create("huge", free_bytes() * 4)
+def test_a_core_dump_has_none_of_it() -> None:
+    segment = Segment.create(Shape("undumped", 1, 16 * MB))
+    with open("/proc/self/smaps", encoding="utf-8") as file:
+        found = file.read().partition("mosn_mp-undumped")[2].partition("VmFlags:")[2].splitlines()[0].split()
+    assert "dd" in found
+    segment.close()
 
 
-def test_a_segment_needs_a_short_kind() -> None:
-    with pytest.raises(ValueError, match="kind"):
-        Segment.create("x" * 17, 4096)
+def test_a_limit_of_the_process_is_named() -> None:
+    program = (
+        "import resource; from mosn_mp.buffer.segment import Segment, Shape\n"
+        "resource.setrlimit(resource.RLIMIT_{0}, (1 << 30, 1 << 30))\n"
+        "try: Segment.create(Shape('big', 1, 1 << 40))\n"
+        "except OSError as e: print(e)"
+    )
+    for limit in ("AS", "FSIZE"):
+        done = subprocess.run([sys.executable, "-c", program.format(limit)], capture_output=True, text=True, check=True)
+        assert f"RLIMIT_{limit}" in done.stdout, done
 
 
 def test_a_closed_segment_gives_its_descriptor_back_once() -> None:
-    segment = Segment.create("test", 4096)
+    segment = Segment.create(SHAPE)
     fd = segment.fd
     segment.close()
     segment.close()
     with pytest.raises(OSError):
         os.fstat(fd)
+
+
+def test_a_segment_that_cannot_be_leaves_no_descriptor() -> None:
+    before = os.listdir("/proc/self/fd")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (MB, hard))
+    try:
+        with pytest.raises(OSError, match="RLIMIT_FSIZE"):
+            Segment.create(Shape("big", 1, 2 * MB))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert os.listdir("/proc/self/fd") == before

@@ -4,12 +4,13 @@ from collections import Counter
 
 import pytest
 
+from mosn_mp.buffer.segment import Segment
 from mosn_mp.cluster.compile import compile_cluster
 from mosn_mp.cluster.host import Host, HostSet
 from mosn_mp.cluster.lb.balancer import Balancer
 from mosn_mp.cluster.lb.random import Random
 from mosn_mp.cluster.lb.round_robin import RoundRobin
-from mosn_mp.cluster.state import State
+from mosn_mp.cluster.state import State, state_shape
 from mosn_mp.config import model
 
 
@@ -31,7 +32,7 @@ def test_round_robin_gives_a_failed_hosts_turns_to_all_others() -> None:
 
 
 def test_two_workers_take_turns_by_one_cursor() -> None:
-    state = State.create(max_slots=2, records=2)
+    state = State(Segment.create(state_shape(2, 2, 2)))
     config = model.Cluster(name="c", hosts=tuple(model.Host(address=f"10.0.0.{i}:80") for i in range(1, 4)))
     workers = [compile_cluster(config), compile_cluster(config)]
     for cluster in workers:

@@ -7,13 +7,12 @@ import sys
 
 import pytest
 
-from mosn_mp.buffer.arena import Arena
+from mosn_mp.buffer.arena import Arena, arena_shape
 from mosn_mp.buffer.segment import Segment
 from mosn_mp.observe.metrics.cells import BOUNDS_US, DOWNSTREAM, UPSTREAM, WORKER
-from mosn_mp.observe.metrics.directory import Directory
-from mosn_mp.observe.metrics.metrics import Metrics, observe_into
+from mosn_mp.observe.metrics.metrics import Metrics, metrics_shape, observe_into
 from mosn_mp.observe.metrics.prometheus import label_text, metric_name, render
-from mosn_mp.observe.metrics.reading import read_all
+from mosn_mp.observe.metrics.reading import Names, read_all
 
 SAMPLE = re.compile(r'^([a-zA-Z_:][a-zA-Z0-9_:]*)(\{(?:[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\[\\n"])*",?)*\})? (\S+)$')
 
@@ -22,13 +21,13 @@ class Counted:
     """Rows of three slots with a listener and two hosts."""
 
     def __init__(self) -> None:
-        self.metrics = Metrics.create(3, 2048)
-        self.directory = Directory(self.metrics.row_cells)
-        self.listener = self.directory.reserve("downstream", [("listener", "front")])
-        self.hosts = [self.directory.reserve("upstream", [("cluster", "a"), ("host", f"10.0.0.{n}:80")]) for n in (1, 2)]
+        self.metrics = Metrics(Segment.create(metrics_shape(3, 10, 10)))
+        self.names = Names({1: "front", 2: "gone"}, {n: ("a", f"10.0.0.{n}:80") for n in (1, 2)}, ["front"])
+        self.listener, self.gone = (self.metrics.base_of("downstream", n) for n in (1, 2))
+        self.hosts = [self.metrics.base_of("upstream", n) for n in (1, 2)]
 
     def text(self) -> str:
-        return render(read_all(self.metrics, self.directory)).decode()
+        return render(read_all(self.metrics, self.names)).decode()
 
 
 @pytest.fixture
@@ -57,6 +56,7 @@ def samples(text: str) -> dict[str, float]:
 
 
 def test_every_cell_of_every_block_is_a_sample(counted: Counted) -> None:
+    counted.metrics.add(1, counted.hosts[0] + 1)
     found = samples(counted.text())
     for cell in DOWNSTREAM.cells:
         if cell.kind != "histogram":
@@ -64,6 +64,23 @@ def test_every_cell_of_every_block_is_a_sample(counted: Counted) -> None:
     for cell in UPSTREAM.cells:
         if cell.kind != "histogram":
             assert f'upstream_{cell.key}{{cluster="a",host="10.0.0.1:80"}}' in found
+
+
+def test_a_host_is_shown_from_its_first_event_on_and_a_listener_always(counted: Counted) -> None:
+    text = counted.text()
+    assert 'listener="front"' in text
+    assert "10.0.0" not in text
+    assert "gone" not in text
+    counted.metrics.add(2, counted.hosts[1] + UPSTREAM.cell("connection_con_fail").at)
+    text = counted.text()
+    assert '"10.0.0.2:80"' in text
+    assert '"10.0.0.1:80"' not in text
+    assert 'upstream_connection_con_fail{cluster="a"} 1\n' in text
+
+
+def test_a_listener_that_left_the_configuration_is_shown_while_something_is_counted_there(counted: Counted) -> None:
+    counted.metrics.add(2, counted.gone + DOWNSTREAM.cell("connection_active").at)
+    assert 'downstream_connection_active{listener="gone"} 1\n' in counted.text()
 
 
 def test_a_counter_is_the_sum_over_all_workers_and_totals_are_sums_over_their_parts(counted: Counted) -> None:
@@ -120,10 +137,9 @@ def test_label_values_are_escaped_and_names_made_fit() -> None:
 
 
 def test_a_listener_with_a_hostile_name_does_not_break_the_text() -> None:
-    metrics = Metrics.create(1, 1024)
-    directory = Directory(metrics.row_cells)
-    directory.reserve("downstream", [("listener", 'a"} 1\nevil{x="\\')])
-    assert samples(render(read_all(metrics, directory)).decode())
+    metrics = Metrics(Segment.create(metrics_shape(1, 2, 2)))
+    evil = 'a"} 1\nevil{x="\\'
+    assert samples(render(read_all(metrics, Names({1: evil}, {}, [evil]))).decode())
 
 
 def test_processes_are_shown_by_name_and_those_gone_left_out() -> None:
@@ -138,7 +154,7 @@ def test_processes_are_shown_by_name_and_those_gone_left_out() -> None:
 
 
 def test_the_arena_and_the_release_are_shown() -> None:
-    arena = Arena(Segment.create("arena", 1 << 20), 254)
+    arena = Arena(Segment.create(arena_shape(1 << 20)), 254)
     found = samples(render([], arena=arena.usage(), version="1.2.3").decode())
     assert found['mosn_mp_info{version="1.2.3"}'] == 1
     assert found['arena_blocks{size="65536"}'] == found['arena_blocks_free{size="65536"}'] == 4

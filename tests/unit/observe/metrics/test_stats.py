@@ -2,24 +2,23 @@
 
 import json
 
+from mosn_mp.buffer.segment import Segment
 from mosn_mp.observe.metrics.cells import DOWNSTREAM, UPSTREAM
-from mosn_mp.observe.metrics.directory import Directory
-from mosn_mp.observe.metrics.metrics import Metrics, observe_into
-from mosn_mp.observe.metrics.reading import read_all
+from mosn_mp.observe.metrics.metrics import Metrics, metrics_shape, observe_into
+from mosn_mp.observe.metrics.reading import Names, read_all
 from mosn_mp.observe.metrics.stats import stats_glob, stats_json
 
 
-def counted() -> tuple[Metrics, Directory]:
-    metrics = Metrics.create(2, 2048)
-    directory = Directory(metrics.row_cells)
-    for listener in ("front", "back"):
-        base = directory.reserve("downstream", [("listener", listener)])
+def counted() -> tuple[Metrics, Names]:
+    metrics = Metrics(Segment.create(metrics_shape(2, 10, 10)))
+    for listener in (1, 2):
+        base = metrics.base_of("downstream", listener)
         metrics.add(0, base + DOWNSTREAM.cell("request_total").at, 2)
         metrics.add(1, base + DOWNSTREAM.cell("connection_active").at, 1)
-    host = directory.reserve("upstream", [("cluster", "a"), ("host", "10.0.0.1:80")])
+    host = metrics.base_of("upstream", 1)
     observe_into(metrics, 0, host + UPSTREAM.cell("request_duration_time").at, 700)
     observe_into(metrics, 0, host + UPSTREAM.cell("request_duration_time").at, 3000)
-    return metrics, directory
+    return metrics, Names({1: "front", 2: "back"}, {1: ("a", "10.0.0.1:80")}, ["front", "back"])
 
 
 def test_the_shape_is_type_then_labels_joined_by_dots_then_key_and_a_string() -> None:
