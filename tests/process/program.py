@@ -196,6 +196,10 @@ class Program:
                     found.append(int(entry.name))
         return found
 
+    def descriptors(self) -> dict[int, int]:
+        """How many descriptors each process has."""
+        return {pid: len(os.listdir(f"/proc/{pid}/fd")) for pid in self.family()}
+
     def end(self) -> None:
         """Leave nothing behind."""
         if self.master is not None and self.master.poll() is None:
