@@ -5,7 +5,8 @@ import re
 
 from mosn_mp.codec.codec import Codec
 from mosn_mp.codec.protocol import Match, PoolMode, Protocol
-from mosn_mp.codec.python_codec import PythonCodec, PythonLimits, line_of
+from mosn_mp.codec.python.codec import PythonCodec
+from mosn_mp.codec.python.limits import PythonLimits, line_of
 from mosn_mp.codec.python_protocol import PythonProtocol
 
 MAX_FRAME_LIMIT = (1 << 31) - 1

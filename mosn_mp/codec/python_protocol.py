@@ -1,4 +1,4 @@
-"""Protocols in plain Python: a class of the user's says what a frame is, codec/python_codec makes a Codec of it.
+"""Protocols in plain Python: a class of the user's says what a frame is, codec/python/ makes a Codec of it.
 
     class Mine(PythonProtocol):
         name = "mine"
