@@ -1,14 +1,7 @@
 from libc.stdint cimport int64_t, uint32_t, uint64_t
-from mosn_mp.buffer.head cimport Head
 from mosn_mp.observe.access_log.record cimport Record
 from mosn_mp.observe.access_log.text cimport Cursor, Stamp
-
-cdef struct CStep:
-    int op
-    int arg
-    int protocol
-    uint32_t text_len
-    const char* text
+from mosn_mp.observe.access_log.variables cimport CStep
 
 cdef class LogFormat:
     cdef CStep* steps

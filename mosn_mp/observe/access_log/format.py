@@ -9,53 +9,22 @@ import logging
 
 import cython
 from cython.cimports.cpython.bytes import PyBytes_AS_STRING, PyBytes_GET_SIZE
-from cython.cimports.libc.stdint import int64_t, uint32_t, uint64_t
+from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.libc.stdlib import calloc, free
-from cython.cimports.libc.string import memchr, memcmp
-from cython.cimports.mosn_mp.buffer.head import REMOVED, Head
-from cython.cimports.mosn_mp.observe.access_log.record import (
-    ADDRESS_TEXT,
-    L_EGRESS,
-    L_INGRESS,
-    Address,
-    Record,
-    format_address,
-)
+from cython.cimports.mosn_mp.observe.access_log.heads import put_cookie, put_field, put_part, put_query_arg
+from cython.cimports.mosn_mp.observe.access_log.record import Record
 from cython.cimports.mosn_mp.observe.access_log.text import (
     Cursor,
     put_byte,
     put_duration,
-    put_escaped,
-    put_hex,
+    put_name,
     put_number,
     put_text,
     put_time,
 )
+from cython.cimports.mosn_mp.observe.access_log.values import moment_us, name_of, number_of, put_address, put_flags, speaks
 from cython.cimports.mosn_mp.observe.access_log.variables import (
-    ADDR_DOWNSTREAM_LOCAL,
-    ADDR_DOWNSTREAM_REMOTE,
     ANY_PROTOCOL,
-    DUR_PROCESS,
-    DUR_REQUEST_RECEIVED,
-    DUR_RESPONSE_RECEIVED,
-    NAME_CLUSTER,
-    NAME_HOST,
-    NAME_LISTENER,
-    NAME_LISTENER_TYPE,
-    NAME_PROTOCOL,
-    NAME_ROUTE,
-    NAME_SERVER,
-    NAME_UPSTREAM_PROTOCOL,
-    NUM_ATTEMPTS,
-    NUM_BYTES_RECEIVED,
-    NUM_BYTES_SENT,
-    NUM_CONNECTION,
-    NUM_LISTENER_PORT,
-    NUM_REQUEST_LENGTH,
-    NUM_STATUS,
-    NUM_STREAM,
-    NUM_UPSTREAM_CONNECTION,
-    ONLY_HTTP1,
     OP_ADDRESS,
     OP_COOKIE,
     OP_COUNT,
@@ -72,21 +41,15 @@ from cython.cimports.mosn_mp.observe.access_log.variables import (
     OP_REQUEST_HEADER,
     OP_RESPONSE_HEADER,
     OP_START_TIME,
-    PART_AUTHORITY,
-    PART_METHOD,
-    PART_PATH,
-    PART_SCHEME,
-    PART_URI,
+    CStep,
 )
 
-from mosn_mp.errors import REASONS, Reason
+from mosn_mp.errors import Reason
 from mosn_mp.observe.access_log.variables import parse_format
 
 LOG = logging.getLogger("mosn_mp.access_log")
 REPORT_EVERY_US = 1_000_000  # a broken function is called for every request; its traceback is logged once a second
 
-# Indexed by Reason.
-LETTERS = cython.declare(list, [REASONS[reason].short.encode() for reason in Reason])
 UPSTREAM_FAILURES = frozenset(
     {
         Reason.NO_HEALTHY_UPSTREAM,
@@ -216,92 +179,6 @@ class LogFormat:
 
 
 @cython.cfunc
-@cython.exceptval(check=False)
-def speaks(record: Record, protocol: cython.int) -> cython.bint:
-    """Whether the downstream protocol is the one that the variable is bound to."""
-    name: bytes = record.protocol
-    if name is None or PyBytes_GET_SIZE(name) != 5:
-        return False
-    return memcmp(PyBytes_AS_STRING(name), b"Http1" if protocol == ONLY_HTTP1 else b"Http2", 5) == 0
-
-
-@cython.cfunc
-@cython.exceptval(check=False)
-def moment_us(record: Record, which: cython.int) -> int64_t:
-    """The duration *which* in microseconds; negative or zero = its moment never came."""
-    begin: int64_t = record.start_at
-    if which == DUR_REQUEST_RECEIVED:
-        return record.request_finished_at - begin
-    if which == DUR_RESPONSE_RECEIVED:
-        return record.response_head_at - begin
-    if which == DUR_PROCESS and record.response_head_at and record.request_finished_at:
-        return (record.request_finished_at - begin) + (record.end_at - record.response_head_at)
-    return record.end_at - begin
-
-
-@cython.cfunc
-@cython.exceptval(check=False)
-def number_of(record: Record, which: cython.int) -> uint64_t:
-    """The number *which* of the record."""
-    if which == NUM_BYTES_SENT:
-        return record.bytes_sent
-    if which == NUM_BYTES_RECEIVED:
-        return record.bytes_received
-    if which == NUM_STATUS:
-        return record.status if record.status > 0 else 0
-    if which == NUM_ATTEMPTS:
-        return record.attempts
-    if which == NUM_CONNECTION:
-        return record.connection_id
-    if which == NUM_UPSTREAM_CONNECTION:
-        return record.upstream_connection_id
-    if which == NUM_STREAM:
-        return record.stream_id
-    if which == NUM_LISTENER_PORT:
-        return record.listener_port
-    if which == NUM_REQUEST_LENGTH:
-        return head_length(record.request) + record.bytes_received
-    return 0
-
-
-@cython.cfunc
-def name_of(record: Record, which: cython.int) -> bytes:
-    """The shared text *which* of the record, or None."""
-    if which == NAME_PROTOCOL:
-        return record.protocol
-    if which == NAME_UPSTREAM_PROTOCOL:
-        return record.upstream_protocol
-    if which == NAME_LISTENER:
-        return record.listener_name
-    if which == NAME_LISTENER_TYPE:
-        return b"ingress" if record.listener_type == L_INGRESS else b"egress" if record.listener_type == L_EGRESS else None
-    if which == NAME_ROUTE:
-        return record.route_name
-    if which == NAME_CLUSTER:
-        return record.cluster_name
-    if which == NAME_HOST:
-        return record.upstream_host
-    if which == NAME_SERVER:
-        return record.server_name
-    return record.trace_id
-
-
-@cython.cfunc
-@cython.exceptval(check=False)
-def head_length(head: Head | None) -> uint64_t:
-    """Bytes of the request head in HTTP/1 form: request line, `name: value` lines, empty line."""
-    length: uint64_t
-    i: cython.int
-    if head is None:
-        return 0
-    length = head.method.len + 1 + head.path.len + 11 + 2
-    for i in range(head.count):
-        if not head.fields[i].flags & REMOVED:
-            length += head.fields[i].name_len + head.fields[i].value_len + 4
-    return length
-
-
-@cython.cfunc
 @cython.inline
 @cython.exceptval(check=False)
 def put_ident(cursor: cython.pointer(Cursor), number: uint64_t) -> cython.void:
@@ -315,146 +192,9 @@ def put_ident(cursor: cython.pointer(Cursor), number: uint64_t) -> cython.void:
 @cython.cfunc
 @cython.inline
 @cython.exceptval(check=False)
-def put_name(cursor: cython.pointer(Cursor), name: bytes | None) -> cython.void:
-    """A text, escaped: server names come from clients, the others from a config that may hold anything."""
-    if name is None or PyBytes_GET_SIZE(name) == 0:
-        put_byte(cursor, 45)
-    else:
-        put_escaped(cursor, PyBytes_AS_STRING(name), PyBytes_GET_SIZE(name))
-
-
-@cython.cfunc
-@cython.exceptval(check=False)
-def put_slice(cursor: cython.pointer(Cursor), text: cython.p_char, length: cython.size_t) -> cython.void:
-    """Foreign bytes, `-` when there are none."""
-    if length:
-        put_escaped(cursor, text, length)
-    else:
-        put_byte(cursor, 45)
-
-
-@cython.cfunc
-@cython.inline
-@cython.exceptval(check=False)
 def put_truth(cursor: cython.pointer(Cursor), truth: cython.bint) -> cython.void:
     """Go's strconv.FormatBool."""
     if truth:
         put_text(cursor, b"true", 4)
     else:
         put_text(cursor, b"false", 5)
-
-
-@cython.cfunc
-@cython.exceptval(check=False)
-def put_flags(cursor: cython.pointer(Cursor), record: Record) -> cython.void:
-    """The letters of the reason; flags without a reason (an injected delay) as MOSN's bits."""
-    if 0 < record.reason < len(LETTERS):
-        put_name(cursor, LETTERS[record.reason])
-    elif record.response_flags:
-        put_hex(cursor, record.response_flags)
-    else:
-        put_byte(cursor, 45)
-
-
-@cython.cfunc
-@cython.exceptval(check=False)
-def put_address(cursor: cython.pointer(Cursor), record: Record, which: cython.int) -> cython.void:
-    """A socket address as text."""
-    text: cython.char[ADDRESS_TEXT]
-    address: cython.pointer(Address) = cython.address(record.upstream_local)
-    length: cython.int
-    if which == ADDR_DOWNSTREAM_REMOTE:
-        address = cython.address(record.downstream_remote)
-    elif which == ADDR_DOWNSTREAM_LOCAL:
-        address = cython.address(record.downstream_local)
-    length = format_address(address, text)
-    if length:
-        put_text(cursor, text, length)
-    else:
-        put_byte(cursor, 45)
-
-
-@cython.cfunc
-@cython.exceptval(check=False)
-def put_part(cursor: cython.pointer(Cursor), head: Head | None, which: cython.int) -> cython.void:
-    """A pseudo-header of the request, or what is before or behind the question mark of its path."""
-    path: cython.p_char
-    query: cython.p_char
-    if head is None:
-        put_byte(cursor, 45)
-    elif which == PART_SCHEME:
-        put_slice(cursor, head.at(head.scheme.at), head.scheme.len)
-    elif which == PART_METHOD:
-        put_slice(cursor, head.at(head.method.at), head.method.len)
-    elif which == PART_AUTHORITY:
-        put_slice(cursor, head.at(head.authority.at), head.authority.len)
-    else:
-        path = head.at(head.path.at)
-        query = cython.cast(cython.p_char, memchr(path, 63, head.path.len)) if head.path.len else cython.NULL
-        if which == PART_URI or (which == PART_PATH and query == cython.NULL):
-            put_slice(cursor, path, head.path.len)
-        elif which == PART_PATH:
-            put_slice(cursor, path, query - path)
-        elif query == cython.NULL:
-            put_byte(cursor, 45)
-        else:
-            put_slice(cursor, query + 1, path + head.path.len - query - 1)
-
-
-@cython.cfunc
-@cython.exceptval(check=False)
-def put_field(cursor: cython.pointer(Cursor), head: Head | None, step: cython.pointer(CStep)) -> cython.void:
-    """The first header field of that name."""
-    index: cython.int = head.find(step.text, step.text_len, -1) if head is not None else -1
-    if index < 0:
-        put_byte(cursor, 45)
-    else:
-        put_slice(cursor, head.at(head.fields[index].value_at), head.fields[index].value_len)
-
-
-@cython.cfunc
-@cython.exceptval(check=False)
-def put_pair_value(
-    cursor: cython.pointer(Cursor), text: cython.p_char, end: cython.p_char, separator: cython.char, step: cython.pointer(CStep)
-) -> cython.bint:
-    """The value of the pair `name=value` in *text*, which *separator* divides; False = there is no such pair."""
-    stop: cython.p_char
-    while text < end:
-        while text < end and text[0] == 32:
-            text += 1
-        stop = cython.cast(cython.p_char, memchr(text, separator, end - text))
-        if stop == cython.NULL:
-            stop = end
-        if stop - text > step.text_len and text[step.text_len] == 61 and memcmp(text, step.text, step.text_len) == 0:
-            put_slice(cursor, text + step.text_len + 1, stop - text - step.text_len - 1)
-            return True
-        text = stop + 1
-    return False
-
-
-@cython.cfunc
-@cython.exceptval(check=False)
-def put_cookie(cursor: cython.pointer(Cursor), head: Head | None, step: cython.pointer(CStep)) -> cython.void:
-    """The value of the first cookie of that name (RFC 6265 section 4.2.1); names of cookies are case-sensitive."""
-    index: cython.int = head.find(b"cookie", 6, -1) if head is not None else -1
-    value: cython.p_char
-    while index >= 0:
-        value = head.at(head.fields[index].value_at)
-        if put_pair_value(cursor, value, value + head.fields[index].value_len, 59, step):
-            return
-        index = head.find(b"cookie", 6, index)
-    put_byte(cursor, 45)
-
-
-@cython.cfunc
-@cython.exceptval(check=False)
-def put_query_arg(cursor: cython.pointer(Cursor), head: Head | None, step: cython.pointer(CStep)) -> cython.void:
-    """The value of the first query argument of that name, as sent (no percent-decoding)."""
-    path: cython.p_char
-    query: cython.p_char
-    if head is not None and head.path.len:
-        path = head.at(head.path.at)
-        query = cython.cast(cython.p_char, memchr(path, 63, head.path.len))
-        if query != cython.NULL and put_pair_value(cursor, query + 1, path + head.path.len, 38, step):
-            return
-    put_byte(cursor, 45)

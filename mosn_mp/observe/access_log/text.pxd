@@ -22,6 +22,8 @@ cdef void put_hex(Cursor* cursor, uint32_t value) noexcept nogil
 cdef void put_duration(Cursor* cursor, int64_t duration_us) noexcept nogil
 cdef void put_time(Cursor* cursor, int64_t wall_us, Stamp* stamp) noexcept nogil
 cdef void put_escaped(Cursor* cursor, const char* text, size_t length) noexcept nogil
+cdef void put_name(Cursor* cursor, bytes name) noexcept
+cdef void put_slice(Cursor* cursor, char* text, size_t length) noexcept
 
 # For tests and for callers in Python.
 cpdef bytes duration_text(int64_t duration_us)

@@ -197,6 +197,22 @@ def put_escaped(cursor: cython.pointer(Cursor), text: cython.p_const_char, lengt
     put_text(cursor, text + run, length - run)
 
 
+def put_name(cursor: cython.pointer(Cursor), name: bytes | None) -> cython.void:
+    """A text, escaped: server names come from clients, the others from a config that may hold anything."""
+    if name is None or PyBytes_GET_SIZE(name) == 0:
+        put_byte(cursor, 45)
+    else:
+        put_escaped(cursor, PyBytes_AS_STRING(name), PyBytes_GET_SIZE(name))
+
+
+def put_slice(cursor: cython.pointer(Cursor), text: cython.p_char, length: cython.size_t) -> cython.void:
+    """Foreign bytes, `-` when there are none."""
+    if length:
+        put_escaped(cursor, text, length)
+    else:
+        put_byte(cursor, 45)
+
+
 def duration_text(duration_us: int64_t) -> bytes:
     """put_duration as bytes."""
     text: cython.char[64]

@@ -1,3 +1,5 @@
+from libc.stdint cimport uint32_t
+
 # What a step of an access log format does, and with which field of the record.
 
 # Step.op
@@ -67,3 +69,11 @@ cdef enum:
     ANY_PROTOCOL = 0
     ONLY_HTTP1 = 1
     ONLY_HTTP2 = 2
+
+# A step of a format, compiled.
+cdef struct CStep:
+    int op
+    int arg
+    int protocol
+    uint32_t text_len
+    const char* text
