@@ -20,8 +20,9 @@ from gevent import socket as gevent_socket
 from mosn_mp.ipc.channel import Channel, ChannelClosedError, ChannelStuckError, close_fds
 from mosn_mp.ipc.conversation import converse
 from mosn_mp.ipc.frames import Kept, Taken, Transfer
+from mosn_mp.proxy.moving.arrival import arrive
 from mosn_mp.proxy.moving.departure import Departure
-from mosn_mp.proxy.moving.transfer import arrive, ask_tunnels, departures
+from mosn_mp.proxy.moving.giving import ask_tunnels, departures
 from mosn_mp.proxy.service import Service
 
 log = logging.getLogger("mosn_mp.worker")
