@@ -37,7 +37,7 @@ def launch_controller(
     with theirs:
         os.set_inheritable(theirs.fileno(), True)
         try:
-            pid = os.posix_spawn(sys.executable, command, environment, setsigmask=())
+            pid = os.posix_spawn(sys.executable, command, environment, setsid=True, setsigmask=())
         except OSError:
             ours.close()
             raise

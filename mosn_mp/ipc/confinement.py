@@ -1,0 +1,27 @@
+"""What a child of the master lays down before it does anything else: whoever takes the child over gets no more than it needs.
+
+Sources: setsid(2), ioctl_tty(2) for TIOCSTI, which types into the controlling terminal of whoever calls it.
+"""
+
+import contextlib
+import os
+
+
+def leave_terminal() -> None:
+    """Be in a session without a terminal, with nothing to read on stdin; what stdout and stderr are can be written to only.
+
+    To be called before the identity changes. ^C in a terminal then reaches the master alone, which tells its children.
+    """
+    if os.getsid(0) != os.getpid():
+        os.setsid()
+    null = os.open(os.devnull, os.O_RDONLY)
+    if null:
+        os.dup2(null, 0)
+        os.close(null)
+    for fd in (1, 2):
+        if os.isatty(fd):
+            # A terminal is open for reading too: what somebody types there, a password of root's, could be read from stderr.
+            with contextlib.suppress(OSError):  # after su(1) it is another user's: it stays as its owner handed it over
+                writer = os.open(f"/proc/self/fd/{fd}", os.O_WRONLY | os.O_NOCTTY)
+                os.dup2(writer, fd)
+                os.close(writer)

@@ -1,0 +1,142 @@
+"""Arbitrary Python inside a worker and inside the controller gets no more than the process already had."""
+
+import ast
+import contextlib
+import fcntl
+import os
+import pty
+import pwd
+import socket
+import subprocess
+import tempfile
+import termios
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.process.infiltrator import address_of
+from tests.process.program import DEADLINE_S, HERE, Program, is_alive, wait_until
+from tests.process.test_user import interpreter
+
+__all__ = ["interpreter"]
+
+USER = "nobody"
+FOUND = pwd.getpwnam(USER)
+SECRET = "the end of the world is on a Tuesday"
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="there is nothing to be had from a program that root did not start")
+
+
+class Terminal:
+    """A terminal with a program in its foreground, as root's shell would have it."""
+
+    def __init__(self, program: Program) -> None:
+        self.keys, self.slave = pty.openpty()
+        self._program = program
+        command = [program.python, "-m", "mosn_mp", "start", "-c", str(program.path)]
+        ends = (self.slave, self.slave, self.slave)
+        program.master = subprocess.Popen(
+            command, env=program.environment, stdin=ends[0], stdout=ends[1], stderr=ends[2], start_new_session=True, text=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        )  # fmt: skip
+        program.wait_serving()
+
+    def typed(self) -> bytes:
+        """What waits to be read by whoever reads the terminal, root's shell for example."""
+        attributes = termios.tcgetattr(self.slave)
+        attributes[3] &= ~termios.ICANON
+        termios.tcsetattr(self.slave, termios.TCSANOW, attributes)
+        os.set_blocking(self.slave, False)
+        with contextlib.suppress(BlockingIOError):
+            return os.read(self.slave, 4096)
+        return b""
+
+    def close(self) -> None:
+        """Nobody looks any more."""
+        os.close(self.keys)
+        os.close(self.slave)
+
+
+@pytest.fixture
+def program(interpreter: tuple[str, str]) -> Iterator[Program]:
+    """A program that root started for USER, and whose filter file is the enemy's."""
+    with tempfile.TemporaryDirectory() as directory:
+        os.chmod(directory, 0o755)
+        made = Program(Path(directory))
+        made.python, made.environment["PYTHONPATH"] = interpreter
+        made.server["user"] = USER
+        made.server["listeners"][0]["stream_filters"].append({"type": "infiltrator:Infiltrator", "python_path": str(HERE)})
+        made.write()
+        try:
+            yield made
+        finally:
+            made.end()
+
+
+def inside(pid: int, code: str) -> Any:
+    """What *code*, run inside process *pid*, calls `found`; a text that names the exception if it raised one."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(DEADLINE_S)
+        connection.connect(address_of(pid))
+        connection.sendall(code.encode())
+        connection.shutdown(socket.SHUT_WR)
+        answer = b""
+        while piece := connection.recv(65536):
+            answer += piece
+    return ast.literal_eval(answer.decode())
+
+
+def infiltrated(program: Program) -> list[int]:
+    """The processes that run the enemy's file: a worker and the controller."""
+    return [program.pids("worker")[0], program.pids("controller")[0]]
+
+
+TYPE_AND_READ = """
+import fcntl, os, termios
+found = []
+for where in (0, 1, 2, "/dev/tty"):
+    try:
+        fd = where if isinstance(where, int) else os.open(where, os.O_RDWR)
+        os.set_blocking(fd, False)
+        if os.isatty(fd):
+            try:
+                os.read(fd, 100)
+            except BlockingIOError:
+                pass
+            found.append(f"read {where}")
+    except OSError:
+        pass
+    try:
+        fcntl.ioctl(fd, termios.TIOCSTI, b"x")
+        found.append(f"typed into {where}")
+    except OSError:
+        pass
+"""
+
+
+def test_nothing_is_typed_into_or_read_from_roots_terminal(program: Program) -> None:
+    terminal = Terminal(program)
+    try:
+        for pid in infiltrated(program):
+            assert inside(pid, TYPE_AND_READ) == []
+            assert os.readlink(f"/proc/{pid}/fd/0") == os.devnull
+        assert terminal.typed() == b""
+    finally:
+        program.end()
+        terminal.close()
+
+
+def test_ctrl_c_in_a_terminal_ends_the_whole_program(program: Program) -> None:
+    terminal = Terminal(program)
+    try:
+        family = program.family()
+        assert len(family) == 4
+        os.write(terminal.keys, b"\x03")
+        assert program.master is not None
+        assert program.master.wait(DEADLINE_S) == 0
+        wait_until(lambda: not any(map(is_alive, family)), "the end of all")
+    finally:
+        program.end()
+        terminal.close()
