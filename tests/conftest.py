@@ -8,6 +8,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -82,6 +83,23 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
             return (yield)
         finally:
             fcntl.flock(turn, fcntl.LOCK_UN)  # closing would leave it to children that a test forked
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_report_to_serializable() -> Iterator[Any]:
+    # What a process of `pytest -n` reports goes through a pipe as UTF-8, which has no lone surrogates; tests print and log them.
+    return escaped((yield))
+
+
+def escaped(report: Any) -> Any:
+    """*report* with every lone surrogate as its escape."""
+    if isinstance(report, str):
+        return report.encode(errors="backslashreplace").decode()
+    if isinstance(report, dict):
+        return {name: escaped(value) for name, value in report.items()}
+    if isinstance(report, list | tuple):
+        return type(report)(map(escaped, report))
+    return report
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -16,8 +17,15 @@ FRAMINGS = ("none", "length", "chunked", "until-close")
 ESCAPE = re.compile(rb"\\(?:([rnt0\\])|x([0-9a-fA-F]{2}))")
 REPEAT = re.compile(rb"\{\{(.*?)\*(\d+)\}\}", re.S)
 LETTERS = {b"r": b"\r", b"n": b"\n", b"t": b"\t", b"0": b"\0", b"\\": b"\\"}
+# How each byte is shown.
+SHOWN = {
+    **{byte: chr(byte) if 32 <= byte < 127 and byte != ord("\\") else f"\\x{byte:02x}" for byte in range(256)},
+    ord("\r"): "\\r", ord("\n"): "\\n", ord("\t"): "\\t", 0: "\\0",
+}
+RUN = re.compile(r"(\w)\1{99,}")
 
 
+@cache
 def to_wire(text: bytes) -> bytes:
     """Wire bytes of their readable form: line ends in the text mean nothing; \\r \\n \\t \\0 \\xNN \\\\, {{ab*3}}"""
     text = text.replace(b"\n", b"")
@@ -27,12 +35,12 @@ def to_wire(text: bytes) -> bytes:
 
 def to_text(wire: bytes, lines: bool = False) -> str:
     """The readable form of wire bytes; long runs of one byte are shown by their number. *lines*: broken behind each line end."""
-    shown = "".join(chr(b) if 32 <= b < 127 and b != 92 else f"\\x{b:02x}" for b in wire)
-    shown = shown.replace("\\x0d", "\\r").replace("\\x0a", "\\n").replace("\\x09", "\\t").replace("\\x00", "\\0")
-    shown = re.sub(r"(\w)\1{99,}", lambda found: "{{" + found[1] + "*" + str(len(found[0])) + "}}", shown)
+    shown = wire.decode("latin-1").translate(SHOWN)
+    shown = RUN.sub(lambda found: "{{" + found[1] + "*" + str(len(found[0])) + "}}", shown) if len(shown) > 99 else shown
     return re.sub(r"\\r\\n(?=.)", "\\\\r\\\\n\n", shown) if lines else shown
 
 
+@cache
 def sections(path: Path) -> dict[str, bytes]:
     """The parts of a sample file: what follows each line `--- name`; the text before the first is `why`."""
     parts = re.split(rb"^--- (\w+)\n", path.read_bytes(), flags=re.M)

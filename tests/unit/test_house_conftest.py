@@ -76,6 +76,16 @@ def test_a_test_that_kills_its_process_is_named_with_its_stack(tmp_path: Path) -
 
 
 @needs_xdist
+def test_what_is_no_text_is_reported_all_the_same(tmp_path: Path) -> None:
+    text = "def test_one():\n    print('printed \\ud800')\n    assert False, 'said \\ud801'\ndef test_two(): pytest.skip('why')\n"
+    code, output = run_tests(tmp_path, text, "-n2")
+    assert code == 1
+    assert r"printed \ud800" in output
+    assert r"said \ud801" in output
+    assert "SKIPPED [1] tests/test_sample.py:5: why" in output
+
+
+@needs_xdist
 def test_a_test_that_needs_the_machine_alone_gets_it(tmp_path: Path) -> None:
     sample = """
 import os, time
