@@ -18,8 +18,8 @@ from tests.rpc.wire import without_id
 
 pytestmark = [pytest.mark.interop("java", "mvn"), pytest.mark.timeout(400)]
 
-HEARTBEAT_MS = 200  # of idle Java connections; three unanswered close them
-SERVER_IDLE_MS = 500  # the Java server closes connections that bring nothing for so long
+HEARTBEAT_MS = 300  # of idle Java connections; three unanswered close them
+SERVER_IDLE_MS = 1500  # the Java server closes connections that bring nothing for so long
 
 VARIANTS = {
     "v1": "_PROTOCOL=1",

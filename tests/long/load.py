@@ -1,4 +1,6 @@
-"""Checks every answer: load.py PORT CONNECTIONS [fresh] [think], until its standard input ends; prints as JSON what happened.
+"""Checks every answer: load.py PORT CONNECTIONS [fresh] [think], until its standard input ends.
+
+Prints `begun` at the first right answer, and at the end as JSON what happened.
 
 Each connection asks for /echo/N, N never the same twice, and wants it back as the body; `fresh` makes a connection per request,
 `think` waits up to 100 ms before each and makes a new one for about every tenth.
@@ -23,6 +25,7 @@ from itertools import count
 import gevent
 from gevent import select
 from gevent import socket as green
+from gevent.event import Event
 
 TIMEOUT_S = 20.0
 THINK_S = 0.1
@@ -39,6 +42,7 @@ class Client:
         self.examples: list[str] = []
         self.broken: list[tuple[int, float, float]] = []
         self.numbers = count()
+        self.has_begun = Event()
         self.is_ending = False
 
     def run(self) -> None:
@@ -81,6 +85,7 @@ class Client:
             self.note("wrong", f"{path}: {body}")
         else:
             self.seen["ok"] += 1
+            self.has_begun.set()
             return True
         return False
 
@@ -111,6 +116,9 @@ def main() -> None:
     port, connections, *words = sys.argv[1:]
     client = Client(int(port), is_fresh="fresh" in words, is_thinking="think" in words)
     workers = [gevent.spawn(client.run) for _ in range(int(connections))]
+    client.has_begun.wait()
+    sys.stdout.write("begun\n")
+    sys.stdout.flush()
     gevent.os.tp_read(0, 1)
     client.is_ending = True
     gevent.joinall(workers)

@@ -11,7 +11,7 @@ KINDS = ("ok", "connect", "in_flight", "status", "wrong", "idle")
 
 
 class Loaded:
-    """Within a `with`: load on a port; afterwards the counts of KINDS and examples of failures."""
+    """Within a `with`: load on a port, from the first answer on; afterwards the counts of KINDS and examples of failures."""
 
     def __init__(self, port: int, connections: int, *words: str) -> None:
         self._command = [sys.executable, str(Path(__file__).parent / "load.py"), str(port), str(connections), *words]
@@ -21,6 +21,8 @@ class Loaded:
 
     def __enter__(self) -> "Loaded":
         self._process = subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        assert self._process.stdout is not None
+        assert self._process.stdout.readline() == b"begun\n"
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:

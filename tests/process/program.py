@@ -205,9 +205,10 @@ class Program:
         if self.master is not None and self.master.poll() is None:
             self.master.send_signal(signal.SIGINT)
             try:
-                self.master.communicate(timeout=DEADLINE_S)
+                self.master.wait(DEADLINE_S)
             except subprocess.TimeoutExpired:
                 self.master.kill()
-                self.master.communicate()
         for pid in self.family():
             os.kill(pid, signal.SIGKILL)
+        if self.master is not None:
+            self.master.communicate()  # last: another generation writes to the same pipes

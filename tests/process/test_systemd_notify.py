@@ -13,7 +13,7 @@ import pytest
 
 from mosn_mp.master.listeners.socket_activation import VARIABLES
 from tests.ports import free_port
-from tests.process.program import Program, wait_until
+from tests.process.program import Program, wait_equal, wait_until
 from tests.process.service_manager import Managed
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
@@ -65,8 +65,8 @@ def test_ready_is_said_once_every_socket_is_stored_and_every_worker_serves(manag
         with socket.socket(fileno=os.dup(fd)) as sock:
             assert sock.getsockname() == ("127.0.0.1", managed.port)
             assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
-    states = [p["state"] for p in managed.status()["processes"] if p["role"] == "worker"]
-    assert states == ["serving", "serving"]
+    # all workers were told to serve by then; the master hears that they do
+    wait_equal(lambda: [p["state"] for p in managed.status()["processes"] if p["role"] == "worker"], ["serving", "serving"])
 
 
 def test_a_drain_is_announced_and_extends_the_managers_patience(managed: Managed) -> None:

@@ -83,7 +83,9 @@ def after(delay_s: float, script: Script = echo) -> Script:
     """A script that runs *script* later, without holding up the requests behind it."""
 
     def delayed(visit: Visit) -> None:
-        threading.Timer(delay_s, _quietly, [script, visit]).start()
+        timer = threading.Timer(delay_s, _quietly, [script, visit])
+        timer.daemon = True
+        timer.start()
 
     return delayed
 

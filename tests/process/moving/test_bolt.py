@@ -71,7 +71,7 @@ def test_half_a_frame_is_read_on(moving: MovingSetting) -> None:
 
 
 def test_a_killed_giver_owes_error_answers(moving: MovingSetting, bolt_origin: Upstream) -> None:
-    bolt_origin.script = after(3.0)
+    bolt_origin.script = after(8.0)  # long after all is over, and before the timeout of ten seconds
     clients = [moving.client() for _ in range(2)]
     ids = [client.ask() for client in clients]
     bolt_origin.wait_requests(2)
