@@ -120,7 +120,8 @@ class HotModule:
         declared, base = self.declared, self.declared.bases[class_name]
         while base:
             if base not in declared.bases:
-                home = self.all_declared.get(declared.cimports.get(base, ""))
+                module = declared.cimports.get(base, "")
+                home = self.all_declared.get(module) or self.all_declared.get(f"{self.source.package}.{module}")
                 if home is None or base not in home.bases:
                     break
                 declared = home

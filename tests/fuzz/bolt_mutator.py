@@ -8,18 +8,19 @@ again: that hop must understand the same messages. Heads of requests are also wr
 """
 
 import cython
-from cython.cimports.cpython.bytes import PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cython.cimports.cpython.bytes import PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import free, malloc
-from cython.cimports.libc.string import memcpy, memmove
+from cython.cimports.libc.string import memcpy
 from cython.cimports.mosn_mp.buffer.buf import Buf
 from cython.cimports.mosn_mp.buffer.head import REMOVED, Field, Head
 from cython.cimports.mosn_mp.codec.bolt.codec import BoltCodec
 from cython.cimports.mosn_mp.codec.bolt.crc import crc32
 from cython.cimports.mosn_mp.codec.bolt.endian import get16, get32, put32
 from cython.cimports.mosn_mp.codec.bolt.frame import carries_crc, fixed_of
-from cython.cimports.mosn_mp.codec.codec import DATA, END, ERROR, HEAD, HEARTBEAT, NEED_MORE, UNSUPPORTED, WRITTEN
+from cython.cimports.mosn_mp.codec.codec import DATA, END, ERROR, HEAD, HEARTBEAT, NEED_MORE, UNSUPPORTED, WRITTEN, Codec
 from cython.cimports.mosn_mp.codec.http1.codec import Http1Codec
+from cython.cimports.mutator import OUT_ROOM, Mutator, Outcome, Text
 
 PRIME = cython.declare(uint64_t, 0x100000001B3)
 SEED = cython.declare(uint64_t, 0xCBF29CE484222325)
@@ -37,7 +38,7 @@ def mix(seed: uint64_t, text: cython.p_const_char, length: uint32_t) -> uint64_t
     return (seed ^ (length + 257)) * PRIME
 
 
-class Fuzzer:
+class Fuzzer(Mutator):
     """One random sequence of inputs; `Fuzzer(seed, samples, words, server, client, http_server, http_client)`."""
 
     def __init__(
@@ -50,20 +51,7 @@ class Fuzzer:
         http_server: Http1Codec,
         http_client: Http1Codec,
     ) -> None:
-        self.random = seed * 2 + 1
-        self.keep = [samples, words]
-        self.sample_count = min(len(samples), 1024)
-        self.word_count = min(len(words), 1024)
-        i: uint32_t
-        text: bytes
-        for i in range(self.sample_count):
-            text = samples[i]
-            self.samples[i].at = PyBytes_AS_STRING(text)
-            self.samples[i].length = cython.cast(uint32_t, PyBytes_GET_SIZE(text))
-        for i in range(self.word_count):
-            text = words[i]
-            self.words[i].at = PyBytes_AS_STRING(text)
-            self.words[i].length = cython.cast(uint32_t, PyBytes_GET_SIZE(text))
+        Mutator.__init__(self, seed, samples, words)
         self.server = server
         self.client = client
         self.http_server = http_server
@@ -72,46 +60,13 @@ class Fuzzer:
         self.http_head = Head()
         self.server.head = self.client.head = self.head
         self.http_server.head = self.http_head
-        self.input = cython.cast(cython.p_char, malloc(ROOM))
-        self.places[0] = cython.cast(cython.p_char, malloc(OUT_ROOM + 64))
-        self.places[1] = cython.cast(cython.p_char, malloc(OUT_ROOM + 64))
-        self.out.base = cython.cast(cython.p_char, malloc(OUT_ROOM))
         self.scratch.base = cython.cast(cython.p_char, malloc(OUT_ROOM))
-        self.out.cap = self.scratch.cap = OUT_ROOM
-        self.out.start = self.out.end = self.scratch.start = self.scratch.end = 0
-        for i in range(32):
-            self.reasons[i] = 0
+        self.scratch.cap = OUT_ROOM
 
     def __dealloc__(self) -> None:
-        free(self.input)
-        free(self.places[0])
-        free(self.places[1])
-        free(self.out.base)
         free(self.scratch.base)
 
     # --- inputs -----------------------------------------------------------------------------------------------------------
-
-    def below(self, limit: uint32_t) -> uint32_t:
-        """A random number below *limit* (xorshift64*, Vigna)."""
-        self.random ^= self.random >> 12
-        self.random ^= self.random << 25
-        self.random ^= self.random >> 27
-        return cython.cast(uint32_t, ((self.random * 0x2545F4914F6CDD1D) >> 33) % limit)
-
-    def insert(self, at: uint32_t, text: cython.p_const_char, length: uint32_t) -> cython.void:
-        """Put bytes in at *at*, if there is room."""
-        if self.length + length > ROOM:
-            return
-        memmove(self.input + at + length, self.input + at, self.length - at)
-        memcpy(self.input + at, text, length)
-        self.length += length
-
-    def cut_out(self, at: uint32_t, length: uint32_t) -> cython.void:
-        """Take bytes out."""
-        if length > self.length - at:
-            length = self.length - at
-        memmove(self.input + at, self.input + at + length, self.length - at - length)
-        self.length -= length
 
     def change_number(self, at: uint32_t) -> cython.void:
         """A little more or less in a number, where it is a small one as lengths are."""
@@ -127,8 +82,6 @@ class Fuzzer:
         at: uint32_t = self.below(self.length + 1)
         word: Text = self.words[self.below(self.word_count)]
         odd: cython.p_char = PyBytes_AS_STRING(ODD_BYTES)
-        copy: cython.char[64]
-        length: uint32_t
         if kind < 2:
             at = self.below(self.length + 1 if self.length < 24 or kind == 0 else 24)
         if kind < 3 and at < self.length:
@@ -140,11 +93,7 @@ class Fuzzer:
         elif kind == 5:
             self.cut_out(at, 1 + self.below(4))
         elif kind == 6:
-            length = 1 + self.below(63)
-            if length > self.length - at:
-                length = self.length - at
-            memcpy(copy, self.input + at, length)
-            self.insert(self.below(self.length + 1), copy, length)
+            self.repeat_run(at)
         elif kind == 7:
             self.insert(at, word.at, word.length)
         else:
@@ -169,21 +118,14 @@ class Fuzzer:
             at += cython.cast(uint32_t, size)
 
     def make_input(self) -> cython.void:
-        """One to three samples, changed up to four times."""
-        i: uint32_t
-        sample: Text
-        self.length = 0
-        for i in range(1 + (self.below(3) if self.below(4) == 0 else 0)):
-            sample = self.samples[self.below(self.sample_count)]
-            self.insert(self.length, sample.at, sample.length)
-        for i in range(self.below(5)):
-            self.mutate_once()
+        """As any, but that every other one gets its checksums put right."""
+        Mutator.make_input(self)
         if self.below(2):
             self.repair()
 
     # --- reading ----------------------------------------------------------------------------------------------------------
 
-    def note_head(self, codec: BoltCodec, outcome: cython.pointer(Outcome)) -> cython.void:
+    def note_head(self, codec: Codec, outcome: cython.pointer(Outcome)) -> cython.void:
         """Hash what a head says; its id belongs to one hop."""
         i: cython.int
         field: cython.pointer(Field)
@@ -219,7 +161,7 @@ class Fuzzer:
         self.converted += 1
         return 0
 
-    def forward(self, codec: BoltCodec, event: cython.int, buf: cython.pointer(Buf), other: BoltCodec) -> cython.int:
+    def forward(self, codec: Codec, event: cython.int, buf: cython.pointer(Buf), other: Codec) -> cython.int:
         """Write an event with the codec of the other side."""
         state: cython.int = 0
         if event == HEAD:
@@ -244,7 +186,7 @@ class Fuzzer:
             raise AssertionError("not forwarded")
         return 0
 
-    def signal(self, codec: BoltCodec, event: cython.int, outcome: cython.pointer(Outcome)) -> cython.int:
+    def signal(self, codec: Codec, event: cython.int, outcome: cython.pointer(Outcome)) -> cython.int:
         """A heartbeat, its answer or a goaway."""
         outcome.everything = (outcome.everything ^ cython.cast(uint64_t, event) << 32 ^ codec.stream_id) * PRIME
         if event != HEARTBEAT:
@@ -255,7 +197,7 @@ class Fuzzer:
         outcome.everything = mix(outcome.everything, self.scratch.base, self.scratch.end)
         return 0
 
-    def pull(self, codec: BoltCodec, buf: cython.pointer(Buf), other: BoltCodec, outcome: cython.pointer(Outcome)) -> cython.int:
+    def pull(self, codec: Codec, buf: cython.pointer(Buf), other: Codec, outcome: cython.pointer(Outcome)) -> cython.int:
         """All events that the bytes at hand give; returns the last: NEED_MORE or ERROR."""
         event: cython.int
         i: uint32_t
@@ -293,32 +235,9 @@ class Fuzzer:
         other: BoltCodec,
         outcome: cython.pointer(Outcome),
     ) -> cython.int:
-        """Read *text* in cuts + 1 pieces, moving the unread bytes before each; *other* forwards what is understood."""
-        buf: Buf
-        at: uint32_t = 0
-        piece: uint32_t
-        unread: uint32_t
-        gap: uint32_t
-        turn: cython.int = 0
+        """feed() on a connection of its own, and its hashes made comparable."""
         codec.restore(0)
-        outcome.everything = outcome.message = outcome.complete = SEED
-        outcome.heads = outcome.messages = outcome.reason = 0
-        buf.base = self.places[0]
-        buf.start = buf.end = 0
-        buf.cap = OUT_ROOM + 64
-        while True:
-            piece = length - at if turn >= cuts else self.below(length - at + 1)
-            gap = 0 if cuts == 0 else self.below(64)
-            unread = buf.end - buf.start
-            memmove(self.places[turn & 1] + gap, buf.base + buf.start, unread)
-            memcpy(self.places[turn & 1] + gap + unread, text + at, piece)
-            buf.base = self.places[turn & 1]
-            buf.start = gap
-            buf.end = gap + unread + piece
-            at += piece
-            turn += 1
-            if self.pull(codec, cython.address(buf), other, outcome) != NEED_MORE or turn > cuts:
-                break
+        self.feed(codec, text, length, cuts, other, outcome)
         outcome.everything = (outcome.everything ^ outcome.complete ^ outcome.message) * PRIME
         return 0
 
@@ -345,25 +264,6 @@ class Fuzzer:
             raise AssertionError("what was forwarded means something else to the next hop")
         return 0
 
-    def run(self, count: int, responses: bool) -> None:
-        """*count* inputs; AssertionError with the input that failed."""
-        i: uint64_t
-        rounds: uint64_t = count
-        for i in range(rounds):
-            self.make_input()
-            self.inputs += 1
-            self.bytes_read += self.length
-            try:
-                self.check(responses)
-            except Exception as error:
-                text: bytes = PyBytes_FromStringAndSize(self.input, self.length)
-                forwarded: bytes = PyBytes_FromStringAndSize(self.out.base, self.out.end)
-                raise AssertionError(f"{error!r}: input {text!r}, edit {self.edit}, forwarded {forwarded!r}") from error
-
-    def reason_counts(self) -> list[int]:
-        """How many inputs ended with each Reason; 0 = none."""
-        i: cython.int
-        counts: list[int] = []
-        for i in range(32):
-            counts.append(self.reasons[i])
-        return counts
+    def circumstances(self) -> str:
+        """How it was forwarded."""
+        return f"edit {self.edit}"

@@ -23,15 +23,28 @@ from hot_modules import DIRECTIVES, FLAGS, MACROS  # noqa: E402
 
 
 def compiled(name: str, folder: Path) -> ModuleType:
-    """tests/fuzz/*name*.py as an extension module, built into *folder*."""
-    extension = Extension(name, [str(HERE / f"{name}.py")], define_macros=MACROS, extra_compile_args=[*FLAGS, "-w"])
+    """tests/fuzz/*name*.py as an extension module, built into *folder* with the mutator.py that it is based on."""
+    flags = [*FLAGS, "-w"]
+    sources = {module: [str(HERE / f"{module}.py")] for module in ("mutator", name)}
     modules = cythonize(
-        [extension], compiler_directives=DIRECTIVES, build_dir=str(folder / "c"), include_path=[str(ROOT)], quiet=True, force=True
+        [Extension(module, paths, define_macros=MACROS, extra_compile_args=flags) for module, paths in sources.items()],
+        compiler_directives=DIRECTIVES,
+        build_dir=str(folder / "c"),
+        include_path=[str(ROOT), str(HERE)],
+        quiet=True,
+        force=True,
     )
     command = build_ext(Distribution({"name": "fuzz", "ext_modules": modules}))
     command.build_lib = command.build_temp = str(folder)
     command.ensure_finalized()
     command.run()
+    for module in sources:
+        sys.modules[module] = loaded(module, folder)
+    return sys.modules[name]
+
+
+def loaded(name: str, folder: Path) -> ModuleType:
+    """The extension module *name* in *folder*."""
     (built,) = folder.glob(f"{name}.*.so")
     spec = importlib.util.spec_from_file_location(name, built)
     assert spec is not None and spec.loader is not None
