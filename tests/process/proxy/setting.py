@@ -3,6 +3,7 @@
 import http.client
 import json
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -113,17 +114,21 @@ class Setting(Program):
                     return count * length
         raise AssertionError("the socket takes everything")
 
-    def counts(self) -> dict[str, int]:
-        """Every counter: `front.request_total` of listeners, `cluster.request_total` of clusters, `worker.exceptions`."""
+    def counts(self) -> Counter[str]:
+        """Every counter: `front.request_total` of listeners, `cluster.request_total` of clusters, `worker.exceptions`.
+
+        A host, and so its cluster, is shown from its first event on: what is not there is 0.
+        """
         admin = http.client.HTTPConnection("127.0.0.1", self.admin_port, timeout=5)
         admin.request("GET", "/api/v1/stats")
         stats = json.loads(admin.getresponse().read())
         admin.close()
-        found: dict[str, int] = {}
+        found: Counter[str] = Counter()
         for kind, spaces in stats.items():
             for space, values in spaces.items():
                 name = _short_name(kind, space)
-                found.update({f"{name}.{key}": int(value) for key, value in values.items() if name})
+                for key, value in values.items() if name else ():
+                    found[f"{name}.{key}"] = int(value)
         return found
 
     def tally(self) -> "Tally":
