@@ -19,11 +19,11 @@ from mosn_mp.ipc.frames import Frame, SetLogEnabled, SetLogLevel
 from mosn_mp.ipc.report import ReloadReport
 from mosn_mp.ipc.tables import Tables
 from mosn_mp.observe.log_files import LogFiles
-from mosn_mp.observe.metrics.cells import WORKER
 from mosn_mp.observe.metrics.metrics import Metrics
 from mosn_mp.observe.metrics.prometheus import render
-from mosn_mp.observe.metrics.reading import Names, read_all, read_workers
+from mosn_mp.observe.metrics.reading import Names, read_all
 from mosn_mp.observe.metrics.stats import stats
+from mosn_mp.observe.proc import ProcessReading
 from mosn_mp.version import VERSION
 
 log = logging.getLogger("mosn_mp.controller")
@@ -41,6 +41,7 @@ class ControllerSource:
         self.file: ConfigFile | None = None
         self.send: Callable[[Frame], None] = _ignore
         self.propose: Callable[[str, bytes], ReloadReport] = _refuse
+        self.measure: Callable[[], Mapping[str, ProcessReading]] = dict
         self.counts = AdminCounts()
         self.take(config, tables)
 
@@ -84,9 +85,6 @@ class ControllerSource:
 
     def prometheus(self) -> bytes:
         """The counters, the processes and the arena in Prometheus' text format."""
-        pids = {"master": os.getppid(), "controller": os.getpid()}
-        at = WORKER.cell("pid").at
-        pids |= {f"worker {dict(worker.labels)['slot']}": worker.cells[at] for worker in read_workers(self._metrics)}
         own = (
             ("admin_refused_requests_total", "Requests of the admin API refused: a foreign Host or Origin, no token.",
              self.counts.refused_requests),
@@ -94,7 +92,7 @@ class ControllerSource:
             ("admin_dropped_connections_total", "Connections of the admin API that made room for newer ones.",
              self.counts.dropped_connections),
         )  # fmt: skip
-        return render(read_all(self._metrics, self._names()), pids, self._arena.usage(), VERSION, own)
+        return render(read_all(self._metrics, self._names()), self.measure(), self._arena.usage(), VERSION, own)
 
     def log_levels(self) -> Mapping[str, str]:
         """The level of each process log."""

@@ -19,11 +19,11 @@ from mosn_mp.controller.plan import make_plan
 from mosn_mp.controller.stamp import Origin, stamp_of
 from mosn_mp.errors import ConfigError
 from mosn_mp.ipc.channel import Channel, ChannelClosedError
-from mosn_mp.ipc.confinement import leave_terminal
+from mosn_mp.ipc.confinement import forbid_core_dumps, leave_terminal
 from mosn_mp.ipc.frames import Loaded, Rejected
 from mosn_mp.ipc.memfd import seal_bytes
 from mosn_mp.ipc.plan import encode_plan
-from mosn_mp.ipc.privilege import become
+from mosn_mp.ipc.privilege import become, forbid_new_privileges
 from mosn_mp.plugin import CATALOGUE
 
 START_TIMEOUT_S = 60.0
@@ -35,6 +35,8 @@ def main(argv: list[str]) -> int:
     for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(number, lambda *_: None)  # the master decides what they mean
     leave_terminal()
+    forbid_core_dumps()
+    forbid_new_privileges()
     if arguments.identity is not None:
         become(arguments.identity)
     channel = Channel.adopt(arguments.channel_fd)

@@ -16,6 +16,7 @@ from mosn_mp.controller.admin_servers import AdminServers
 from mosn_mp.controller.admin_source import ControllerSource
 from mosn_mp.controller.arguments import Arguments
 from mosn_mp.controller.config_file import ConfigFile
+from mosn_mp.controller.figures import FiguresOfAll
 from mosn_mp.controller.loading import Found, load_anew, load_edit
 from mosn_mp.controller.proposals import Proposals
 from mosn_mp.controller.stamp import Origin
@@ -25,6 +26,7 @@ from mosn_mp.ipc.frames import (
     Adopt,
     Concluded,
     Failed,
+    Figures,
     Frame,
     Load,
     OpenLog,
@@ -66,6 +68,7 @@ class ControllerProcess:
         self._stage = 0
         self._found: Found | None = None  # sent to the master, which has not decided
         self._proposals = Proposals(self._send)
+        self._figures = FiguresOfAll(self._send)
         self._admin: AdminServers | None = None
         self._ended = Event()
 
@@ -100,6 +103,8 @@ class ControllerProcess:
                 self._load(delivery.frame, delivery.fds)
             case Concluded(token=token):
                 self._proposals.conclude(token, read_sealed(delivery.fds[0]))
+            case Figures():
+                self._figures.take(delivery.frame)
             case Served(version=version):
                 if self._found is not None:
                     self._config, self._origin = self._found.config, self._found.origin
@@ -180,6 +185,7 @@ class ControllerProcess:
         self._source.file = self._file
         self._source.stage = self._stage
         self._source.send = self._send
+        self._source.measure = self._figures.wait
         self._source.propose = self._proposals.propose
         self._admin = AdminServers(AdminApi(self._source), self._source.counts, self._send)
         self._admin.take(self._config)

@@ -5,6 +5,12 @@ Sources: setsid(2), ioctl_tty(2) for TIOCSTI, which types into the controlling t
 
 import contextlib
 import os
+import resource
+
+
+def forbid_core_dumps() -> None:
+    """Leave no file with what clients sent, or with keys, whatever ends this process or one that it starts."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def leave_terminal() -> None:

@@ -5,8 +5,8 @@ worker      <- Sockets, Lend, Withdraw, Prepare, Commit, Abort, Give, Receive, D
                SetLogEnabled
 worker      -> Ready | Refused, Committed, Given, Pulse
 worker      -> Transfer -> worker -> Taken | Kept -> worker
-controller  <- Load, Adopt, Served, Failed, Concluded, Quit, ReopenLogs, OpenLog, State
-controller  -> Loaded, Unchanged, Rejected, Propose, Filed, AdminUp, SetLogLevel, SetLogEnabled
+controller  <- Load, Adopt, Served, Failed, Concluded, Figures, Quit, ReopenLogs, OpenLog, State
+controller  -> Loaded, Unchanged, Rejected, Propose, Filed, Measure, AdminUp, SetLogLevel, SetLogEnabled
 command     -> Ask          command <- Answer
 old master  -> Handover, HandoverSockets, TakeOver, ReceiveFrom -> new master
 new master  -> UpgradeReady | UpgradeFailed, TookOver -> old master
@@ -299,6 +299,20 @@ class Concluded(Frame, frozen=True):
     token: str
 
 
+# In the order of observe.proc.ProcessReading.
+Figure = tuple[float, int, int, int, int, int, int, float]
+
+
+class Measure(Frame, frozen=True):
+    """controller -> master: tell me the Figures of all processes."""
+
+
+class Figures(Frame, frozen=True):
+    """master -> controller: what the kernel knows of the processes, by name."""
+
+    processes: dict[str, Figure]
+
+
 class State(Frame, frozen=True):
     """master -> controller: MOSN's stage number of the whole program, for /api/v1/states."""
 
@@ -386,8 +400,8 @@ AnyFrame = (
     Sockets | Lend | Withdraw | Prepare | Ready | Refused | Commit | Abort | Committed | Give | Receive | Given | Transfer | Taken
     | Kept | Drain | Quit | ReopenLogs | OpenLog
     | SetLogLevel | SetLogEnabled | Pulse | Load | Loaded | Unchanged | Rejected | Adopt | Served | Failed | Propose
-    | Filed | Concluded | State | AdminUp | Ask | Answer | Handover | HandoverSockets | UpgradeReady | UpgradeFailed | TakeOver
-    | TookOver | ReceiveFrom
+    | Filed | Concluded | Measure | Figures | State | AdminUp | Ask | Answer | Handover | HandoverSockets | UpgradeReady
+    | UpgradeFailed | TakeOver | TookOver | ReceiveFrom
 )  # fmt: skip
 
 MAX_FDS = 128  # descriptors in one frame; Linux takes at most 253 (SCM_MAX_FD) in one message

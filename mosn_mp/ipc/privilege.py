@@ -1,16 +1,18 @@
 """A process of the program gives up what it may as root, for good (setgroups(2), setresgid(2), setresuid(2), capabilities(7)).
 
 A change of all three user ids from 0 to another one takes every permitted, effective and ambient capability away. The kernel then
-lets nobody but root look into the process; as nginx does (ngx_worker_process_init) this is taken back, or there would be no core
-dumps, and the controller could not tell how much memory a worker has.
+lets nobody but root look into the process (PR_SET_DUMPABLE): another one of the same user, a filter's child for example, neither
+traces it nor takes its descriptors (ptrace(2), pidfd_getfd(2)). nginx takes this back for the sake of core dumps; here they would
+hold what clients sent, and keys.
 """
 
 import ctypes
+import itertools
 import os
 
 from mosn_mp.config.identity import Identity
 
-_PR_SET_DUMPABLE = 4
+_PR_SET_DUMPABLE, _PR_CAPBSET_READ, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 4, 23, 24, 38
 
 
 def become(identity: Identity) -> None:
@@ -22,7 +24,17 @@ def become(identity: Identity) -> None:
         if identity.uid == 0:
             os.setgroups(identity.groups)
         return
+    prctl = ctypes.CDLL(None).prctl
+    for capability in itertools.count():  # none of them comes back by exec(2), whatever a file's own ones are
+        if prctl(_PR_CAPBSET_READ, capability, 0, 0, 0) < 0:
+            break
+        prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
     os.setgroups(identity.groups)  # before the others: it needs the capability that they give up
     os.setresgid(identity.gid, identity.gid, identity.gid)
     os.setresuid(identity.uid, identity.uid, identity.uid)
-    ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)
+    prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)  # fs.suid_dumpable may say otherwise
+
+
+def forbid_new_privileges() -> None:
+    """Let no file that this process or a child of it executes give it rights: neither a set-user-ID bit nor capabilities."""
+    ctypes.CDLL(None).prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)

@@ -24,6 +24,7 @@ from mosn_mp.ipc.frames import (
     Filed,
     Given,
     Loaded,
+    Measure,
     Propose,
     Quit,
     Ready,
@@ -46,6 +47,7 @@ from mosn_mp.master.listeners.socket_activation import Claims, Passed
 from mosn_mp.master.listeners.sockets import ListeningSockets
 from mosn_mp.master.processes.controller import ControllerProcess
 from mosn_mp.master.processes.drain import Draining
+from mosn_mp.master.processes.figures import FigureReader
 from mosn_mp.master.processes.launch import Launched
 from mosn_mp.master.processes.rebalance import Rebalancer
 from mosn_mp.master.processes.replacement import Replacement
@@ -113,6 +115,7 @@ class Master:
             loop, served, stages, logs, log_level, self._on_controller_frame, self._on_controller_death
         )
         self._controller.attach(launched)
+        self._figures = FigureReader(self._workers, self._controller)
         self._transfers = Transfers(self._workers)
         self._lending = Lending(self._workers, served.sockets)
         self._draining = Draining(loop, self._workers, served, self._transfers)
@@ -214,6 +217,8 @@ class Master:
         close_fds(delivery.fds)
         if isinstance(frame, Filed):
             self._controller.filed = frame
+        elif isinstance(frame, Measure):
+            self._figures.answer()
         elif isinstance(frame, AdminUp):
             self._controller.admin_address = frame.address
             if frame.problem:

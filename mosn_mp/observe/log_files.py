@@ -23,7 +23,7 @@ STREAMS = {"": 2, "stderr": 2, "/dev/stderr": 2, "stdout": 1, "/dev/stdout": 1} 
 SYSLOG_SOCKET = "/dev/log"
 SYSLOG_PORT = 514
 SYSLOG_TIMEOUT_S = 1.0
-FILE_MODE = 0o644
+FILE_MODE = 0o640  # what clients asked for is nobody else's business
 CONTINUED = "  | "  # begins the lines of a traceback
 DEFAULT_PATH = "servers[0].default_log_path"
 

@@ -17,8 +17,8 @@ from mosn_mp.buffer.segment import Segment
 from mosn_mp.cluster.state import State
 from mosn_mp.config.identity import Identity
 from mosn_mp.ipc.channel import Channel
-from mosn_mp.ipc.confinement import leave_terminal
-from mosn_mp.ipc.privilege import become
+from mosn_mp.ipc.confinement import forbid_core_dumps, leave_terminal
+from mosn_mp.ipc.privilege import become, forbid_new_privileges
 from mosn_mp.observe.log_files import LogFiles
 from mosn_mp.observe.metrics.metrics import Metrics
 from mosn_mp.worker.plane import Plane
@@ -98,6 +98,8 @@ def _leave_master(order: WorkerOrder) -> None:
     order.logs.close()
     close_all_but((0, 1, 2, order.channel.fileno(), order.shared.arena_segment.fd))  # fallocate(2) wants it
     leave_terminal()
+    forbid_core_dumps()
+    forbid_new_privileges()
     if order.identity is not None:
         become(order.identity)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())

@@ -3,10 +3,13 @@
 import ast
 import contextlib
 import fcntl
+import http.client
 import os
 import pty
 import pwd
+import shutil
 import socket
+import stat
 import subprocess
 import tempfile
 import termios
@@ -17,7 +20,7 @@ from typing import Any
 import pytest
 
 from tests.process.infiltrator import address_of
-from tests.process.program import DEADLINE_S, HERE, Program, is_alive, wait_until
+from tests.process.program import DEADLINE_S, HERE, Program, free_port, is_alive, wait_until
 from tests.process.test_user import interpreter
 
 __all__ = ["interpreter"]
@@ -88,6 +91,12 @@ def inside(pid: int, code: str) -> Any:
     return ast.literal_eval(answer.decode())
 
 
+def status_of(pid: int) -> dict[str, str]:
+    """What /proc/PID/status says."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
+
+
 def infiltrated(program: Program) -> list[int]:
     """The processes that run the enemy's file: a worker and the controller."""
     return [program.pids("worker")[0], program.pids("controller")[0]]
@@ -140,3 +149,80 @@ def test_ctrl_c_in_a_terminal_ends_the_whole_program(program: Program) -> None:
     finally:
         program.end()
         terminal.close()
+
+
+LOOK_INTO = """
+import ctypes, os
+libc = ctypes.CDLL(None, use_errno=True)
+PTRACE_SEIZE, SYS_PIDFD_GETFD = 0x4206, 438
+found = []
+for pid in {pids}:
+    pidfd = os.pidfd_open(pid)
+    if any(libc.syscall(SYS_PIDFD_GETFD, pidfd, fd, 0) >= 0 for fd in range(64)):
+        found.append(f"a descriptor of {{pid}}")
+    if libc.ptrace(PTRACE_SEIZE, pid, None, None) == 0:
+        found.append(f"traces {{pid}}")
+    for name in ("mem", "environ", "maps"):
+        try:
+            open(f"/proc/{{pid}}/{{name}}", "rb").read(1 if name == "mem" else -1)
+            found.append(f"{{name}} of {{pid}}")
+        except OSError as e:
+            if name == "mem" and not isinstance(e, PermissionError):
+                found.append(f"{{name}} of {{pid}}")
+"""
+
+
+def test_no_process_of_the_user_looks_into_another(program: Program) -> None:
+    program.start()
+    family = program.family()
+    for pid in infiltrated(program):
+        others = [other for other in family if other != pid]
+        assert inside(pid, LOOK_INTO.format(pids=others)) == []
+    stranger = [program.python, "-c", LOOK_INTO.format(pids=family) + "\nprint(found)"]
+    done = subprocess.run(stranger, user=USER, group=FOUND.pw_gid, extra_groups=[], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_no_core_dump_holds_what_clients_sent(program: Program) -> None:
+    program.start()
+    for pid in infiltrated(program):
+        limits = Path(f"/proc/{pid}/limits").read_text().splitlines()
+        assert next(line.split()[4:6] for line in limits if line.startswith("Max core file size")) == ["0", "0"]
+
+
+def test_a_program_of_root_with_the_setuid_bit_gives_nothing(program: Program) -> None:
+    program.start()
+    found = shutil.which("id")
+    assert found is not None
+    tool = program.directory / "id"
+    shutil.copy(found, tool)
+    tool.chmod(0o4755)
+    code = f"import subprocess; found = subprocess.run([{str(tool)!r}, '-u'], capture_output=True, text=True).stdout"
+    for pid in infiltrated(program):
+        assert inside(pid, code) == f"{FOUND.pw_uid}\n"
+        assert status_of(pid)["NoNewPrivs"] == "1"
+        assert int(status_of(pid)["CapBnd"], 16) == 0
+
+
+def test_logs_are_for_their_owner_and_a_group(program: Program) -> None:
+    program.server["listeners"][0]["access_logs"] = [{}]
+    program.write()
+    program.start()
+    access = program.log.parent / "front_access.log"
+    wait_until(lambda: access.exists() and access.read_text(), "a line of the access log")
+    assert {stat.S_IMODE(path.stat().st_mode) for path in (program.log, access)} == {0o640}
+
+
+def test_the_figures_of_all_processes_are_shown_all_the_same(program: Program) -> None:
+    port = free_port()
+    program.config["admin"] = {"address": {"socket_address": {"address": "127.0.0.1", "port_value": port}}}
+    program.write()
+    program.start()
+    wait_until(lambda: program.status()["admin_address"], "the admin API")
+    assert all(process["pss_bytes"] > 0 for process in program.status()["processes"])
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE_S)) as admin:
+        admin.request("GET", "/metrics")
+        shown = admin.getresponse().read().decode()
+    for name in ("master", "controller", "worker 0", "worker 1"):
+        assert f'process_proportional_memory_bytes{{process="{name}"}}' in shown
+        assert f'process_open_fds{{process="{name}"}}' in shown

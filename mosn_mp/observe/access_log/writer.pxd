@@ -6,7 +6,7 @@ cdef enum:
     MAX_LINE = 16384    # a longer line is cut: header values may be 60 KiB of the client's choice
     PIPE_PIECE = 4096   # PIPE_BUF on Linux
     RETRY_MS = 1000     # pause after a failed write, hence also the least time between two reports of it
-    FILE_MODE = 0o644
+    FILE_MODE = 0o640
 
 # LogWriter.asleep
 cdef enum:

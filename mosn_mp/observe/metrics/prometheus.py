@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from mosn_mp.buffer.arena import ClassUsage
 from mosn_mp.observe.metrics.cells import BLOCKS, BOUNDS_US, Cell
 from mosn_mp.observe.metrics.reading import Labels, Reading
-from mosn_mp.observe.proc import ProcessReading, read_process
+from mosn_mp.observe.proc import ProcessReading
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -93,12 +93,8 @@ _PROCESS: tuple[tuple[str, str, str, Callable[[ProcessReading], str]], ...] = (
 )
 
 
-def _processes(pids: Mapping[str, int]) -> Iterator[str]:
-    found: list[tuple[Labels, ProcessReading]] = []
-    for name, pid in pids.items():
-        reading = read_process(pid)
-        if reading is not None:
-            found.append(((("process", name),), reading))
+def _processes(processes: Mapping[str, ProcessReading]) -> Iterator[str]:
+    found: list[tuple[Labels, ProcessReading]] = [((("process", name),), reading) for name, reading in processes.items()]
     if found:
         for metric, kind, text, value in _PROCESS:
             yield _family(metric, kind, text)
@@ -120,12 +116,12 @@ def _arena(usage: Sequence[ClassUsage]) -> Iterator[str]:
 
 def render(
     readings: Iterable[Reading],
-    pids: Mapping[str, int] | None = None,
+    processes: Mapping[str, ProcessReading] | None = None,
     arena: Sequence[ClassUsage] = (),
     version: str = "",
     own: Iterable[tuple[str, str, int]] = (),
 ) -> bytes:
-    """The body of /metrics: *readings* (reading.read_all), processes by name (gone ones are left out), the arena, the release.
+    """The body of /metrics: *readings* (reading.read_all), processes by name, the arena, the release.
 
     *own*: counters of the process that renders it: name, help, value.
     """
@@ -135,6 +131,6 @@ def render(
         parts.append(f"mosn_mp_info{label_text([('version', version)])} 1\n")
     parts.extend(_counters(readings))
     parts.extend(_arena(arena))
-    parts.extend(_processes(pids or {}))
+    parts.extend(_processes(processes or {}))
     parts.extend(f"{_family(name, 'counter', text)}{name} {value}\n" for name, text, value in own)
     return "".join(parts).encode()

@@ -50,6 +50,8 @@ def _value(kind: Any) -> object:
         return [_value(arguments[0])]
     if typing.get_origin(kind) is tuple:
         return tuple(_value(argument) for argument in arguments)
+    if typing.get_origin(kind) is dict:
+        return {_value(arguments[0]): _value(arguments[1])}
     if typing.get_origin(kind) is types.UnionType:
         return _value(arguments[0])
     return kind(**{field.name: _value(field.type) for field in msgspec.structs.fields(kind)})
