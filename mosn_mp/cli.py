@@ -37,9 +37,13 @@ def cli() -> None:
     "-f", "--feature-gates", metavar="NAME=BOOL,...", envvar="FEATURE_GATES", show_envvar=True, default="",
     help="auto_config=true: changes made while it runs are written to the configuration file.",
 )  # fmt: skip
-def start(config_path: str, log_level: str | None, feature_gates: str) -> None:
+@click.option(
+    "--user", "user", metavar="NAME[:GROUP]", default="",
+    help="Started by root: whom controller and workers become. Needed where others than root can change the configuration.",
+)  # fmt: skip
+def start(config_path: str, log_level: str | None, feature_gates: str, user: str) -> None:
     """Serve in the foreground until SIGTERM (graceful) or SIGINT (now)."""
-    from mosn_mp.master.main import HandoverError, HotModuleError, import_data_plane, run_master
+    from mosn_mp.master.main import GrantError, HandoverError, HotModuleError, import_data_plane, run_master
 
     level = _LEVEL_NAMES.get(log_level, log_level) if log_level else ""
     if feature_gates:
@@ -51,8 +55,8 @@ def start(config_path: str, log_level: str | None, feature_gates: str) -> None:
             _fail(str(e))
         os.environ[ENVIRONMENT] = feature_gates  # where the controller finds it, and whatever this process becomes by exec
     try:
-        sys.exit(run_master(config_path, level, import_data_plane))
-    except (HandoverError, HotModuleError) as e:
+        sys.exit(run_master(config_path, level, user, import_data_plane))
+    except (GrantError, HandoverError, HotModuleError) as e:
         _fail(str(e))
 
 

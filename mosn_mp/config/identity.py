@@ -27,16 +27,21 @@ class Identity(Struct, frozen=True, array_like=True):
 
 def find_identity(server: Server) -> Identity | None:
     """Who *server* says that it runs as, None if it says nothing; ConfigError if there is no such user or group."""
-    if not server.user:
-        if server.group:
-            raise ConfigError(GROUP, f"the group '{server.group}' needs a user beside it")
+    return look_up(server.user, server.group)
+
+
+def look_up(user: str, group: str) -> Identity | None:
+    """The identity of *user*, in *group* ("" = the user's own), None without a user; ConfigError as find_identity()."""
+    if not user:
+        if group:
+            raise ConfigError(GROUP, f"the group '{group}' needs a user beside it")
         return None
     try:
-        found = pwd.getpwnam(server.user)
+        found = pwd.getpwnam(user)
     except (KeyError, ValueError) as e:  # ValueError: a NUL in the name
-        raise ConfigError(USER, f"there is no user '{server.user}' on this machine") from e
+        raise ConfigError(USER, f"there is no user '{user}' on this machine") from e
     try:
-        gid = grp.getgrnam(server.group).gr_gid if server.group else found.pw_gid
+        gid = grp.getgrnam(group).gr_gid if group else found.pw_gid
     except (KeyError, ValueError) as e:
-        raise ConfigError(GROUP, f"there is no group '{server.group}' on this machine") from e
-    return Identity(server.user, found.pw_uid, gid, tuple(os.getgrouplist(server.user, gid)))
+        raise ConfigError(GROUP, f"there is no group '{group}' on this machine") from e
+    return Identity(user, found.pw_uid, gid, tuple(os.getgrouplist(user, gid)))

@@ -12,4 +12,4 @@ class Arguments(NamedTuple):
     config_path: str
     log_level: str
     is_adopting: bool
-    identity: Identity | None = None  # whom a restarted one becomes
+    identity: Identity | None = None  # whom it becomes

@@ -1,7 +1,7 @@
 """The start of the controller: load the config and send it before anything else, because the whole program waits for that.
 
 Arguments: the channel's descriptor, the config file, `--log-level=LEVEL`, `--adopt` (a restart: the master sends what is served),
-`--become=USER:UID:GID:GROUP,...` (a restart: whom to become; else the file says it, before anything that it names is imported).
+`--become=USER:UID:GID:GROUP,...` (whom to become before anything is read: the master found that out).
 """
 
 import os
@@ -64,29 +64,45 @@ def parse(argv: list[str]) -> Arguments:
     return Arguments(int(channel_fd), config_path, given.get("--log-level", ""), "--adopt" in given, identity)
 
 
-def enter(config: Config, config_path: str) -> None:
-    """Become whom *config* names; ConfigError if this process cannot, or could not work as that user."""
-    identity = find_identity(config.server) if config.servers else None
-    if identity is None:
+def check_user(config: Config, identity: Identity | None) -> None:
+    """ConfigError if *config* names somebody else than *identity*, whom this process became (None: it stayed who it is)."""
+    named = find_identity(config.server) if config.servers else None
+    if named is None or named == identity:
         return
+    if identity is not None or os.geteuid() == 0:
+        runs_as = f"the program runs as '{identity.user if identity is not None else 'root'}'"
+        raise ConfigError(USER, f"{runs_as}, not as '{named.user}': stop and start it")
     try:
-        become(identity)
+        become(named)
     except PermissionError as e:
-        problem = f"user {os.geteuid()} cannot become '{identity.user}': start the program as root, or name no user"
+        problem = f"user {os.geteuid()} cannot become '{named.user}': start the program as root, or name no user"
         raise ConfigError(USER, problem) from e
+
+
+def unreadable(identity: Identity, config_path: str) -> str:
+    """What is wrong if this process, which is *identity*, could not work: "" = nothing."""
     for needed in (config_path, str(Path(mosn_mp.__file__).parent), os.__file__):
         if not os.access(needed, os.R_OK):
-            raise ConfigError(USER, f"'{identity.user}' cannot read {needed}, which a reload or a new process needs")
+            return f"{USER}: '{identity.user}' cannot read {needed}, which a reload or a new process needs"
+    return ""
+
+
+def _reject(channel: Channel, problems: str) -> None:
+    problems_fd = seal_bytes("mosn_mp-problems", problems.encode())
+    channel.send(Rejected(), (problems_fd,))
+    os.close(problems_fd)
 
 
 def _load(channel: Channel, arguments: Arguments, origin: Origin) -> Config | None:
     """Load the file and send it to the master, or say what is wrong with it and return None."""
+    problem = unreadable(arguments.identity, arguments.config_path) if arguments.identity is not None else ""
+    if problem:
+        _reject(channel, problem)
+        return None
     try:
-        config = load(arguments.config_path, enter=lambda config: enter(config, arguments.config_path))
+        config = load(arguments.config_path, enter=lambda config: check_user(config, arguments.identity))
     except ConfigErrors as e:
-        problems_fd = seal_bytes("mosn_mp-problems", "\n".join(map(str, e.errors)).encode())
-        channel.send(Rejected(), (problems_fd,))
-        os.close(problems_fd)
+        _reject(channel, "\n".join(map(str, e.errors)))
         return None
     snapshot_fd = seal_bytes("mosn_mp-snapshot", encode(config, CATALOGUE.sources()))
     plan = make_plan(config, origin.path, arguments.log_level, origin.stamp)

@@ -3,7 +3,6 @@
 from mosn_mp.config.cpus import worker_count
 from mosn_mp.config.decoding.address import parse_address
 from mosn_mp.config.decoding.defaults import NO_FILE
-from mosn_mp.config.identity import find_identity
 from mosn_mp.config.model import Config, Listener
 from mosn_mp.ipc.plan import ClusterPlan, ListenerPlan, Plan
 
@@ -38,7 +37,6 @@ def make_plan(config: Config, config_path: str, log_level: str = "", stamp: str 
             for host in cluster.hosts
             if host.weight != 1
         },
-        identity=find_identity(server),
         access_logs=sorted({log.log_path for one in server.listeners for log in one.access_logs} - set(NO_FILE)),
         stamp=stamp,
     )

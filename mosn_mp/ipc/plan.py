@@ -2,8 +2,6 @@
 
 import msgspec
 
-from mosn_mp.config.identity import Identity
-
 
 class ListenerPlan(msgspec.Struct, frozen=True):
     """One TCP address to listen on; *bind* False: the listener has no socket of its own (MOSN's bind_port)."""
@@ -28,7 +26,7 @@ class ClusterPlan(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """Everything of a snapshot that concerns the master, and where it came from: *config_path* is only for messages there."""
+    """Everything of a snapshot that concerns the master, and where it came from. As whom it is served the master knows."""
 
     config_path: str
     pid_path: str
@@ -46,7 +44,6 @@ class Plan(msgspec.Struct, frozen=True):
     disable_upgrade: bool = False
     inherit_config: bool = False
     weights: dict[str, int] = {}  # `cluster/address` of hosts with another weight than 1
-    identity: Identity | None = None  # whom controller and workers become; None = they stay who they are
     access_logs: list[str] = []  # their files
     stamp: str = ""  # of the file at config_path when this was read from it; "" = no file says it
 

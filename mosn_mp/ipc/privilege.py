@@ -9,6 +9,7 @@ hold what clients sent, and keys.
 import ctypes
 import itertools
 import os
+from collections.abc import Iterable
 
 from mosn_mp.config.identity import Identity
 
@@ -38,3 +39,12 @@ def become(identity: Identity) -> None:
 def forbid_new_privileges() -> None:
     """Let no file that this process or a child of it executes give it rights: neither a set-user-ID bit nor capabilities."""
     ctypes.CDLL(None).prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+
+
+def close_all_but(keep: Iterable[int]) -> None:
+    """Close every descriptor of this process that is not in *keep*."""
+    at = 0
+    for fd in (*sorted(set(keep)), max(map(int, os.listdir("/proc/self/fd"))) + 1):
+        if at < fd:  # CPython 3.11 takes the empty range (0, 0) for all there is
+            os.closerange(at, fd)
+        at = fd + 1

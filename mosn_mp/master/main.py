@@ -1,7 +1,7 @@
 """`mosn_mp start`: the master in this process, in the order that makes the start short.
 
 The controller is launched before anything is imported here: it reads the configuration while we import the data plane, which the
-workers then share by copy-on-write.
+workers then share by copy-on-write. As root the names of the file are read before that (border/): whom the controller becomes.
 """
 
 import os
@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import mosn_mp
+from mosn_mp.ipc.frames import UpgradeFailed
+from mosn_mp.master.border.grant import GrantError, grant_at_start
 from mosn_mp.master.hot_check import HotModuleError, check_hot_modules, check_loaded
 from mosn_mp.master.listeners.socket_activation import take_passed
 from mosn_mp.master.processes.launch import launch_controller
@@ -18,20 +20,44 @@ from mosn_mp.master.upgrade.handover import HandoverError, take_handover
 if TYPE_CHECKING:
     from mosn_mp.worker.boot import PlaneFactory
 
+MAX_PROBLEMS = 20  # told to the master before us; stderr has all
 
-def run_master(config_path: str, log_level: str, import_plane: "Callable[[], PlaneFactory]") -> int:
-    """Serve *config_path* until told to stop; the exit status. HotModuleError if this installation must not run."""
+
+def run_master(config_path: str, log_level: str, user: str, import_plane: "Callable[[], PlaneFactory]") -> int:
+    """Serve *config_path* until told to stop; the exit status. *user*: that of `--user`, "" = the one of the file.
+
+    HotModuleError if this installation must not run, GrantError if root must not start this file.
+    """
     inherited = take_handover(os.environ)
     passed = inherited.passed if inherited is not None else take_passed(os.environ, os.getpid())
-    launched = launch_controller(config_path, log_level)
+    try:
+        grant = grant_at_start(config_path, user)
+    except GrantError as e:
+        if inherited is not None:
+            inherited.channel.send(UpgradeFailed(e.problems[:MAX_PROBLEMS]))
+        else:
+            _tell_manager(passed.notify_address, e.problems[0])
+        raise
+    launched = launch_controller(config_path, log_level, identity=grant.identity)
     with launched.sock:  # a controller whose master gives up finds end-of-file and leaves
         check_hot_modules(Path(mosn_mp.__file__).parent)
         from mosn_mp.master.supervisor import Master
 
-        master = Master(config_path, log_level, launched, passed, inherited)
+        master = Master(config_path, grant, log_level, launched, passed, inherited)
         make_plane = import_plane()
         check_loaded()
         return master.run(make_plane)
+
+
+def _tell_manager(address: str, problem: str) -> None:
+    import logging
+
+    from mosn_mp.master.events.loop import Loop
+    from mosn_mp.master.systemd.notify import Notifier
+
+    notifier = Notifier(Loop(logging.getLogger("mosn_mp.master")), address)
+    notifier.send(f"STATUS=Start failed: {problem}")
+    notifier.close()
 
 
 def import_data_plane() -> "PlaneFactory":
@@ -41,4 +67,4 @@ def import_data_plane() -> "PlaneFactory":
     return make_data_plane
 
 
-__all__ = ["HandoverError", "HotModuleError", "import_data_plane", "run_master"]
+__all__ = ["GrantError", "HandoverError", "HotModuleError", "import_data_plane", "run_master"]

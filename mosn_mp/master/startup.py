@@ -9,6 +9,7 @@ from mosn_mp.errors import ConfigError
 from mosn_mp.ipc.channel import Delivery
 from mosn_mp.ipc.memfd import read_sealed, seal_bytes
 from mosn_mp.ipc.plan import Plan, decode_plan
+from mosn_mp.master.border.plan_check import check_plan
 from mosn_mp.master.control.instance import Instance
 from mosn_mp.master.control.pid_file import AlreadyRunningError
 from mosn_mp.master.events.loop import Loop
@@ -70,6 +71,11 @@ class Startup:
         if self._stages.now is not Stage.INITING:
             os.close(snapshot_fd)
             return
+        problems = check_plan(plan, self._served.grant, self._served.config_path)
+        if problems:
+            os.close(snapshot_fd)
+            self.fail(problems)
+            return
         try:
             snapshot = self._prepare(snapshot_fd, plan)
         except (AlreadyRunningError, BindError, ConfigError) as e:
@@ -106,6 +112,7 @@ class Startup:
         else:
             version, before = new_side.next_version(), new_side.memory()
             snapshot_fd, plan = new_side.decide(snapshot_fd, plan)
+            self._served.grant = self._served.grant.covering(plan)
         self._logs.open(plan)
         self._served.sockets.open(plan.listeners, plan.workers)
         memory = self._served.memory = SharedMemory(plan, before)

@@ -39,6 +39,7 @@ from mosn_mp.ipc.frames import (
 )
 from mosn_mp.ipc.memfd import read_sealed
 from mosn_mp.ipc.report import ReloadReport
+from mosn_mp.master.border.grant import Grant
 from mosn_mp.master.control.commands import Commands
 from mosn_mp.master.control.instance import Instance
 from mosn_mp.master.control.status import Status
@@ -62,7 +63,7 @@ from mosn_mp.master.rollout.rollout import Rollout
 from mosn_mp.master.rollout.two_phase_commit import PREPARE_TIMEOUT_S
 from mosn_mp.master.shutdown import Shutdown
 from mosn_mp.master.startup import Startup
-from mosn_mp.master.state.logs import Logs, provide_logs
+from mosn_mp.master.state.logs import Logs
 from mosn_mp.master.state.served import ServedState
 from mosn_mp.master.state.stages import Stage, Stages
 from mosn_mp.master.systemd.service_manager import ServiceManager
@@ -85,17 +86,19 @@ MAX_FDS = 1 << 20
 class Master:
     """One run of the program. `run()` returns its exit status."""
 
-    def __init__(self, config_path: str, log_level: str, launched: Launched, passed: Passed, inherited: Inherited | None) -> None:
+    def __init__(
+        self, config_path: str, grant: Grant, log_level: str, launched: Launched, passed: Passed, inherited: Inherited | None
+    ) -> None:
         """*log_level* "" = the config's. *launched* is the first controller, which reads the config already.
 
         *passed* is what the service manager gave this process, *inherited* (of an upgrade) what the master before us did.
         """
-        self._logs = Logs()
+        self._logs = Logs(grant.identity)
         self._loop = Loop(log)
         self._loop.on_failure = self._on_failure
         self._stages = Stages()
         claims = Claims(passed.sockets, passed.kept_by_units)
-        self._served = ServedState(config_path, ListeningSockets(claims))
+        self._served = ServedState(config_path, grant, ListeningSockets(claims))
         self._manager = ServiceManager(self._loop, passed, lambda: self._workers.is_any_responding(HEART_STOPPED_S))
         self._make_processes(launched, log_level)
         self._make_changes(inherited)
@@ -303,7 +306,7 @@ class Master:
     def _reopen_logs(self) -> None:
         self._logs.files.reopen()
         if self._served.accepted is not None:
-            provide_logs(self._served.plan)
+            self._logs.provide(self._served.plan)
         self._workers.broadcast(ReopenLogs())
         self._controller.send(ReopenLogs())
         log.info("SIGUSR1: logs reopened")

@@ -7,13 +7,12 @@ counts the failure and never raises into the code that logged. It is for what ha
 
 import logging
 import os
-import stat
 import time
+from collections.abc import Callable
 from logging.handlers import SysLogHandler
 from socket import SOCK_DGRAM, SOCK_STREAM, socket
 from urllib.parse import urlsplit
 
-from mosn_mp.config.identity import Identity
 from mosn_mp.errors import ConfigError, printable
 
 LEVELS = {"OFF": 60, "FATAL": 50, "ERROR": 40, "WARN": 30, "INFO": 20, "DEBUG": 10, "TRACE": 5}
@@ -59,23 +58,25 @@ class LineFormatter(logging.Formatter):
         return "\n".join(lines)
 
 
+OpenFile = Callable[[str], int]
+
+
+def open_to_append(path: str) -> int:
+    """A descriptor of the file at *path*, which is made if it is not there, as its directory is; OSError."""
+    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+    # Nobody waits for whoever is to read a FIFO.
+    return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY, FILE_MODE)
+
+
 class AppendHandler(logging.Handler):
     """Writes each record with one write(2) to a file opened with O_APPEND, or to a standard stream."""
 
-    def __init__(self, path: str, owner: Identity | None = None) -> None:
-        """A file is made *owner*'s, who is to write to it too."""
+    def __init__(self, path: str, open_file: OpenFile = open_to_append) -> None:
         super().__init__()
         self.path = path
         self.errors = 0
-        self._owner = owner
-        self._fd = STREAMS[path] if path in STREAMS else self._open()
-
-    def _open(self) -> int:
-        os.makedirs(os.path.dirname(self.path) or ".", exist_ok=True)
-        fd = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
-        if self._owner is not None:
-            _give(fd, self.path, self._owner)
-        return fd
+        self._open_file = open_file
+        self._fd = STREAMS[path] if path in STREAMS else open_file(path)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write *record*; a failure is counted."""
@@ -93,7 +94,7 @@ class AppendHandler(logging.Handler):
         if self.path in STREAMS:
             return
         try:
-            fresh = self._open()
+            fresh = self._open_file(self.path)
         except OSError:
             self.errors += 1
             return
@@ -108,24 +109,6 @@ class AppendHandler(logging.Handler):
         if self.path not in STREAMS and self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
-
-
-def provide(log_path: str, owner: Identity) -> None:
-    """Make the log file *log_path* if it is not there, and *owner* its owner; OSError if that cannot be."""
-    if log_path not in STREAMS and not log_path.startswith("syslog"):
-        AppendHandler(log_path, owner).close()
-
-
-def _give(fd: int, path: str, owner: Identity) -> None:
-    """Let *owner* write to the file *fd*, which was just opened at *path*.
-
-    Only root can, and a directory may be the owner's own: a link that he puts there must not get him somebody else's file.
-    """
-    found, named = os.fstat(fd), os.lstat(path)
-    is_plain = stat.S_ISREG(named.st_mode) and found.st_nlink == 1
-    is_same = (found.st_dev, found.st_ino) == (named.st_dev, named.st_ino)
-    if os.geteuid() == 0 and found.st_uid != owner.uid and is_plain and is_same:
-        os.fchown(fd, owner.uid, owner.gid)
 
 
 class SyslogHandler(SysLogHandler):
@@ -164,10 +147,10 @@ def syslog_handler(log_path: str) -> SyslogHandler:
 class LogFiles:
     """The logs of this process by path. The first one opened is the default log: all loggers of Python write there."""
 
-    def __init__(self, process: str = "", owner: Identity | None = None) -> None:
-        """*owner*: who is given the files, when root opens them."""
+    def __init__(self, process: str = "", open_file: OpenFile = open_to_append) -> None:
+        """*open_file* opens each file, now and at each rotation."""
         self._process = process
-        self._owner = owner
+        self._open_file = open_file
         self._logs: dict[str, tuple[logging.Logger, LogHandler]] = {}
         self._levels: dict[str, str] = {}
         self._default = ""
@@ -200,7 +183,7 @@ class LogFiles:
 
     def _make_handler(self, log_path: str, path: str) -> LogHandler:
         try:
-            return syslog_handler(log_path) if log_path.startswith("syslog") else AppendHandler(log_path, self._owner)
+            return syslog_handler(log_path) if log_path.startswith("syslog") else AppendHandler(log_path, self._open_file)
         except OSError as e:
             raise ConfigError(path, f"cannot open '{log_path}': {e.strerror or e}") from e
         except ValueError as e:

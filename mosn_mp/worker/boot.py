@@ -9,7 +9,7 @@ import os
 import random
 import signal
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import NamedTuple, NoReturn, Protocol
 
 from mosn_mp.buffer.arena import Arena
@@ -18,7 +18,7 @@ from mosn_mp.cluster.state import State
 from mosn_mp.config.identity import Identity
 from mosn_mp.ipc.channel import Channel
 from mosn_mp.ipc.confinement import forbid_core_dumps, leave_terminal
-from mosn_mp.ipc.privilege import become, forbid_new_privileges
+from mosn_mp.ipc.privilege import become, close_all_but, forbid_new_privileges
 from mosn_mp.observe.log_files import LogFiles
 from mosn_mp.observe.metrics.metrics import Metrics
 from mosn_mp.worker.plane import Plane
@@ -104,15 +104,6 @@ def _leave_master(order: WorkerOrder) -> None:
         become(order.identity)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     random.seed()  # the parent's generator state is the same in every worker
-
-
-def close_all_but(keep: Iterable[int]) -> None:
-    """Close every descriptor of this process that is not in *keep*."""
-    at = 0
-    for fd in (*sorted(set(keep)), max(map(int, os.listdir("/proc/self/fd"))) + 1):
-        if at < fd:  # CPython 3.11 takes the empty range (0, 0) for all there is
-            os.closerange(at, fd)
-        at = fd + 1
 
 
 def _flush_output() -> None:

@@ -22,7 +22,7 @@ class StackDump:
         self._fd = -1
         if log_path not in STREAMS and not log_path.startswith("syslog"):
             try:
-                self._fd = os.open(log_path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+                self._fd = os.open(log_path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK)
             except OSError:
                 self._fd = -1  # the log itself says what is wrong with it
         faulthandler.register(DUMP_SIGNAL, self._fd if self._fd >= 0 else STREAMS.get(log_path, 2), all_threads=True)

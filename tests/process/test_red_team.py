@@ -19,9 +19,9 @@ from typing import Any
 
 import pytest
 
+from tests.process.as_user.user import interpreter
 from tests.process.infiltrator import address_of
 from tests.process.program import DEADLINE_S, HERE, Program, free_port, is_alive, wait_until
-from tests.process.test_user import interpreter
 
 __all__ = ["interpreter"]
 

@@ -1,5 +1,6 @@
 """A configuration file as plain values: JSON, or YAML by the extension `.yaml` or `.yml`."""
 
+from codecs import BOM_UTF8
 from pathlib import Path as File
 
 from mosn_mp.config.problems import Place
@@ -16,10 +17,16 @@ def read_source(file: str) -> Source:
             raw = opened.read(MAX_BYTES + 1)
     except OSError as e:
         raise syntax_error(file, Place(0, 0), f"cannot be read: {first_lower(e.strerror or str(e))}") from e
+    return parse_source(file, raw)
+
+
+def parse_source(file: str, raw: bytes) -> Source:
+    """The values of *raw*, the first MAX_BYTES + 1 bytes of *file*; ConfigErrors as read_source()."""
     if len(raw) > MAX_BYTES:
         raise syntax_error(file, Place(0, 0), f"larger than {MAX_BYTES >> 20} MB")
+    raw = raw.removeprefix(BOM_UTF8)  # editors on Windows leave it
     try:
-        text = raw.decode("utf-8-sig")  # editors on Windows leave a byte order mark
+        text = raw.decode()
     except UnicodeDecodeError as e:
         before = raw[: e.start].decode("utf-8", "replace")
         place = Place(before.count("\n") + 1, len(before) - before.rfind("\n"))

@@ -10,6 +10,8 @@ import fcntl
 import os
 import struct
 
+from mosn_mp.master.border.paths import Place, find_place, open_own_file
+
 # struct flock of 64-bit Linux: l_type, l_whence, l_start, l_len, l_pid
 _FLOCK = struct.Struct("@hhqqi4x")
 
@@ -29,29 +31,19 @@ class PidFile:
 
     def __init__(self, path: str) -> None:
         """Lock *path* and write our pid; raises AlreadyRunningError, or OSError if it cannot be written."""
-        self.path = path
-        os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
-        while True:
-            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
-            try:
-                fcntl.fcntl(fd, fcntl.F_OFD_SETLK, _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0))
-            except (BlockingIOError, PermissionError):
-                pid = _holder(fd)
-                os.close(fd)
-                if pid:
-                    raise AlreadyRunningError(path, pid) from None
-                continue  # it was released between the two looks
-            if _is_file_at(fd, path):
-                break
-            os.close(fd)  # the holder unlinked it while we waited to open it: take the new one
-        self._fd = fd
+        self._place = find_place(path, make=True)
+        try:
+            self._fd = _lock(self._place)
+        except (OSError, AlreadyRunningError):
+            os.close(self._place.fd)
+            raise
         self._write()
 
     @classmethod
     def take_over(cls, path: str, fd: int) -> "PidFile":
         """The file that another master held, by the descriptor that it passed on; from now on it says our pid."""
         self = cls.__new__(cls)
-        self.path = path
+        self._place = find_place(path)
         self._fd = fd
         self._write()
         return self
@@ -64,6 +56,7 @@ class PidFile:
         """The file is another master's now."""
         if self._fd >= 0:
             os.close(self._fd)
+            os.close(self._place.fd)
             self._fd = -1
 
     def _write(self) -> None:
@@ -74,10 +67,26 @@ class PidFile:
     def release(self) -> None:
         """Remove the file, then let go of the lock (in this order: nobody can lock a file that is about to vanish unnoticed)."""
         if self._fd >= 0:
-            if _is_file_at(self._fd, self.path):
-                os.unlink(self.path)
-            os.close(self._fd)
-            self._fd = -1
+            if _is_file_at(self._fd, self._place):
+                os.unlink(self._place.name, dir_fd=self._place.fd)
+            self.leave()
+
+
+def _lock(place: Place) -> int:
+    """The file at *place*, locked."""
+    while True:
+        fd = open_own_file(place)
+        try:
+            fcntl.fcntl(fd, fcntl.F_OFD_SETLK, _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0))
+        except (BlockingIOError, PermissionError):
+            pid = _holder(fd)
+            os.close(fd)
+            if pid:
+                raise AlreadyRunningError(place.path, pid) from None
+            continue  # it was released between the two looks
+        if _is_file_at(fd, place):
+            return fd
+        os.close(fd)  # the holder unlinked it while we waited to open it: take the new one
 
 
 def running_pid(path: str) -> int | None:
@@ -104,9 +113,9 @@ def _holder(fd: int) -> int | None:
     return int(text) if text.isdigit() else -1
 
 
-def _is_file_at(fd: int, path: str) -> bool:
+def _is_file_at(fd: int, place: Place) -> bool:
     try:
-        there = os.stat(path, follow_symlinks=False)
+        there = os.stat(place.name, dir_fd=place.fd, follow_symlinks=False)
     except FileNotFoundError:
         return False
     ours = os.fstat(fd)

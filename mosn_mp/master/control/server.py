@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from mosn_mp.ipc.channel import Channel, ChannelClosedError, Delivery, close_fds
 from mosn_mp.ipc.frames import Answer, Ask
 from mosn_mp.ipc.memfd import read_sealed, seal_bytes
+from mosn_mp.master.border.paths import Place, find_place
 from mosn_mp.master.events.channel import EventChannel
 from mosn_mp.master.events.loop import Loop, Timer
 
@@ -31,14 +32,9 @@ def control_path(pid_path: str) -> str:
     return pid_path + ".sock"
 
 
-@contextlib.contextmanager
-def short_address(path: str):  # type: ignore[no-untyped-def]  # Iterator[str]
-    """*path* as an address that fits sockaddr_un (108 bytes) however deep the directory is."""
-    directory = os.open(os.path.dirname(os.path.abspath(path)), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        yield f"/proc/self/fd/{directory}/{os.path.basename(path)}"
-    finally:
-        os.close(directory)
+def short_address(place: Place) -> str:
+    """The address of the socket at *place*, which fits sockaddr_un (108 bytes) however deep the directory is."""
+    return f"/proc/self/fd/{place.fd}/{place.name}"
 
 
 class Client(NamedTuple):
@@ -59,15 +55,20 @@ class ControlSocket:
         *inherited* is the descriptor of a master before us that listens there: nobody who asks meanwhile is turned away.
         """
         self._loop = loop
-        self._path = path
+        self._place = find_place(path)
         self._answer = answer
         self._clients: dict[int, Client] = {}
         self._next_number = 0
         if inherited is None:
-            self._sock = _listen(path)
+            try:
+                self._sock = _listen(self._place)
+            except OSError:
+                os.close(self._place.fd)
+                raise
         else:
             self._sock = socket.socket(fileno=inherited)
             self._sock.setblocking(False)
+            self._sock.listen(MAX_CLIENTS)  # so that the kernel tells our pid to who connects
         loop.watch(self._sock.fileno(), self._accept)
 
     def fileno(self) -> int:
@@ -78,13 +79,14 @@ class ControlSocket:
         """Another master answers from now on; who asked us is answered yet."""
         self._loop.unwatch(self._sock.fileno())
         self._sock.close()
+        os.close(self._place.fd)
 
     def close(self) -> None:
         """Hang up on all and, unless it was left to another master, remove the socket."""
         if self._sock.fileno() >= 0:
-            self.leave()
             with contextlib.suppress(FileNotFoundError):
-                os.unlink(self._path)
+                os.unlink(self._place.name, dir_fd=self._place.fd)
+            self.leave()
         for number in list(self._clients):
             self._drop(number)
 
@@ -128,15 +130,14 @@ class ControlSocket:
             client.channel.close()
 
 
-def _listen(path: str) -> socket.socket:
+def _listen(place: Place) -> socket.socket:
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
     with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)
+        os.unlink(place.name, dir_fd=place.fd)
     # The mode at bind() counts: a chmod afterwards would leave a moment for others.
     umask = os.umask(0o177)
     try:
-        with short_address(path) as address:
-            sock.bind(address)
+        sock.bind(short_address(place))
     except OSError:
         sock.close()
         raise
@@ -149,14 +150,15 @@ def _listen(path: str) -> socket.socket:
 def ask_master(pid_path: str, ask: Ask, timeout_s: float = 5.0) -> Answer:
     """The answer of the master that holds *pid_path*; OSError if it cannot be asked, TimeoutError, ChannelClosedError."""
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
+    place = find_place(control_path(pid_path))
     try:
-        with short_address(control_path(pid_path)) as address:
-            sock.connect(address)
+        sock.connect(short_address(place))
         channel = Channel(sock)
         channel.send(ask)
         delivery = channel.wait_receive(timeout_s)
     finally:
         sock.close()
+        os.close(place.fd)
     body = b"".join(map(read_sealed, delivery.fds))
     close_fds(delivery.fds)
     if not isinstance(delivery.frame, Answer):

@@ -74,7 +74,7 @@ class ControllerProcess:
         if self._stages.is_stopping() or accepted is None:
             return
         try:
-            self.attach(launch_controller(served.config_path, self._log_level, True, served.plan.identity))
+            self.attach(launch_controller(served.config_path, self._log_level, True, served.grant.identity))
         except OSError as e:
             log.error("cannot start a controller: %s", e)
             self._loop.call_later(RETRY_S, lambda: self._restart(on_up))

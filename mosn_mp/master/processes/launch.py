@@ -21,7 +21,7 @@ def launch_controller(
 ) -> Launched:
     """Start `python -m mosn_mp.controller`; one that *is_restart* waits for Adopt instead of reading the file.
 
-    It becomes *identity* before anything else; the first one finds in the file whom to become.
+    It becomes *identity* before it reads anything.
     """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     command = [sys.executable, "-P", "-m", "mosn_mp.controller", str(theirs.fileno()), config_path]

@@ -12,7 +12,7 @@ from mosn_mp.ipc.frames import Frame, Lend, Pulse, SocketName, Sockets, Withdraw
 from mosn_mp.master.events.channel import EventChannel
 from mosn_mp.master.events.loop import Loop
 from mosn_mp.master.processes.respawn import Respawn
-from mosn_mp.master.state.logs import Logs, provide_logs
+from mosn_mp.master.state.logs import Logs
 from mosn_mp.master.state.served import ServedState
 from mosn_mp.worker.boot import PlaneFactory, WorkerOrder, run_worker
 
@@ -175,10 +175,10 @@ class Workers:
     def _make_order(self, slot: int, row: int, channel: Channel) -> WorkerOrder:
         assert self.make_plane is not None
         logs, plan = self._logs, self._served.plan
-        provide_logs(plan)
+        logs.provide(plan)
         return WorkerOrder(
             slot, row, channel, logs.files, logs.path, logs.level(), plan.graceful_timeout_s, self.make_plane,
-            self._served.shared(), plan.identity,
+            self._served.shared(), self._served.grant.identity,
         )  # fmt: skip
 
     def _free_row(self, slot: int) -> int:

@@ -24,9 +24,12 @@ from mosn_mp.ipc.frames import Failed, Load, Loaded, Rejected, Unchanged
 from mosn_mp.ipc.memfd import read_sealed, seal_bytes
 from mosn_mp.ipc.plan import Plan, decode_plan
 from mosn_mp.ipc.report import Changes, ReloadReport
+from mosn_mp.master.border.grant import Grant
+from mosn_mp.master.border.plan_check import check_plan
 from mosn_mp.master.events.loop import Loop, Timer
 from mosn_mp.master.processes.controller import ControllerProcess
 from mosn_mp.master.rollout.deployment import Deployments
+from mosn_mp.master.rollout.renewal import Renewal
 from mosn_mp.master.rollout.rollout import Rollout
 from mosn_mp.master.state.served import ServedState
 
@@ -62,13 +65,15 @@ class ChangeRequest(NamedTuple):
 class Job:
     """A request in the queue, and all who wait for its answer."""
 
-    def __init__(self, request: ChangeRequest, number: int) -> None:
+    def __init__(self, request: ChangeRequest, number: int, grant: Grant) -> None:
         self.request = request
         self.number = number
         self.replies: list[Reply] = []
         self.begun_at = 0.0
         self.workers_before = 0
         self.changes = Changes()
+        self.grant = grant  # what its plan may name
+        self.is_granted = False  # that is known
         self.is_sent = False
 
     def name(self) -> str:
@@ -95,6 +100,7 @@ class Reloader:
         self._controller = controller
         self._deployments = deployments
         self._rollout = rollout
+        self._renewal = Renewal(loop, served)
         self._on_begin = on_begin
         self._on_end = on_end
         self._waiting: deque[Job] = deque()
@@ -109,7 +115,7 @@ class Reloader:
         job = self._find_same(request)
         if job is None:
             self._numbers += 1
-            job = Job(request, self._numbers)
+            job = Job(request, self._numbers, self._served.grant)
             self._waiting.append(job)
         job.replies.append(reply)
         if self._is_closed:
@@ -147,7 +153,7 @@ class Reloader:
 
     def on_controller_up(self) -> None:
         """There is a controller (again): ask it what waits to be asked."""
-        if self._job is not None and self._phase is Phase.LOADING and not self._job.is_sent:
+        if self._job is not None and self._phase is Phase.LOADING and self._job.is_granted and not self._job.is_sent:
             self._send_load(self._job)
 
     def on_controller_down(self, how: str) -> None:
@@ -176,6 +182,11 @@ class Reloader:
         snapshot_fd, plan_fd, changes_fd = fds
         plan = decode_plan(read_sealed(plan_fd))
         close_fds([plan_fd, changes_fd])
+        problems = check_plan(plan, job.grant, job.request.path or self._served.config_path, self._served.plan.pid_path)
+        if problems:
+            os.close(snapshot_fd)
+            self._refuse(problems)
+            return
         if job.request.is_dry_run:
             os.close(snapshot_fd)
             self._conclude([], plan.workers)
@@ -210,7 +221,19 @@ class Reloader:
         if not job.request.is_dry_run:
             self._on_begin()
         self._timer = self._loop.call_later(LOAD_TIMEOUT_S, self._on_load_timeout)
-        self._send_load(job)
+        job.grant = self._served.grant
+        if job.request.edit:
+            self._on_granted(job.grant, [])
+        else:
+            self._renewal.begin(job.request.path, self._on_granted)
+
+    def _on_granted(self, grant: Grant, problems: list[str]) -> None:
+        assert self._job is not None
+        if problems:
+            self._refuse(problems)
+            return
+        self._job.grant, self._job.is_granted = grant, True
+        self._send_load(self._job)
 
     def _roll_out(self, snapshot_fd: int, plan: Plan, loaded_by: int) -> None:
         """Begin as soon as a worker that is just being prepared for the old version is done with it."""
@@ -237,6 +260,8 @@ class Reloader:
     def _conclude(self, problems: list[str], workers: int = 0) -> None:
         job = self._job
         assert job is not None
+        if not problems and not job.request.is_dry_run:
+            self._served.grant = job.grant
         self._end()
         report = self._answer(job, problems, workers)
         if not job.request.is_dry_run:
@@ -246,6 +271,7 @@ class Reloader:
     def _end(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
+        self._renewal.close()
         self._phase, self._job, self._timer = Phase.IDLE, None, None
 
     def _answer(self, job: Job, problems: list[str], workers: int = 0) -> ReloadReport:

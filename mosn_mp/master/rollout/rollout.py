@@ -25,7 +25,7 @@ from mosn_mp.master.processes.socket_lending import Lending
 from mosn_mp.master.processes.watchdog import Watchdog
 from mosn_mp.master.processes.workers import Worker, Workers, WorkerState
 from mosn_mp.master.rollout.deployment import Deployment, Deployments
-from mosn_mp.master.state.logs import Logs, provide_logs, try_default_log
+from mosn_mp.master.state.logs import Logs
 from mosn_mp.master.state.served import ServedState, Snapshot
 
 log = logging.getLogger("mosn_mp.master")
@@ -137,8 +137,8 @@ class Rollout:
         if plan.workers > shared.most_workers:
             raise ValueError(f"{plan.workers} workers: at most {shared.most_workers} without a restart")
         if plan.log_path != served.plan.log_path:
-            try_default_log(plan)
-        provide_logs(plan)
+            self._logs.try_default(plan)
+        self._logs.provide(plan)
         opened.sockets.extend(served.sockets.open(plan.listeners, plan.workers, wait_s=0))
         tables = shared.place(plan)
         serving = self._workers.of_slots(plan.workers)

@@ -1,12 +1,16 @@
-"""The log of the master, what the admin API switched in the logs of all, and log files as root provides them to its children."""
+"""The log of the master, what the admin API switched in the logs of all, and log files as root makes them for its children."""
 
 import contextlib
 import logging
+import os
+from functools import partial
 
+from mosn_mp.config.identity import Identity
 from mosn_mp.errors import ConfigError
 from mosn_mp.ipc.frames import OpenLog, SetLogEnabled, SetLogLevel
 from mosn_mp.ipc.plan import Plan
-from mosn_mp.observe.log_files import STREAMS, LogFiles, provide
+from mosn_mp.master.border.user_logs import open_log
+from mosn_mp.observe.log_files import STREAMS, LogFiles
 
 log = logging.getLogger("mosn_mp.master")
 
@@ -14,7 +18,9 @@ log = logging.getLogger("mosn_mp.master")
 class Logs:
     """Where the master logs to: stderr, until the configuration says more."""
 
-    def __init__(self) -> None:
+    def __init__(self, owner: Identity | None) -> None:
+        """*owner*: whom controller and workers become, who write to the same files."""
+        self._owner = owner
         self.files = LogFiles("master")
         self.files.open("stderr", "WARN")
         self.path = "stderr"
@@ -22,7 +28,7 @@ class Logs:
 
     def open(self, plan: Plan) -> None:
         """Log where *plan* says from now on; ConfigError."""
-        files = LogFiles("master", plan.identity)
+        files = LogFiles("master", partial(open_log, owner=self._owner))
         files.open(plan.log_path, plan.log_level)
         self.files.close()
         self.files, self.path = files, plan.log_path
@@ -57,18 +63,16 @@ class Logs:
         """What a new worker has to be told of that."""
         return [SetLogEnabled(path, False) for path in self._disabled]
 
+    def provide(self, plan: Plan) -> None:
+        """Make the log files of *plan* that are not there for their owner, before a process of his opens them.
 
-def provide_logs(plan: Plan) -> None:
-    """Let the user of *plan* write to its log files, before a process of his opens them; does nothing if there is none.
+        A file that cannot be made is left for the process that needs it, which says what that is.
+        """
+        if self._owner is not None:
+            for path in {plan.log_path, *plan.access_logs} - STREAMS.keys():
+                with contextlib.suppress(OSError):
+                    os.close(open_log(path, self._owner))
 
-    A file that cannot be made is left for the process that needs it, which says what that is.
-    """
-    if plan.identity is not None:
-        for path in (plan.log_path, *plan.access_logs):
-            with contextlib.suppress(OSError):
-                provide(path, plan.identity)
-
-
-def try_default_log(plan: Plan) -> None:
-    """ConfigError if the default log of *plan* cannot be written to."""
-    LogFiles("master", plan.identity).try_open(plan.log_path)
+    def try_default(self, plan: Plan) -> None:
+        """ConfigError if the default log of *plan* cannot be written to."""
+        LogFiles("master", partial(open_log, owner=self._owner)).try_open(plan.log_path)

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from mosn_mp.ipc.channel import close_fds
 from mosn_mp.ipc.plan import Plan
+from mosn_mp.master.border.grant import Grant
 from mosn_mp.master.listeners.sockets import ListeningSockets
 from mosn_mp.master.state.shared_memory import SharedMemory
 
@@ -22,8 +23,9 @@ class ServedState:
 
     plan: Plan  # of the version being started or served
 
-    def __init__(self, config_path: str, sockets: ListeningSockets) -> None:
+    def __init__(self, config_path: str, grant: Grant, sockets: ListeningSockets) -> None:
         self.config_path = config_path
+        self.grant = grant  # what a plan may name
         self.sockets = sockets
         self.accepted: Snapshot | None = None  # None until the first version is decided
         self.memory: SharedMemory | None = None  # None until there is a valid configuration
