@@ -24,6 +24,7 @@ from mosn_mp.ipc.frames import Loaded, Rejected
 from mosn_mp.ipc.memfd import seal_bytes
 from mosn_mp.ipc.plan import encode_plan
 from mosn_mp.ipc.privilege import become, forbid_new_privileges
+from mosn_mp.ipc.seccomp import forbid_system_calls
 from mosn_mp.plugin import CATALOGUE
 
 START_TIMEOUT_S = 60.0
@@ -39,6 +40,7 @@ def main(argv: list[str]) -> int:
     forbid_new_privileges()
     if arguments.identity is not None:
         become(arguments.identity)
+    forbid_system_calls()  # where that cannot be, workers say so
     channel = Channel.adopt(arguments.channel_fd)
     origin = Origin(arguments.config_path, stamp_of(arguments.config_path))
     try:

@@ -19,6 +19,7 @@ from mosn_mp.config.identity import Identity
 from mosn_mp.ipc.channel import Channel
 from mosn_mp.ipc.confinement import forbid_core_dumps, leave_terminal
 from mosn_mp.ipc.privilege import become, close_all_but, forbid_new_privileges
+from mosn_mp.ipc.seccomp import forbid_system_calls
 from mosn_mp.observe.log_files import LogFiles
 from mosn_mp.observe.metrics.metrics import Metrics
 from mosn_mp.worker.plane import Plane
@@ -76,6 +77,8 @@ def run_worker(order: WorkerOrder) -> NoReturn:
 def _serve(order: WorkerOrder) -> int:
     logs = LogFiles(f"worker {order.slot}")
     logs.open(order.log_path, order.log_level)
+    if problem := forbid_system_calls():
+        logging.getLogger("mosn_mp.worker").warning("worker %d: no filter of system calls: %s", order.slot, problem)
     stacks = StackDump()
     stacks.follow(order.log_path)
     arena = Arena(order.shared.arena_segment, order.row)

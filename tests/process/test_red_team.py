@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from mosn_mp.ipc.seccomp import MACHINES
 from tests.process.as_user.user import interpreter
 from tests.process.infiltrator import address_of
 from tests.process.program import DEADLINE_S, HERE, Program, free_port, is_alive, wait_until
@@ -181,6 +182,43 @@ def test_no_process_of_the_user_looks_into_another(program: Program) -> None:
     stranger = [program.python, "-c", LOOK_INTO.format(pids=family) + "\nprint(found)"]
     done = subprocess.run(stranger, user=USER, group=FOUND.pw_gid, extra_groups=[], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_children_of_an_ordinary_user_neither_trace_nor_take_descriptors(program: Program) -> None:
+    os.chown(program.directory, FOUND.pw_uid, FOUND.pw_gid)
+    del program.server["user"]
+    program.write()
+    program.path.chmod(0o644)
+    command = [program.python, "-m", "mosn_mp", "start", "-c", str(program.path)]
+    program.master = subprocess.Popen(
+        command, env=program.environment, user=USER, group=FOUND.pw_gid, extra_groups=[], stderr=subprocess.PIPE, text=True
+    )
+    program.wait_serving()
+    code = LOOK_INTO.replace('for name in ("mem", "environ", "maps")', "for name in ()")  # /proc is open to its owner
+    for pid in infiltrated(program):
+        others = [other for other in program.family() if other != pid]
+        assert inside(pid, code.format(pids=others)) == []
+
+
+REFUSED_CALLS = """
+import ctypes, os
+libc = ctypes.CDLL(None, use_errno=True)
+CLONE_NEWUSER, KEYCTL_GET_KEYRING_ID = 0x10000000, 0
+calls = {"unshare": (272, 97, CLONE_NEWUSER, 0), "keyctl": (250, 219, KEYCTL_GET_KEYRING_ID, -3), "io_uring": (425, 425, 1, 0)}
+is_arm = os.uname().machine == "aarch64"
+found = []
+if os.fork() == 0:  # what comes through is not this process's
+    os._exit(sum(libc.syscall(call[is_arm], *call[2:]) != -1 or ctypes.get_errno() != 1 for call in calls.values()))
+found = os.waitstatus_to_exitcode(os.wait()[1])
+"""
+
+
+@pytest.mark.skipif(os.uname().machine not in MACHINES, reason="no filter of system calls for this machine")
+def test_ways_into_the_kernel_are_closed(program: Program) -> None:
+    program.start()
+    for pid in infiltrated(program):
+        assert inside(pid, REFUSED_CALLS) == 0
+        assert status_of(pid)["Seccomp"] == "2"
 
 
 def test_no_core_dump_holds_what_clients_sent(program: Program) -> None:
