@@ -24,6 +24,7 @@ cdef class Service(Acceptor):
     cdef uint32_t max_in_all        # over all workers and listeners; 0 = unlimited
 
     cdef Stream take_stream(self, Kind kind)
+    cdef Stream make_stream(self, Kind kind)
     cdef Kind kind_of(self, Connection connection)
     cdef bint detect(self, Connection connection) except -1
     cdef int open_session(self, Connection connection, Kind kind) except -1
@@ -53,6 +54,7 @@ cdef class Kind:
     cdef list streams
     cdef int low                    # the fewest idle streams since the last trim
     cdef list sessions
+    cdef int low_sessions
 
 # The requests that come on shared connections.
 cdef class Requests(Inbox):

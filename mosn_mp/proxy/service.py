@@ -5,6 +5,7 @@ from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.mosn_mp.buffer.body import Body
 from cython.cimports.mosn_mp.buffer.buf import Buf
 from cython.cimports.mosn_mp.buffer.head import Head
+from cython.cimports.mosn_mp.buffer.heap import Allocator, allocate_apart, allocate_as_usual
 from cython.cimports.mosn_mp.codec.codec import SERVER, WRITTEN, Codec
 from cython.cimports.mosn_mp.net.connection.connection import BLOCK_SMALL, EOF, RESET, S_PARKED, S_SERVING, S_SHARED, Connection
 from cython.cimports.mosn_mp.net.connection.descriptors import Descriptors
@@ -43,6 +44,8 @@ from mosn_mp.codec.protocol import Match
 # Idle streams kept for the next burst; about 5 KB each.
 IDLE_STREAMS = cython.declare(cython.int, 512)
 # Which protocol it is must be clear by then.
+# Idle ones given up at a time: half a millisecond.
+TRIMMED = cython.declare(cython.int, 256)
 DETECT_BYTES = cython.declare(cython.int, 64)
 GOODBYE_ROOM = cython.declare(uint32_t, 64)
 # Who asked for nothing more for so long gives way to those that wait.
@@ -180,6 +183,8 @@ class Service(Acceptor):
         stream.serve(connection)
         if len(stream.home) < IDLE_STREAMS:
             stream.home.append(stream)
+        else:
+            stream.dismantle()
         return 0
 
     def kind_of(self, connection: Connection) -> Kind:
@@ -243,13 +248,20 @@ class Service(Acceptor):
         """A session for *connection*, which has nothing read yet."""
         session: ServerSession
         codec: Codec
+        usual: Allocator
         if kind.sessions:
             session = kind.sessions.pop()
             codec = session.codec
+            if len(kind.sessions) < kind.low_sessions:
+                kind.low_sessions = len(kind.sessions)
         else:
-            session = ServerSession.__new__(ServerSession, self.requests)
+            allocate_apart(cython.address(usual))
+            try:
+                session = ServerSession.__new__(ServerSession, self.requests)
+                codec = kind.spoken.protocol.make_codec(SERVER, kind.spoken.limits)
+            finally:
+                allocate_as_usual(cython.address(usual))
             session.kind = kind
-            codec = kind.spoken.protocol.make_codec(SERVER, kind.spoken.limits)
         codec.restore(connection.slot)
         session.message_timeout_ms = self.listener.runtime.body_timeout_ms
         session.counters = self.listener.counters
@@ -274,13 +286,22 @@ class Service(Acceptor):
     def take_stream(self, kind: Kind) -> Stream:
         """An idle stream for *kind*, or a new one."""
         stream: Stream
-        spoken: SpokenProtocol = kind.spoken
+        usual: Allocator
         if kind.streams:
             stream = kind.streams.pop()
             if len(kind.streams) < kind.low:
                 kind.low = len(kind.streams)
             return stream
-        stream = Stream.__new__(Stream)
+        allocate_apart(cython.address(usual))
+        try:
+            return self.make_stream(kind)
+        finally:
+            allocate_as_usual(cython.address(usual))
+
+    def make_stream(self, kind: Kind) -> Stream:
+        """A new stream for *kind*."""
+        spoken: SpokenProtocol = kind.spoken
+        stream: Stream = Stream.__new__(Stream)
         stream.home = kind.streams
         stream.job = StreamJob()
         stream.job.stream = stream
@@ -307,12 +328,19 @@ class Service(Acceptor):
         return stream
 
     def trim(self) -> None:
-        """Drop the streams that were idle all the time since the last trim."""
+        """Drop streams and sessions that were idle all the time since the last trim, few at a time: requests wait meanwhile."""
         kind: Kind
+        stream: Stream
         for item in self.spoken:
             kind = item
-            del kind.streams[: kind.low]
+            unused: list = kind.streams[: min(kind.low, TRIMMED)]
+            del kind.streams[: len(unused)]
+            for idle in unused:
+                stream = idle
+                stream.dismantle()
             kind.low = len(kind.streams)
+            del kind.sessions[: min(kind.low_sessions, TRIMMED)]
+            kind.low_sessions = len(kind.sessions)
 
     def part_from(self, connection: Connection) -> cython.void:
         """The listener drains and *connection* waits between requests: say goodbye, once, if its protocol has one and the config

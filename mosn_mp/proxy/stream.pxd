@@ -32,3 +32,4 @@ cdef class Stream(TunnelExchange):
     cdef bint drain_request(self) except -1
     cdef void park(self) noexcept
     cdef void clear_request(self) noexcept
+    cdef void dismantle(self) noexcept

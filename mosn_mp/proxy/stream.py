@@ -380,6 +380,12 @@ class Stream(TunnelExchange):
         self.response_begun = self.drop = self.answering = self.tunnel = self.moved = False
         self.reused = self.resent = self.reusable = self.awaiting_head = False
 
+    def dismantle(self) -> cython.void:
+        """Nobody will use it again. Its parts let go of it, so that its memory goes back now: the garbage collector goes by what
+        was allocated lately, and may not look for hours after a burst."""
+        self.job.stream = None
+        self.upload.stream = self.download.stream = None
+
 
 class StreamJob(Pollable):
     """A stream as a job of the reactor."""

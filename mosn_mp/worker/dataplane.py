@@ -14,6 +14,7 @@ from typing import NamedTuple
 import gevent
 
 from mosn_mp.buffer.arena import Arena
+from mosn_mp.buffer.heap import Heap
 from mosn_mp.cluster.cluster import Cluster
 from mosn_mp.cluster.compile import compile_clusters
 from mosn_mp.codec.compile import Protocols, compile_protocols
@@ -321,11 +322,13 @@ class DataPlane:
         """Once a second: copy what this process knows of itself into its counter row, let go of what the load does not need."""
         cells = {key: WORKER.cell(key).at for key in self._vitals()}
         shortages = Shortages(self.log)
+        heap = Heap()
         before = self._counted()
         while True:
-            for service in self.services.values():
+            for service in (*self.services.values(), *self.leaving):
                 service.trim()
             self.pipes.trim()
+            heap.look()
             self.descriptors.look(descriptor_limit())
             vitals = self._vitals()
             for key, value in vitals.items():

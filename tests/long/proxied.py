@@ -130,6 +130,19 @@ class Proxied(Program):
         """The same without pages of files (programs, libraries), whose share changes with what else runs on the machine."""
         return self.pss_bytes("Pss_Anon|Pss_Shmem")
 
+    def mapped_mib(self) -> dict[str, float]:
+        """Pss of all processes by what is mapped."""
+        found: dict[str, int] = {}
+        for pid in self.family():
+            kind = ""
+            for line in Path(f"/proc/{pid}/smaps").read_text().splitlines():
+                words = line.split()
+                if words[0] == "Pss:":
+                    found[kind] = found.get(kind, 0) + int(words[1])
+                elif not words[0].endswith(":"):
+                    kind = _kind_of_mapping(words[5] if len(words) > 5 else "")
+        return {kind: round(kib / 1024, 1) for kind, kib in sorted(found.items())}
+
     def fds(self) -> int:
         """Open descriptors of all processes."""
         return sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in self.family())
@@ -165,6 +178,12 @@ class Proxied(Program):
         """The sum of the metric *name* over the lines whose labels hold the text *labels*."""
         lines = re.findall(rf"^{name}{{([^}}]*)}} (\d+)$", self.metrics(), re.M)
         return sum(int(value) for found, value in lines if labels in found)
+
+
+def _kind_of_mapping(name: str) -> str:
+    if "mosn_mp-" in name and name.startswith("/dev/shm/"):
+        return "arena" if "arena" in name else "shared"
+    return {"": "anonymous", "[heap]": "heap"}.get(name, "files" if name.startswith("/") else "other")
 
 
 def _listener(name: str, port: int, proxy: dict[str, Any]) -> dict[str, Any]:

@@ -92,6 +92,7 @@ cdef class Reactor:
     cdef int wake_soon(self, Task task) except -1
     cdef int wake(self, Task task) except -1
     cdef int spawn(self, Pollable job) except -1
+    cdef object _make_greenlet(self)
     cdef int serve_again(self, Pollable pollable) except -1
     cdef int starve(self, Pollable pollable) except -1
     cdef void arm(self, Timed timed, uint64_t delay_ms) noexcept

@@ -20,6 +20,7 @@ from cython.cimports.cpython.ref import Py_DECREF, Py_INCREF, PyObject
 from cython.cimports.libc.errno import EMFILE, ENFILE, ENOBUFS, ENOMEM, ENOSPC, errno
 from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import calloc, free, malloc, realloc
+from cython.cimports.mosn_mp.buffer.heap import Allocator, allocate_apart, allocate_as_usual
 from cython.cimports.mosn_mp.net.libc import (
     CLOCK_MONOTONIC,
     CLOCK_REALTIME,
@@ -309,10 +310,19 @@ class Reactor:
             if len(self.idle_greenlets) < self.idle_low:
                 self.idle_low = len(self.idle_greenlets)
         else:
-            greenlet = NEW_GREENLET(self.run_greenlet, self.hub)
+            greenlet = self._make_greenlet()
             self.greenlets += 1
         self.job = job
         return self.switch_to(cython.cast(cython.pointer(PyObject), greenlet))
+
+    def _make_greenlet(self) -> object:
+        """A serving greenlet that has not begun."""
+        usual: Allocator
+        allocate_apart(cython.address(usual))
+        try:
+            return NEW_GREENLET(self.run_greenlet, self.hub)
+        finally:
+            allocate_as_usual(cython.address(usual))
 
     def run_greenlet(self) -> None:
         """The body of a serving greenlet: job after job."""
