@@ -16,8 +16,8 @@ from tests.process.test_crash import wait_workers
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root has something to lose here")
 
-PORT = privileged_port()
-LISTENER = {"name": "mine", "host": "127.0.0.1", "port": PORT, "bind": True, "backlog": 10}
+REFUSED_PORT = 1  # never opened, and the same in every process that collects these tests
+LISTENER = {"name": "mine", "host": "127.0.0.1", "port": REFUSED_PORT, "bind": True, "backlog": 10}
 REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"log_path": "/etc/mosn_mp_test/mosn.log"}, "root's file names no log in /etc/mosn_mp_test"),
     ({"access_logs": ["/etc/mosn_mp_test/access.log"]}, "root's file names no log in /etc/mosn_mp_test"),
@@ -25,7 +25,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"log_path": "syslog+tcp://127.0.0.1:1"}, "it is no absolute path"),
     ({"pid_path": "/etc/mosn_mp_test/mosn.pid"}, "pid"),
     ({"config_path": "/etc/mosn_mp_test/mosn.json"}, "the plan is that of another file"),
-    ({"listeners": [LISTENER]}, f"port {PORT} is privileged, and root's file does not name it"),
+    ({"listeners": [LISTENER]}, f"port {REFUSED_PORT} is privileged, and root's file does not name it"),
     ({"listeners": [LISTENER | {"host": "localhost; rm -rf"}]}, "is no IP address"),
     ({"workers": 100_000}, "workers: 100000 is not from 1 to 250"),
     ({"graceful_timeout_s": float("nan")}, "graceful_timeout: nan"),
@@ -113,7 +113,7 @@ def test_a_file_of_root_beside_the_logs_is_given_to_nobody(program: Program) -> 
 
 def test_a_privileged_port_comes_by_roots_file(program: Program) -> None:
     program.start()
-    program.server["listeners"].append(program.listener("second", PORT))
+    program.server["listeners"].append(program.listener("second", privileged_port()))
     program.write()
     done = program.run("reload")
     assert done.returncode == 0, done.stderr
