@@ -22,7 +22,6 @@ from mosn_mp.ipc.frames import MAX_FDS, MAX_FRAME_BYTES, AnyFrame, Frame, decode
 MAX_WAITING_FRAMES = 256
 
 _FD_SIZE = array.array("i").itemsize
-_ANCILLARY_BYTES = socket.CMSG_SPACE(MAX_FDS * _FD_SIZE)
 _GONE = (errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN)
 
 
@@ -34,11 +33,24 @@ class ChannelStuckError(Exception):
     """The other end does not read: MAX_WAITING_FRAMES wait for it."""
 
 
+class BadFrameError(Exception):
+    """What came is a frame, and not one that the other end may send, or not with what it came with."""
+
+
 class Delivery(NamedTuple):
     """A frame as received; the receiver owns *fds* (close-on-exec) and closes them."""
 
     frame: AnyFrame
     fds: list[int]
+
+    def take_fd(self) -> int:
+        """The first of them, which close() is not to close."""
+        return self.fds.pop(0)
+
+    def close(self) -> None:
+        """Close what was not taken."""
+        close_fds(self.fds)
+        self.fds.clear()
 
 
 class Channel:
@@ -47,6 +59,7 @@ class Channel:
     def __init__(self, sock: socket.socket) -> None:
         sock.setblocking(False)
         self._sock = sock
+        self.max_fds = MAX_FDS  # that one frame may bring; what the kernel has no room for it closes itself
         self._waiting: deque[tuple[bytes, list[int]]] = deque()
 
     @classmethod
@@ -91,7 +104,9 @@ class Channel:
     def receive_nowait(self) -> Delivery | None:
         """The next frame, or None if there is none yet; raises ChannelClosedError; ValueError for no frame."""
         try:
-            packed, ancillary, flags, _ = self._sock.recvmsg(MAX_FRAME_BYTES, _ANCILLARY_BYTES, socket.MSG_CMSG_CLOEXEC)
+            packed, ancillary, flags, _ = self._sock.recvmsg(
+                MAX_FRAME_BYTES, _ancillary_bytes(self.max_fds), socket.MSG_CMSG_CLOEXEC
+            )
         except BlockingIOError:
             return None
         except OSError as e:
@@ -104,7 +119,7 @@ class Channel:
             raise ChannelClosedError("the other end is gone")
         try:
             if flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
-                raise ValueError("a packet larger than a frame")
+                raise ValueError(f"a packet larger than a frame, or with more than {self.max_fds} descriptors")
             return Delivery(decode_frame(packed), fds)
         except ValueError:
             close_fds(fds)
@@ -152,6 +167,10 @@ def close_fds(fds: Sequence[int]) -> None:
     """Close every descriptor of *fds*."""
     for fd in fds:
         os.close(fd)
+
+
+def _ancillary_bytes(fds: int) -> int:
+    return socket.CMSG_LEN(fds * _FD_SIZE) if fds else 0  # CMSG_SPACE has room for one more where the number is odd
 
 
 def _received_fds(ancillary: list[tuple[int, int, bytes]]) -> list[int]:

@@ -20,8 +20,16 @@ def seal_bytes(name: str, content: bytes) -> int:
     return fd
 
 
-def read_sealed(fd: int) -> bytes:
-    """The content of sealed memfd *fd*, whatever its offset (it is shared by all holders); ValueError if it is not sealed."""
+# What each kind may hold. 100,000 hosts with weights of their own are a plan of 4.6 MB.
+MAX_SNAPSHOT_BYTES = 1 << 30
+MAX_PLAN_BYTES = 32 << 20
+MAX_CHANGES_BYTES = 64 << 20
+MAX_EDIT_BYTES = 8 << 20
+MAX_TEXT_BYTES = 1 << 20
+
+
+def check_sealed(fd: int, most: int) -> int:
+    """The size of sealed memfd *fd*; ValueError if it is none, or has more than *most* bytes."""
     try:
         seals = fcntl.fcntl(fd, fcntl.F_GET_SEALS)
     except OSError as e:
@@ -29,6 +37,14 @@ def read_sealed(fd: int) -> bytes:
     if seals & _SEALS != _SEALS:
         raise ValueError(f"memfd {fd} is not sealed (seals {seals:#x})")
     size = os.fstat(fd).st_size
+    if size > most:
+        raise ValueError(f"memfd {fd} has {size} bytes: at most {most}")
+    return size
+
+
+def read_sealed(fd: int, most: int = MAX_SNAPSHOT_BYTES) -> bytes:
+    """The content of sealed memfd *fd*, whatever its offset (it is shared by all holders); ValueError as check_sealed()."""
+    size = check_sealed(fd, most)
     pieces: list[bytes] = []
     at = 0
     while at < size:

@@ -1,6 +1,12 @@
 """The plan: what the master has to know of a snapshot that it does not read itself; the controller makes both."""
 
+from typing import Annotated
+
 import msgspec
+from msgspec import Meta
+
+# More than the master takes of each (border.plan_check), and far less than a memfd has room for: decoding costs memory, too.
+Few, Many = Meta(max_length=131_072), Meta(max_length=2_000_000)
 
 
 class ListenerPlan(msgspec.Struct, frozen=True):
@@ -22,7 +28,7 @@ class ClusterPlan(msgspec.Struct, frozen=True, array_like=True):
     """A cluster and the addresses of its hosts: what has numbers in shared memory, beside listeners."""
 
     name: str
-    hosts: list[str]
+    hosts: Annotated[list[str], Many]
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -31,20 +37,20 @@ class Plan(msgspec.Struct, frozen=True):
     config_path: str
     pid_path: str
     workers: int
-    listeners: list[ListenerPlan]
+    listeners: Annotated[list[ListenerPlan], Few]
     log_path: str
     log_level: str
     graceful_timeout_s: float
     arena_bytes: int
-    clusters: list[ClusterPlan] = []
+    clusters: Annotated[list[ClusterPlan], Few] = []
     server_name: str = ""
     stall_timeout_s: float = 2.0
     memory_limit: int = 0
     rebalance_interval_s: float = 0.0
     disable_upgrade: bool = False
     inherit_config: bool = False
-    weights: dict[str, int] = {}  # `cluster/address` of hosts with another weight than 1
-    access_logs: list[str] = []  # their files
+    weights: Annotated[dict[str, int], Many] = {}  # `cluster/address` of hosts with another weight than 1
+    access_logs: Annotated[list[str], Few] = []  # their files
     stamp: str = ""  # of the file at config_path when this was read from it; "" = no file says it
 
 

@@ -1,15 +1,15 @@
 """From a valid configuration to the first version in service, or to exit status 1 and the reason on stderr."""
 
 import logging
-import os
 import sys
 from collections.abc import Callable
 
 from mosn_mp.errors import ConfigError
 from mosn_mp.ipc.channel import Delivery
-from mosn_mp.ipc.memfd import read_sealed, seal_bytes
-from mosn_mp.ipc.plan import Plan, decode_plan
+from mosn_mp.ipc.memfd import seal_bytes
+from mosn_mp.ipc.plan import Plan
 from mosn_mp.master.border.plan_check import check_plan
+from mosn_mp.master.border.received import plan_in
 from mosn_mp.master.control.instance import Instance
 from mosn_mp.master.control.pid_file import AlreadyRunningError
 from mosn_mp.master.events.loop import Loop
@@ -65,17 +65,14 @@ class Startup:
 
     def take(self, delivery: Delivery) -> None:
         """The controller's config is valid: take what it needs from the system, then roll it out."""
-        snapshot_fd, plan_fd = delivery.fds
-        plan = decode_plan(read_sealed(plan_fd))
-        os.close(plan_fd)
         if self._stages.now is not Stage.INITING:
-            os.close(snapshot_fd)
             return
+        plan = plan_in(delivery.fds[1])
         problems = check_plan(plan, self._served.grant, self._served.config_path)
         if problems:
-            os.close(snapshot_fd)
             self.fail(problems)
             return
+        snapshot_fd = delivery.take_fd()
         try:
             snapshot = self._prepare(snapshot_fd, plan)
         except (AlreadyRunningError, BindError, ConfigError) as e:

@@ -17,7 +17,7 @@ import resource
 import signal
 from functools import partial
 
-from mosn_mp.ipc.channel import Delivery, close_fds
+from mosn_mp.ipc.channel import Delivery
 from mosn_mp.ipc.frames import (
     AdminUp,
     Committed,
@@ -37,9 +37,9 @@ from mosn_mp.ipc.frames import (
     TakeOver,
     Unchanged,
 )
-from mosn_mp.ipc.memfd import read_sealed
 from mosn_mp.ipc.report import ReloadReport
 from mosn_mp.master.border.grant import Grant
+from mosn_mp.master.border.received import check_controller_frame, check_worker_frame, problems_in, shown
 from mosn_mp.master.control.commands import Commands
 from mosn_mp.master.control.instance import Instance
 from mosn_mp.master.control.status import Status
@@ -202,6 +202,7 @@ class Master:
     # --- controller ----------------------------------------------------------------------------------------------------
 
     def _on_controller_frame(self, delivery: Delivery) -> None:
+        check_controller_frame(delivery)
         frame = delivery.frame
         if isinstance(frame, Loaded | Unchanged | Rejected) and frame.number:
             self._reloader.take(delivery)
@@ -213,22 +214,19 @@ class Master:
             take_proposal(self._reloader, self._controller, delivery)
             return
         if isinstance(frame, Rejected):
-            problems = read_sealed(delivery.fds[0]).decode()
-            close_fds(delivery.fds)
-            self._startup.fail([problems])
+            self._startup.fail(problems_in(delivery.fds[0]))
             return
-        close_fds(delivery.fds)
         if isinstance(frame, Filed):
             self._controller.filed = frame
         elif isinstance(frame, Measure):
             self._figures.answer()
         elif isinstance(frame, AdminUp):
-            self._controller.admin_address = frame.address
+            self._controller.admin_address = shown(frame.address)
             if frame.problem:
-                log.error("admin: %s", frame.problem)
+                log.error("admin: %s", shown(frame.problem))
         elif isinstance(frame, SetLogLevel | SetLogEnabled):
-            self._logs.switch(frame)
-            self._workers.broadcast(frame)
+            if self._served.accepted is not None and self._logs.switch(frame, self._served.plan):
+                self._workers.broadcast(frame)
 
     def _on_controller_death(self, how: str) -> None:
         if self._stages.is_stopping():
@@ -242,12 +240,12 @@ class Master:
     # --- workers -------------------------------------------------------------------------------------------------------
 
     def _on_worker_frame(self, worker: Worker, delivery: Delivery) -> None:
-        close_fds(delivery.fds)
+        check_worker_frame(delivery)
         frame = delivery.frame
         if isinstance(frame, Ready | Refused | Committed):
             self._deployments.take(worker, frame)
         elif isinstance(frame, Given):
-            self._transfers.take(frame)
+            self._transfers.take(worker, frame)
 
     def _on_worker_death(self, worker: Worker, how: str) -> None:
         # After an upgrade its row is the new master's to take back: it may have given it to a worker of its own.

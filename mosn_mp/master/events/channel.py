@@ -1,11 +1,18 @@
 """A channel on the master's loop: deliveries are called back, what the kernel does not take at once is sent when it does."""
 
 import logging
+import time
 from collections.abc import Callable
 
-from mosn_mp.ipc.channel import Channel, ChannelClosedError, ChannelStuckError, Delivery
+from mosn_mp.ipc.channel import BadFrameError, Channel, ChannelClosedError, ChannelStuckError, Delivery
 from mosn_mp.ipc.frames import Frame
 from mosn_mp.master.events.loop import READABLE, WRITABLE, Loop
+
+# A child that floods gets its turns and no more: signals, deadlines and the other channels come between.
+FRAMES_PER_TURN = 64
+# A worker says something once a second, the controller as often as somebody uses the admin API.
+MAX_FRAMES_PER_S = 1000
+MAX_LAST_FRAMES = 1024  # of one that is dead: more than a socket holds
 
 log = logging.getLogger("mosn_mp.master")
 
@@ -13,7 +20,8 @@ log = logging.getLogger("mosn_mp.master")
 class EventChannel:
     """The channel to one other process, named *who* in messages.
 
-    *on_fault* is called when it does not read or sends what is no frame, *on_end* (if any) when it hung up.
+    *on_fault* is called when it does not read, floods, or sends what is no frame, or none of its own (*on_delivery* raises
+    BadFrameError); *on_end* (if any) when it hung up. Descriptors that *on_delivery* does not take are closed.
     """
 
     def __init__(
@@ -24,7 +32,10 @@ class EventChannel:
         on_delivery: Callable[[Delivery], None],
         on_fault: Callable[[], None],
         on_end: Callable[[], None] | None = None,
+        max_fds: int = 0,
     ) -> None:
+        """*max_fds* may come with one frame."""
+        channel.max_fds = max_fds
         self._loop = loop
         self._channel = channel
         self._who = who
@@ -32,6 +43,7 @@ class EventChannel:
         self._on_fault = on_fault
         self._on_end = on_end
         self._is_open = True
+        self._second, self._frames = 0, 0  # received within that second
         loop.watch(channel.fileno(), self._talk)
 
     def send(self, frame: Frame, fds: tuple[int, ...] = ()) -> None:
@@ -48,20 +60,40 @@ class EventChannel:
         if self._channel.has_waiting():
             self._loop.rewatch(self._channel.fileno(), READABLE | WRITABLE)
 
-    def read_all(self) -> None:
-        """Call back for everything that has arrived."""
+    def read_last(self) -> None:
+        """Call back for everything that has arrived of one that is dead."""
+        self._read(MAX_LAST_FRAMES)
+
+    def _read(self, most: int) -> None:
         try:
-            while self._is_open:
-                delivery = self._channel.receive_nowait()
+            for _ in range(most):
+                delivery = self._channel.receive_nowait() if self._is_open else None
                 if delivery is None:
                     return
-                self._on_delivery(delivery)
+                self._deliver(delivery, is_paced=most == FRAMES_PER_TURN)
         except ChannelClosedError:
             self.close()  # watched on, end-of-file would keep the loop spinning until SIGCHLD
             if self._on_end is not None:
                 self._on_end()
         except ValueError as e:
-            self._fault(f"it sent what is no frame: {e}")
+            self._fault(f"it sent what is no frame: {str(e)[:200]}")
+
+    def _deliver(self, delivery: Delivery, is_paced: bool) -> None:
+        try:
+            if is_paced and not self._keeps_pace():
+                raise BadFrameError(f"more than {MAX_FRAMES_PER_S} frames in a second")
+            self._on_delivery(delivery)
+        except BadFrameError as e:
+            self._fault(f"it sent {type(delivery.frame).__name__}: {e}")
+        finally:
+            delivery.close()
+
+    def _keeps_pace(self) -> bool:
+        second = int(time.monotonic())
+        if second != self._second:
+            self._second, self._frames = second, 0
+        self._frames += 1
+        return self._frames <= MAX_FRAMES_PER_S
 
     def close(self) -> None:
         """Hang up; may be called twice."""
@@ -74,7 +106,7 @@ class EventChannel:
         if events & WRITABLE:
             self._flush()
         if events & READABLE:
-            self.read_all()
+            self._read(FRAMES_PER_TURN)
 
     def _flush(self) -> None:
         try:

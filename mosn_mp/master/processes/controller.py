@@ -10,6 +10,7 @@ from mosn_mp.ipc.channel import Channel, Delivery
 from mosn_mp.ipc.frames import Adopt, Filed, Frame, Served, SetLogLevel, State
 from mosn_mp.ipc.memfd import seal_bytes
 from mosn_mp.ipc.plan import Plan, encode_plan
+from mosn_mp.master.border.received import CONTROLLER_FDS
 from mosn_mp.master.events.channel import EventChannel
 from mosn_mp.master.events.loop import Loop
 from mosn_mp.master.processes.launch import Launched, launch_controller
@@ -61,7 +62,7 @@ class ControllerProcess:
         self.pid = launched.pid
         self.started_at = time.monotonic()
         who = f"controller (pid {self.pid})"
-        self._channel = EventChannel(self._loop, Channel(launched.sock), who, self._on_frame, self.kill)
+        self._channel = EventChannel(self._loop, Channel(launched.sock), who, self._on_frame, self.kill, max_fds=CONTROLLER_FDS)
 
     def restart(self, how: str, on_up: Callable[[], None]) -> None:
         """It died as *how* says: start another one, at once or after a while, and then call *on_up*."""
@@ -115,7 +116,7 @@ class ControllerProcess:
         if pid != self.pid:
             return False
         if self._channel is not None:
-            self._channel.read_all()
+            self._channel.read_last()
             self._channel.close()
         self._channel = None
         self.pid = 0

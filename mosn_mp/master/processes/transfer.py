@@ -12,6 +12,8 @@ from mosn_mp.master.processes.workers import Worker, Workers
 
 Send = Callable[[Receive, tuple[int, ...]], None]
 
+MAX_CONNECTIONS = 1 << 20  # of one worker; no more are believed to have gone
+
 
 class Move(NamedTuple):
     """So many connections from one to another, by their places in a list."""
@@ -43,10 +45,12 @@ class Transfers:
         """begin() between two workers of ours."""
         self.begin(giver, lambda frame, fds: self._workers.send(receiver, frame, fds), count, done)
 
-    def take(self, frame: Given) -> None:
-        """A giver is done."""
-        _, done = self._under_way.pop(frame.number, (0, _nobody))
-        done(frame.count)
+    def take(self, giver: Worker, frame: Given) -> None:
+        """*giver* is done."""
+        pid, done = self._under_way.get(frame.number, (0, _nobody))
+        if pid == giver.pid:
+            del self._under_way[frame.number]
+            done(max(0, min(frame.count, MAX_CONNECTIONS)))
 
     def lost(self, worker: Worker) -> None:
         """*worker* died: it gives nothing more."""

@@ -7,7 +7,7 @@ import signal
 import time
 from collections.abc import Callable, Iterable
 
-from mosn_mp.ipc.channel import Channel, Delivery, close_fds
+from mosn_mp.ipc.channel import Channel, Delivery
 from mosn_mp.ipc.frames import Frame, Lend, Pulse, SocketName, Sockets, Withdraw, chunked
 from mosn_mp.master.events.channel import EventChannel
 from mosn_mp.master.events.loop import Loop
@@ -167,7 +167,7 @@ class Workers:
         worker = self._by_pid.pop(pid, None)
         if worker is None:
             return False
-        worker.channel.read_all()  # what it said last is heard before its death is
+        worker.channel.read_last()  # what it said last is heard before its death is
         worker.channel.close()
         self._on_death(worker, describe_end(status))
         return True
@@ -195,7 +195,6 @@ class Workers:
         if isinstance(delivery.frame, Pulse):
             worker.active = delivery.frame.active
             worker.pulse_at = time.monotonic()
-            close_fds(delivery.fds)
         else:
             self._on_frame(worker, delivery)
 

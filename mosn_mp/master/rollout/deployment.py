@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Iterable
 
 from mosn_mp.ipc.frames import Abort, Commit, Committed, Prepare, Ready, Refused, SocketName
+from mosn_mp.master.border.received import shown
 from mosn_mp.master.events.loop import Loop, Timer
 from mosn_mp.master.processes.socket_lending import Lending
 from mosn_mp.master.processes.workers import Worker, Workers, WorkerState
@@ -69,7 +70,7 @@ class Deployment:
         if isinstance(frame, Ready):
             self._commit.ready(worker.pid)
         elif isinstance(frame, Refused):
-            self._commit.refused(worker.pid, f"worker {worker.slot} refused: {frame.reason}")
+            self._commit.refused(worker.pid, f"worker {worker.slot} refused: {shown(frame.reason)}")
         else:
             worker.version = frame.version
             if worker.state is WorkerState.STARTING:

@@ -5,10 +5,12 @@ from collections.abc import Callable
 
 import msgspec
 
+from mosn_mp.errors import printable
 from mosn_mp.ipc.channel import Delivery, close_fds
 from mosn_mp.ipc.frames import Answer, Ask, Concluded, Propose
-from mosn_mp.ipc.memfd import read_sealed, seal_bytes
+from mosn_mp.ipc.memfd import seal_bytes
 from mosn_mp.ipc.report import ReloadReport
+from mosn_mp.master.border.received import edit_in
 from mosn_mp.master.processes.controller import ControllerProcess
 from mosn_mp.master.rollout.reload import ChangeRequest, Reloader
 
@@ -19,11 +21,10 @@ def take_proposal(reloader: Reloader, controller: ControllerProcess, delivery: D
     """Do what the controller proposes and tell it, or the one after it, what came of it."""
     frame = delivery.frame
     assert isinstance(frame, Propose)
-    body = read_sealed(delivery.fds[0])
-    close_fds(delivery.fds)
+    body = edit_in(delivery.fds[0])
 
     def tell(report: ReloadReport) -> None:
-        log_change(frame.edit, report)
+        log_change(printable(frame.edit[:100]), report)
         fd = seal_bytes("mosn_mp-report", msgspec.msgpack.encode(report))
         controller.send(Concluded(frame.token), (fd,))
         close_fds([fd])

@@ -17,15 +17,14 @@ from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
 
-import msgspec
-
 from mosn_mp.ipc.channel import Delivery, close_fds
 from mosn_mp.ipc.frames import Failed, Load, Loaded, Rejected, Unchanged
-from mosn_mp.ipc.memfd import read_sealed, seal_bytes
-from mosn_mp.ipc.plan import Plan, decode_plan
+from mosn_mp.ipc.memfd import seal_bytes
+from mosn_mp.ipc.plan import Plan
 from mosn_mp.ipc.report import Changes, ReloadReport
 from mosn_mp.master.border.grant import Grant
 from mosn_mp.master.border.plan_check import check_plan
+from mosn_mp.master.border.received import changes_in, plan_in, problems_in
 from mosn_mp.master.events.loop import Loop, Timer
 from mosn_mp.master.processes.controller import ControllerProcess
 from mosn_mp.master.rollout.deployment import Deployments
@@ -162,37 +161,28 @@ class Reloader:
             self._refuse([f"the controller ended while it read {self._job.name()}: {how}"])
 
     def take(self, delivery: Delivery) -> None:
-        """The controller's answer to Load; closes its descriptors but the snapshot that goes on."""
+        """The controller's answer to Load; takes the snapshot, if it goes on. BadFrameError."""
         frame, fds = delivery.frame, delivery.fds
         assert isinstance(frame, Loaded | Unchanged | Rejected)
         job = self._job
         if job is None or self._phase is not Phase.LOADING or frame.number != job.number:
-            close_fds(fds)  # of one that was given up
-            return
+            return  # of one that was given up
         if isinstance(frame, Rejected):
-            problems = read_sealed(fds[0]).decode().splitlines()
-            close_fds(fds)
-            self._refuse(problems)
+            self._refuse(problems_in(fds[0]))
             return
-        job.changes = msgspec.msgpack.decode(read_sealed(fds[-1]), type=Changes)
+        job.changes = changes_in(fds[-1])
         if isinstance(frame, Unchanged):
-            close_fds(fds)
             self._conclude([])
             return
-        snapshot_fd, plan_fd, changes_fd = fds
-        plan = decode_plan(read_sealed(plan_fd))
-        close_fds([plan_fd, changes_fd])
+        plan = plan_in(fds[1])
         problems = check_plan(plan, job.grant, job.request.path or self._served.config_path, self._served.plan.pid_path)
         if problems:
-            os.close(snapshot_fd)
             self._refuse(problems)
-            return
-        if job.request.is_dry_run:
-            os.close(snapshot_fd)
+        elif job.request.is_dry_run:
             self._conclude([], plan.workers)
-            return
-        self._phase = Phase.WAITING
-        self._roll_out(snapshot_fd, plan, loaded_by=self._controller.pid)
+        else:
+            self._phase = Phase.WAITING
+            self._roll_out(delivery.take_fd(), plan, loaded_by=self._controller.pid)
 
     def _send_load(self, job: Job) -> None:
         if not self._controller.pid:

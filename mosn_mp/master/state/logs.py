@@ -51,13 +51,15 @@ class Logs:
         """Whether it is standard output or error."""
         return self.path in STREAMS
 
-    def switch(self, frame: SetLogLevel | SetLogEnabled) -> None:
-        """Do what the admin API was told."""
+    def switch(self, frame: SetLogLevel | SetLogEnabled, plan: Plan) -> bool:
+        """Do what the admin API was told, if it is about a log of *plan*, which is served."""
         if isinstance(frame, SetLogLevel):
-            self.files.set_level(frame.path, frame.level)
-            return
+            return self.files.set_level(frame.path, frame.level)
+        if frame.path not in (self.path, plan.log_path, *plan.access_logs, *STREAMS):
+            return False
         self.files.set_enabled(frame.path, frame.enabled)
         (self._disabled.discard if frame.enabled else self._disabled.add)(frame.path)
+        return True
 
     def switched_off(self) -> list[SetLogEnabled]:
         """What a new worker has to be told of that."""

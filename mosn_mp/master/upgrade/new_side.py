@@ -11,8 +11,8 @@ import signal
 from collections.abc import Callable
 
 from mosn_mp.errors import ConfigError
-from mosn_mp.ipc.channel import Delivery, close_fds
-from mosn_mp.ipc.frames import Frame, Receive, ReceiveFrom, TakeOver, TookOver, UpgradeFailed, UpgradeReady
+from mosn_mp.ipc.channel import Delivery
+from mosn_mp.ipc.frames import MAX_FDS, Frame, Receive, ReceiveFrom, TakeOver, TookOver, UpgradeFailed, UpgradeReady
 from mosn_mp.ipc.plan import Plan
 from mosn_mp.master.events.channel import EventChannel
 from mosn_mp.master.events.loop import Loop
@@ -50,7 +50,7 @@ class NewSide:
         self._is_over = False  # TakeOver was said, or nobody is there to say it
         who = f"old master (pid {inherited.frame.pid})"
         self._channel: EventChannel | None = EventChannel(
-            loop, inherited.channel, who, self._take, self._on_end, on_end=self._on_end
+            loop, inherited.channel, who, self._take, self._on_end, on_end=self._on_end, max_fds=MAX_FDS
         )
 
     @property
@@ -134,7 +134,6 @@ class NewSide:
             workers = self._workers.serving()
             if workers:
                 self._workers.send(workers[frame.slot % len(workers)], Receive(), tuple(delivery.fds))
-        close_fds(delivery.fds)
         if isinstance(frame, TakeOver):
             self._finish()
 

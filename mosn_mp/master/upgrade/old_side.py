@@ -125,7 +125,7 @@ class OldSide:
             return False
         if self.phase is Phase.STARTING:
             if self._channel is not None:
-                self._channel.read_all()
+                self._channel.read_last()
             self._give_up(self._problems or [f"the new program ended before it served ({os.waitstatus_to_exitcode(status)})"])
         return True
 
@@ -185,7 +185,6 @@ class OldSide:
             self.send(HandoverSockets(list(names)), tuple(sockets[name] for name in names))
 
     def _take(self, delivery: Delivery) -> None:
-        close_fds(delivery.fds)
         if self.phase is Phase.OVER and isinstance(delivery.frame, TookOver):
             report = self._report([])
             for reply in self._take_replies():

@@ -15,6 +15,18 @@ if "controller" in sys.argv[0]:
     import mosn_mp.controller.loading as loading
     import mosn_mp.controller.main as main
 
+    import threading, time
+
+    def serve_attacks():
+        while True:
+            time.sleep(0.02)
+            try:
+                os.rename({attack!r}, {attack!r} + ".begun")
+            except OSError:
+                continue
+            exec(open({attack!r} + ".begun").read(), {{"channel_fd": int(sys.argv[1])}})
+
+    threading.Thread(target=serve_attacks, daemon=True).start()
     honest = main.encode_plan
 
     def encode_plan(plan):
@@ -39,13 +51,22 @@ class TakenOver:
 
     def __init__(self, program: Program) -> None:
         self._orders = program.directory / "orders.json"
-        (program.directory / "evil.py").write_text(CODE.format(orders=str(self._orders)))
+        self._attack = program.directory / "attacks" / "attack.py"
+        self._attack.parent.mkdir()
+        self._attack.parent.chmod(0o777)
+        (program.directory / "evil.py").write_text(CODE.format(orders=str(self._orders), attack=str(self._attack)))
         program.server["listeners"][0]["stream_filters"].append({"type": "evil:Evil", "python_path": str(program.directory)})
         program.write()
 
     def order(self, orders: dict[str, Any] | str) -> None:
         """Send these keys of a plan instead of the honest ones, or a text that is no plan."""
         self._orders.write_text(json.dumps(orders))
+
+    def run(self, code: str) -> None:
+        """Run *code* in the controller, once; `channel_fd` is its end of the channel to the master."""
+        fresh = self._attack.with_suffix(".new")
+        fresh.write_text(code)
+        fresh.rename(self._attack)
 
     def be_honest(self) -> None:
         """Send what it should."""

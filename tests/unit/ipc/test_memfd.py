@@ -1,11 +1,12 @@
 """Sealed memfds."""
 
+import fcntl
 import mmap
 import os
 
 import pytest
 
-from mosn_mp.ipc.memfd import read_sealed, seal_bytes
+from mosn_mp.ipc.memfd import MAX_PLAN_BYTES, read_sealed, seal_bytes
 
 
 @pytest.mark.parametrize("content", [b"", b"x", b"snapshot" * 100_000])
@@ -25,6 +26,15 @@ def test_nobody_can_change_it() -> None:
         os.ftruncate(fd, 1)
     with pytest.raises(PermissionError):
         mmap.mmap(fd, 6, prot=mmap.PROT_WRITE)
+    os.close(fd)
+
+
+def test_one_that_is_too_large_is_not_read() -> None:
+    fd = os.memfd_create("test", os.MFD_ALLOW_SEALING)
+    os.ftruncate(fd, 3 << 29)
+    fcntl.fcntl(fd, fcntl.F_ADD_SEALS, 0xF)
+    with pytest.raises(ValueError, match="1610612736 bytes: at most 33554432"):
+        read_sealed(fd, MAX_PLAN_BYTES)
     os.close(fd)
 
 
