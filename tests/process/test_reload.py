@@ -320,11 +320,18 @@ def _reload_within(program: Program) -> dict[str, Any]:
     """Reload without the price of a new process for each question."""
     import msgspec
 
+    from mosn_mp.ipc.channel import Channel
     from mosn_mp.ipc.frames import Ask
     from mosn_mp.ipc.report import ReloadReport
-    from mosn_mp.master.control.server import ask_master
+    from mosn_mp.master.control.client import ask_over
+    from mosn_mp.master.control.pid_path import Whereabouts
+    from mosn_mp.master.control.running import find_master
 
-    answer = ask_master(str(program.directory / "logs" / "mosn.pid"), Ask("reload", str(program.path)), 20)
+    master = find_master(Whereabouts(str(program.directory / "logs" / "mosn.pid"), False))
+    try:
+        answer = ask_over(Channel(master.sock), Ask("reload", str(program.path)), 20)
+    finally:
+        master.close()
     assert answer.ok, answer.problem
     found: dict[str, Any] = msgspec.to_builtins(msgspec.msgpack.decode(answer.body, type=ReloadReport))
     return found

@@ -2,12 +2,16 @@
 
 import os.path
 import time
+from typing import Any, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from mosn_mp.config.problems import listing
-from mosn_mp.ipc.channel import ChannelClosedError
-from mosn_mp.ipc.frames import Ask
+from mosn_mp.errors import printable
+from mosn_mp.ipc.channel import Channel, ChannelClosedError
+from mosn_mp.ipc.frames import Answer, Ask
+from mosn_mp.ipc.memfd import MAX_CHANGES_BYTES, read_sealed
 from mosn_mp.ipc.report import (
     Changes,
     Delta,
@@ -18,9 +22,10 @@ from mosn_mp.ipc.report import (
     StatusReport,
     UpgradeReport,
 )
-from mosn_mp.master.control.pid_file import running_pid
-from mosn_mp.master.control.pid_path import pid_path_of
-from mosn_mp.master.control.server import ask_master
+from mosn_mp.master.control.running import NotFoundError, find_running
+
+MAX_LINES = 1000  # of what a master says was wrong
+Report = TypeVar("Report")
 
 
 class AskError(Exception):
@@ -29,25 +34,24 @@ class AskError(Exception):
 
 def ask_status(config_path: str) -> StatusReport:
     """The report of the master of *config_path*; raises AskError, ConfigErrors."""
-    return msgspec.msgpack.decode(_ask(config_path, Ask("status"), 5.0), type=StatusReport)
+    return _ask(config_path, Ask("status"), 5.0, StatusReport)
 
 
 def ask_reload(config_path: str, is_dry_run: bool, timeout_s: float) -> ReloadReport:
     """What came of it when the master of *config_path* loaded that file anew; raises AskError, ConfigErrors."""
     ask = Ask("reload", os.path.abspath(config_path), is_dry_run)
-    return msgspec.msgpack.decode(_ask(config_path, ask, timeout_s), type=ReloadReport)
+    return _ask(config_path, ask, timeout_s, ReloadReport)
 
 
 def ask_host(config_path: str, what: str, cluster: str, address: str) -> HostReport:
     """The host after *what*: `enable`, `disable` or `show`; raises AskError, ConfigErrors."""
-    body = _ask(config_path, Ask(f"host {what}", cluster=cluster, address=address), 5.0)
-    return msgspec.msgpack.decode(body, type=HostReport)
+    return _ask(config_path, Ask(f"host {what}", cluster=cluster, address=address), 5.0, HostReport)
 
 
 def ask_upgrade(config_path: str, program: str, timeout_s: float) -> UpgradeReport:
     """What came of it when the master of *config_path* was asked to give way to *program* ("" = the one it was started as)."""
     path = os.path.abspath(program) if program else ""
-    return msgspec.msgpack.decode(_ask(config_path, Ask("upgrade", path), timeout_s), type=UpgradeReport)
+    return _ask(config_path, Ask("upgrade", path), timeout_s, UpgradeReport)
 
 
 def upgrade_text(report: UpgradeReport) -> str:
@@ -59,7 +63,7 @@ def upgrade_text(report: UpgradeReport) -> str:
 
 def ask_rebalance(config_path: str, timeout_s: float) -> RebalanceReport:
     """What came of it when the master of *config_path* evened out connections; raises AskError, ConfigErrors."""
-    return msgspec.msgpack.decode(_ask(config_path, Ask("rebalance"), timeout_s), type=RebalanceReport)
+    return _ask(config_path, Ask("rebalance"), timeout_s, RebalanceReport)
 
 
 def rebalance_text(report: RebalanceReport) -> str:
@@ -71,8 +75,7 @@ def rebalance_text(report: RebalanceReport) -> str:
 
 def ask_weight(config_path: str, cluster: str, address: str, weight: int, timeout_s: float) -> HostReport:
     """The host once all workers give it *weight*; raises AskError (also if it was refused), ConfigErrors."""
-    body = _ask(config_path, Ask("host weight", cluster=cluster, address=address, weight=weight), timeout_s)
-    return msgspec.msgpack.decode(body, type=HostReport)
+    return _ask(config_path, Ask("host weight", cluster=cluster, address=address, weight=weight), timeout_s, HostReport)
 
 
 def wait_drained(config_path: str, cluster: str, address: str, timeout_s: float) -> HostReport:
@@ -93,18 +96,45 @@ def host_text(report: HostReport) -> str:
     return f"{report.cluster}/{report.address} is {where}{weight}, {report.active} requests under way; {others}"
 
 
-def _ask(config_path: str, ask: Ask, timeout_s: float) -> bytes:
-    pid_path = pid_path_of(config_path)
-    pid = running_pid(pid_path)
-    if pid is None:
-        raise AskError(f"not running: nobody holds {pid_path}")
+def _ask(config_path: str, ask: Ask, timeout_s: float, answer: type[Report]) -> Report:
+    """The master's *answer*, fit to be shown: whatever could end a line or move a cursor is escaped."""
     try:
-        answer = ask_master(pid_path, ask, timeout_s)
+        master = find_running(config_path)
+    except NotFoundError as e:
+        raise AskError(str(e)) from e
+    try:
+        found = ask_over(Channel(master.sock), ask, timeout_s)
+        if found.ok:
+            return msgspec.convert(_escaped(msgspec.msgpack.decode(found.body)), answer)
     except (OSError, ChannelClosedError, ValueError) as e:  # TimeoutError is an OSError
-        raise AskError(f"pid {pid} does not answer at {pid_path}.sock: {e}") from e
-    if not answer.ok:
-        raise AskError(answer.problem)
-    return answer.body
+        raise AskError(printable(f"pid {master.pid} does not answer: {e}")) from e
+    finally:
+        master.close()
+    raise AskError("\n".join(printable(line) for line in found.problem.split("\n")[:MAX_LINES]))
+
+
+def ask_over(channel: Channel, ask: Ask, timeout_s: float) -> Answer:
+    """The answer to *ask* over *channel*; TimeoutError, ChannelClosedError, ValueError."""
+    channel.max_fds = 1
+    channel.send(ask)
+    delivery = channel.wait_receive(timeout_s)
+    try:
+        if not isinstance(delivery.frame, Answer):
+            raise ChannelClosedError(f"it said {type(delivery.frame).__name__}")
+        return replace(delivery.frame, body=b"".join(read_sealed(fd, MAX_CHANGES_BYTES) for fd in delivery.fds))
+    finally:
+        delivery.close()
+
+
+def _escaped(value: Any) -> Any:
+    """*value* with every text in it printable."""
+    if isinstance(value, str):
+        return printable(value)
+    if isinstance(value, list):
+        return [_escaped(one) for one in value]
+    if isinstance(value, dict):
+        return {_escaped(key): _escaped(one) for key, one in value.items()}
+    return value
 
 
 def report_json(report: StatusReport | ReloadReport | HostReport | RebalanceReport | UpgradeReport) -> str:

@@ -79,7 +79,7 @@ def _lock(place: Place) -> int:
         try:
             fcntl.fcntl(fd, fcntl.F_OFD_SETLK, _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0))
         except (BlockingIOError, PermissionError):
-            pid = _holder(fd)
+            pid = holder_of(fd)
             os.close(fd)
             if pid:
                 raise AlreadyRunningError(place.path, pid) from None
@@ -89,19 +89,7 @@ def _lock(place: Place) -> int:
         os.close(fd)  # the holder unlinked it while we waited to open it: take the new one
 
 
-def running_pid(path: str) -> int | None:
-    """The pid of the master that holds the pid file at *path*, or None: there is none, or it is stale."""
-    try:
-        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return None
-    try:
-        return _holder(fd)
-    finally:
-        os.close(fd)
-
-
-def _holder(fd: int) -> int | None:
+def holder_of(fd: int) -> int | None:
     """Who holds the lock of *fd*, without touching it: what the file says, for the lock itself belongs to no process."""
     asked = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
     kind, _, _, _, pid = _FLOCK.unpack(fcntl.fcntl(fd, fcntl.F_GETLK, asked))

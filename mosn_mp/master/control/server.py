@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from mosn_mp.ipc.channel import Channel, ChannelClosedError, Delivery, close_fds
+from mosn_mp.ipc.channel import Channel, Delivery, close_fds
 from mosn_mp.ipc.frames import Answer, Ask
-from mosn_mp.ipc.memfd import read_sealed, seal_bytes
+from mosn_mp.ipc.memfd import seal_bytes
 from mosn_mp.master.border.paths import Place, find_place
 from mosn_mp.master.events.channel import EventChannel
 from mosn_mp.master.events.loop import Loop, Timer
@@ -108,7 +108,6 @@ class ControlSocket:
         self._clients[number] = Client(channel, self._loop.call_later(CLIENT_TIMEOUT_S, lambda: self._drop(number)))
 
     def _reply(self, number: int, delivery: Delivery) -> None:
-        close_fds(delivery.fds)
         if not isinstance(delivery.frame, Ask):
             self._drop(number)
             return
@@ -145,22 +144,3 @@ def _listen(place: Place) -> socket.socket:
         os.umask(umask)
     sock.listen(MAX_CLIENTS)
     return sock
-
-
-def ask_master(pid_path: str, ask: Ask, timeout_s: float = 5.0) -> Answer:
-    """The answer of the master that holds *pid_path*; OSError if it cannot be asked, TimeoutError, ChannelClosedError."""
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
-    place = find_place(control_path(pid_path))
-    try:
-        sock.connect(short_address(place))
-        channel = Channel(sock)
-        channel.send(ask)
-        delivery = channel.wait_receive(timeout_s)
-    finally:
-        sock.close()
-        os.close(place.fd)
-    body = b"".join(map(read_sealed, delivery.fds))
-    close_fds(delivery.fds)
-    if not isinstance(delivery.frame, Answer):
-        raise ChannelClosedError(f"the master answered with {type(delivery.frame).__name__}")
-    return replace(delivery.frame, body=body)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mosn_mp.master.control.pid_file import AlreadyRunningError, PidFile, running_pid
+from mosn_mp.master.control.pid_file import AlreadyRunningError, PidFile, holder_of
 
 HOLD = """
 import sys
@@ -16,6 +16,18 @@ held = PidFile(sys.argv[1])
 print("held", flush=True)
 sys.stdin.read()
 """
+
+
+def running_pid(path: str) -> int | None:
+    """Who holds the file, as somebody else sees it."""
+    try:
+        fd = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return None
+    try:
+        return holder_of(fd)
+    finally:
+        os.close(fd)
 
 
 @pytest.fixture
