@@ -5,7 +5,8 @@ from mosn_mp.cluster.lb.balancer cimport Balancer
 
 cdef class Cluster:
     cdef readonly str name
-    cdef readonly object config             # the frozen config it was compiled from
+    cdef readonly bytes digest              # of the config it was compiled from
+    cdef readonly str lb_type
     cdef readonly HostSet hosts
     cdef readonly Balancer balancer
     cdef readonly int64_t connect_timeout_ms

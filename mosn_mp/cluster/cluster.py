@@ -10,11 +10,15 @@ from mosn_mp.config import model
 
 
 class Cluster:
-    """`Cluster(config, hosts, balancer)`. Immutable: a changed configuration is a new Cluster that shares what did not change."""
+    """`Cluster(config, hosts, balancer, digest)`, the digest that of *config*.
 
-    def __init__(self, config: model.Cluster, hosts: HostSet, balancer: Balancer) -> None:
+    Immutable: a changed configuration is a new Cluster that shares what did not change.
+    """
+
+    def __init__(self, config: model.Cluster, hosts: HostSet, balancer: Balancer, digest: bytes = b"") -> None:
         self.name = config.name
-        self.config = config
+        self.digest = digest
+        self.lb_type = config.lb_type
         self.hosts = hosts
         self.balancer = balancer
         self.connect_timeout_ms = max(1, round(config.connect_timeout * 1000)) if config.connect_timeout > 0 else 0

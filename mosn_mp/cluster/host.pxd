@@ -7,12 +7,14 @@ cdef class Host:
     cdef readonly str hostname          # configured host name, "" if none
     cdef readonly int weight            # 1..128; changes with the version that is served, while the host stays the same
     cdef readonly str cluster_name
-    cdef char sockaddr[128]             # ready for connect(2)
+    cdef char sockaddr[28]              # ready for connect(2): a sockaddr_in6 at most
     cdef readonly uint32_t sockaddr_len
     cdef readonly int family            # AF_INET, AF_INET6
-    cdef uint64_t* up                   # this host's U_* counters in this worker's row; NULL until the worker sets it
+    cdef readonly uint32_t number       # in shared memory; 0 until the worker gives it a place there
+    cdef uint64_t* up                   # this host's U_* counters in this worker's row
     cdef uint8_t* health                # shared health flags, any bit set = not to be picked; NULL = healthy
-    cdef public object pool             # set by net/
+    cdef public object pool             # of net/; None until somebody wants a connection
+    cdef readonly bint is_gone          # it left the configuration
     cdef uint8_t own_health
 
     cdef bint is_healthy(self) noexcept

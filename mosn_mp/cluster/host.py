@@ -32,7 +32,7 @@ class Host:
         four: sockaddr_in
         six: sockaddr_in6
         text: bytes = address.ip.encode()
-        memset(self.sockaddr, 0, 128)
+        memset(self.sockaddr, 0, cython.sizeof(self.sockaddr))
         if address.is_ipv6:
             memset(cython.address(six), 0, cython.sizeof(six))
             six.sin6_family = AF_INET6
@@ -54,6 +54,12 @@ class Host:
     def is_healthy(self) -> cython.bint:
         """True unless a health flag is set."""
         return self.health == cython.NULL or self.health[0] == 0
+
+    def leave(self) -> None:
+        """The host is not configured any more; streams that have chosen it may still be on their way to it."""
+        self.is_gone = True
+        if self.pool is not None:
+            self.pool.retire()
 
     @property
     def healthy(self) -> bool:
@@ -129,6 +135,10 @@ class HostSet:
                 if left < 0:
                     return cython.cast(Host, self.at[i])
         return None
+
+    def is_like(self, other: HostSet) -> bool:
+        """The same hosts with the same weights, in the same order."""
+        return self.hosts == other.hosts and self.weights == other.weights
 
     def take_weights(self) -> None:
         """Give the hosts, which may be those of the version before, the weights of this version."""

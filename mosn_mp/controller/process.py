@@ -138,8 +138,9 @@ class ControllerProcess:
 
     def _adopt(self, adopt: Adopt, snapshot: bytes, packed_plan: bytes) -> None:
         plan = decode_plan(packed_plan)
-        self._config, sources = decode(snapshot)
-        CATALOGUE.serve(Edition(sources))  # what lies there now may be other code than what is served
+        served = decode(snapshot)
+        self._config = served.config()
+        CATALOGUE.serve(Edition(served.sources))  # what lies there now may be other code than what is served
         self._file.path, self._file.known = plan.config_path, adopt.filed
         stamp = adopt.filed.stamp if adopt.filed.version == adopt.version else plan.stamp
         self._origin = Origin(plan.config_path, stamp) if stamp else None

@@ -1,6 +1,7 @@
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from mosn_mp.buffer.head cimport Head
 from mosn_mp.filter.chain cimport FilterChain
+from mosn_mp.net.pool.host_pools cimport HostPools
 from mosn_mp.observe.access_log.record cimport Address
 from mosn_mp.route.router cimport Router
 
@@ -57,6 +58,7 @@ cdef class ListenerState:
     cdef bint parts                         # responses say Connection: close: it drains, or others want the descriptors
     cdef readonly object log                # logging.Logger
     cdef uint64_t* worker                   # W_* cells
+    cdef HostPools pools
     cdef set tunnels                        # streams that are one
     cdef readonly uint32_t open_count       # connections
 

@@ -9,6 +9,7 @@ from cython.cimports.libc.string import memcpy
 from cython.cimports.mosn_mp.filter.chain import FilterChain
 from cython.cimports.mosn_mp.net.connection.pace import look_bytes, look_ms
 from cython.cimports.mosn_mp.net.libc import AF_INET, AF_INET6
+from cython.cimports.mosn_mp.net.pool.host_pools import HostPools
 from cython.cimports.mosn_mp.net.reactor.reactor import FIN, HANGUP
 from cython.cimports.mosn_mp.observe.metrics.metrics import D_CONNECTION_ACTIVE, W_CONNECTIONS, Metrics
 from cython.cimports.mosn_mp.route.router import Router
@@ -98,7 +99,8 @@ def milliseconds(seconds: float) -> int:
 class ListenerState:
     """One listener in this worker, across snapshots."""
 
-    def __init__(self, metrics: Metrics, slot: int, base: int, worker_base: int) -> None:
+    def __init__(self, metrics: Metrics, pools: HostPools, slot: int, base: int, worker_base: int) -> None:
+        self.pools = pools
         row: cython.pointer(uint64_t) = metrics.cells(slot)
         self.counters = row + cython.cast(uint64_t, base)
         self.worker = row + cython.cast(uint64_t, worker_base)

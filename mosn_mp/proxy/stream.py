@@ -287,7 +287,7 @@ class Stream(TunnelExchange):
                 break
         if self.attempts == 0 and self.route.has_request_edits:
             self.route.finish_request(self.request)
-        self.pool = cython.cast(HostPool, self.chosen.pool)
+        self.pool = self.listener.pools.of(self.chosen, self.cluster)
         return True
 
     def finish(self) -> cython.bint:

@@ -12,6 +12,7 @@ from mosn_mp.route.redirect import Redirect
 from mosn_mp.route.route import Route
 from mosn_mp.route.router import Router, VirtualHost
 from mosn_mp.route.services import SERVICE
+from mosn_mp.steps import Steps, finish
 
 Rule = tuple[str, bytes, bytes]
 
@@ -20,19 +21,33 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9.+-]*")
 _TARGET = re.compile(r"[\x21-\x22\x24-\x7e]*")  # what may stand in a request target: no blank, control, fragment
 
 
+ROUTES_A_STEP = 30  # 0.5 ms
+
+
 def compile_router(config: model.Router, path: str = "") -> Router:
     """The Router of *config*, which *path* names in errors; call its link() before it is used. ConfigError if it is refused."""
+    return finish(router_steps(config, path))
+
+
+def router_steps(config: model.Router, path: str = "", digest: bytes = b"") -> Steps[Router]:
+    """As compile_router(), with pauses; the router may be told from others by *digest*."""
     where = path or f"routers[{config.router_config_name}]"
-    hosts = [_virtual_host(host, config, f"{where}.virtual_hosts[{i}]") for i, host in enumerate(config.virtual_hosts)]
+    hosts: list[VirtualHost] = []
+    for i, host in enumerate(config.virtual_hosts):
+        hosts.append((yield from _virtual_host(host, config, f"{where}.virtual_hosts[{i}]")))
     try:
-        return Router(config.router_config_name, hosts, config)
+        return Router(config.router_config_name, hosts, digest)
     except ValueError as e:
         raise ConfigError(f"{where}.virtual_hosts", str(e)) from e
 
 
-def _virtual_host(config: model.VirtualHost, router: model.Router, where: str) -> VirtualHost:
+def _virtual_host(config: model.VirtualHost, router: model.Router, where: str) -> Steps[VirtualHost]:
     name = config.name or config.domains[0]
-    routes = [_route(route, config, router, name, f"{where}.routers[{i}]") for i, route in enumerate(config.routers)]
+    routes: list[Route] = []
+    for i, route in enumerate(config.routers):
+        routes.append(_route(route, config, router, name, f"{where}.routers[{i}]"))
+        if i % ROUTES_A_STEP == 0:
+            yield
     return VirtualHost(name, tuple(config.domains), routes)
 
 

@@ -14,7 +14,7 @@ cdef class VirtualHost:
 cdef class Router:
     cdef readonly str name
     cdef readonly list virtual_hosts
-    cdef readonly object config     # the frozen config it was compiled from
+    cdef readonly bytes digest      # of the config it was compiled from
     cdef Domains domains
     cdef char* seen_path            # the path as matched, when it is not the path as sent
     cdef Py_ssize_t seen_capacity

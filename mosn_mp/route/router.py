@@ -44,10 +44,10 @@ class VirtualHost:
 class Router:
     """`Router(name, virtual_hosts)`; ValueError for a domain that is malformed or there twice."""
 
-    def __cinit__(self, name: str, virtual_hosts: list, config: object = None) -> None:
+    def __cinit__(self, name: str, virtual_hosts: list, digest: bytes = b"") -> None:
         self.name = name
         self.virtual_hosts = virtual_hosts
-        self.config = config
+        self.digest = digest
         self.domains = Domains([host.domains for host in virtual_hosts])
 
     def __dealloc__(self) -> None:
@@ -66,6 +66,14 @@ class Router:
                 route.cluster = clusters[route.cluster_name]
                 if route.upstream_protocol_name and protocol_named is not None:
                     route.upstream_protocol = protocol_named(route.upstream_protocol_name)
+
+    def relink(self, changed: Mapping[str, object]) -> None:
+        """Give every route the object of *changed*, if it names one there: requests that are on their way take it too."""
+        route: Route
+        for host in self.virtual_hosts:
+            for route in host.routes:
+                if route.cluster_name in changed:
+                    route.cluster = changed[route.cluster_name]
 
     def routes(self) -> Sequence[Route]:
         """All routes of all virtual hosts."""

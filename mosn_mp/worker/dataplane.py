@@ -9,40 +9,32 @@ import logging
 import os
 import resource
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import NamedTuple
 
 import gevent
 
 from mosn_mp.buffer.arena import Arena
 from mosn_mp.buffer.heap import Heap
-from mosn_mp.cluster.cluster import Cluster
-from mosn_mp.cluster.compile import compile_clusters
-from mosn_mp.codec.compile import Protocols, compile_protocols
 from mosn_mp.config.decoding.address import parse_address
-from mosn_mp.config.model import Config
-from mosn_mp.config.model import Listener as ListenerConfig
-from mosn_mp.config.model import Router as RouterConfig
 from mosn_mp.config.snapshot import Snapshot
-from mosn_mp.errors import ConfigError
-from mosn_mp.filter.compile import compile_filters
 from mosn_mp.ipc.channel import Channel
-from mosn_mp.ipc.tables import Tables, decode_tables, unpack_numbers
+from mosn_mp.ipc.tables import decode_tables
 from mosn_mp.net.connection.connection import Connection
 from mosn_mp.net.connection.descriptors import Descriptors
 from mosn_mp.net.connection.listener import Listener
 from mosn_mp.net.connection.splice import PipePool
-from mosn_mp.net.pool.host_pool import HostPool
+from mosn_mp.net.pool.host_pools import HostPools
 from mosn_mp.net.reactor.reactor import Pollable, Reactor
 from mosn_mp.observe.access_log.access_log import AccessLogs
 from mosn_mp.observe.metrics.cells import WORKER
-from mosn_mp.plugin import CATALOGUE, Edition
-from mosn_mp.proxy.runtime import ListenerRuntime, ListenerState
+from mosn_mp.plugin import CATALOGUE
+from mosn_mp.proxy.runtime import ListenerState
 from mosn_mp.proxy.service import Service
-from mosn_mp.route.compile import compile_router
-from mosn_mp.route.router import Router
 from mosn_mp.worker.boot import Shared
+from mosn_mp.worker.compiling import Compiler, Prepared, gone_hosts, nothing
+from mosn_mp.worker.pieces import do_in_pieces
 from mosn_mp.worker.plane import SocketKey
-from mosn_mp.worker.protocols import spoken_protocols
 from mosn_mp.worker.shortages import Shortages
 from mosn_mp.worker.transfer import Giver, Receiver
 
@@ -53,19 +45,6 @@ COUNTED = ("accept_errors", "accept_pauses", "connect_waits", "shortages")
 PART_WITHIN_MS = 500
 # Clients of a removed listener that were told to go (GOAWAY) may take so long for it.
 RETIRE_MS = 10_000
-
-
-class Prepared(NamedTuple):
-    """A compiled snapshot, ready to be served."""
-
-    config: Config
-    protocols: Protocols
-    clusters: dict[str, Cluster]
-    routers: dict[str, Router]
-    runtimes: dict[str, ListenerRuntime]
-    sockets: Mapping[SocketKey, int]
-    tables: Tables
-    edition: Edition  # users' modules that it was made with
 
 
 class Open(NamedTuple):
@@ -87,10 +66,8 @@ class DataPlane:
         self.descriptors = Descriptors(self.reactor, shared.metrics, slot)
         self.pipes = PipePool(self.descriptors)
         self.logs = AccessLogs()
-        self.protocols = compile_protocols()
-        self.clusters: dict[str, Cluster] = {}
-        self.routers: dict[str, Router] = {}
-        self.listeners: dict[str, ListenerConfig] = {}
+        self.pools = HostPools(self.descriptors, shared.state, shared.metrics, slot)
+        self.served = nothing(CATALOGUE.edition)
         self.services: dict[str, Service] = {}
         self.leaving: list[Service] = []  # of listeners that were removed, while they have connections
         self.owners: dict[str, str] = {}  # address -> listener
@@ -102,145 +79,53 @@ class DataPlane:
 
     # -- snapshots -----------------------------------------------------------------------------------------------------------
 
-    def prepare(
-        self, snapshot: Snapshot, version: int, sockets: Mapping[SocketKey, int], directory: bytes
-    ) -> Prepared:
+    def prepare(self, snapshot: Snapshot, version: int, sockets: Mapping[SocketKey, int], tables: bytes) -> Prepared:
         """Compile *snapshot*; ConfigError (or what a plug-in raises) if it cannot be served."""
         edition = CATALOGUE.edition.successor(snapshot.sources, is_sealed=True)
-        with CATALOGUE.using(edition):
-            return self._compile(snapshot.config, version, sockets, directory, edition)
-
-    def _compile(
-        self, config: Config, version: int, sockets: Mapping[SocketKey, int], directory: bytes, edition: Edition
-    ) -> Prepared:
         self.descriptors.check(len(sockets))
-        tables = decode_tables(directory)
-        clusters = compile_clusters(config.cluster_manager.clusters, self.clusters)
-        protocols = compile_protocols(config.third_part_codec.codecs, None if edition.is_new_code else self.protocols)
-        is_same_code = not edition.is_new_code and protocols.is_like(self.protocols)
-        routers = {
-            router.router_config_name: self._compile_router(router, clusters, protocols, f"servers[0].routers[{i}]", is_same_code)
-            for i, router in enumerate(config.server.routers)
-        }
-        runtimes = {}
-        for i, listener in enumerate(config.server.listeners):
-            router = routers.get(listener.proxy.router_config_name)
-            same = self._same_runtime(listener, router) if is_same_code else None
-            runtimes[listener.name] = same or self._compile_listener(
-                listener, version, routers, protocols, f"servers[0].listeners[{i}]", is_same_code
-            )
-        return Prepared(
-            config,
-            protocols,
-            clusters,
-            routers,
-            runtimes,
-            sockets,
-            tables,
-            edition,
-        )
+        compiler = Compiler(snapshot, decode_tables(tables), version, self.served, edition, self.pools, self.logs)
+        return do_in_pieces(compiler.steps(), lambda: CATALOGUE.using(edition))
 
-    def _compile_router(
-        self, config: RouterConfig, clusters: Mapping[str, Cluster], protocols: Protocols, path: str, is_same_code: bool
-    ) -> Router:
-        """The Router of *config*: the one that serves already if neither it nor a cluster of its routes changed."""
-        before = self.routers.get(config.router_config_name)
-        if is_same_code and before is not None and before.config == config:
-            named = [route for route in before.routes() if route.cluster_name]
-            if all(route.cluster is clusters.get(route.cluster_name) for route in named):
-                return before
-        router = compile_router(config, path)
-        router.link(clusters, protocols.named)
-        return router
-
-    def _same_runtime(self, config: ListenerConfig, router: Router | None) -> ListenerRuntime | None:
-        """The runtime that serves already, if nothing of it changed."""
-        service = self.services.get(config.name)
-        if service is None or self.listeners[config.name] != config or service.listener.runtime.router is not router:
-            return None
-        return service.listener.runtime
-
-    def _compile_listener(
-        self,
-        config: ListenerConfig,
-        version: int,
-        routers: Mapping[str, Router],
-        protocols: Protocols,
-        path: str,
-        is_same_code: bool,
-    ) -> ListenerRuntime:
-        proxy = config.proxy
-        before = self.listeners.get(config.name) if is_same_code else None
-        if proxy.router_config_name not in routers:
-            raise ConfigError(path, f"router_config_name {proxy.router_config_name!r} is not there")
-        logs = tuple(
-            self.logs.open(log.log_path, log.log_format, f"{path}.access_logs[{i}]", log.python_path)
-            for i, log in enumerate(config.access_logs)
-        )
-        has_same_filters = before is not None and before.stream_filters == config.stream_filters
-        return ListenerRuntime(
-            config,
-            version,
-            spoken_protocols(proxy, protocols),
-            routers[proxy.router_config_name],
-            self.services[config.name].listener.runtime.filters if has_same_filters else compile_filters(config.stream_filters),
-            logs,
-        )
-
-    def commit(self, prepared: Prepared) -> None:
-        """Serve *prepared*."""
+    def commit(self, prepared: Prepared, sockets: Mapping[SocketKey, int]) -> None:
+        """Serve *prepared*, on those of *sockets* that are its listeners'."""
         CATALOGUE.serve(prepared.edition)
-        self._take_clusters(prepared)
-        self.protocols = prepared.protocols
-        self.routers = prepared.routers
-        server = prepared.config.server
-        self.listeners = {listener.name: listener for listener in server.listeners}
-        for listener in server.listeners:
+        before, self.served = self.served, prepared
+        self._take_clusters(before, prepared)
+        listeners = prepared.listeners()
+        for listener in listeners:
             service = self.services.get(listener.name)
             if service is None:
                 service = self._make_service(listener.name, prepared)
             if service.listener.runtime is not prepared.runtimes[listener.name]:
                 service.change(prepared.runtimes[listener.name])
-            service.limit(server.max_connections)
-        self.owners = {str(parse_address(listener.address)): listener.name for listener in server.listeners}
-        for key, fd in prepared.sockets.items():
+            service.limit(prepared.max_connections())
+        self.owners = {str(parse_address(listener.address)): listener.name for listener in listeners}
+        for key, fd in sockets.items():
             self.lend(key, fd)
-        for name in [name for name in self.services if name not in self.listeners]:
+        for name in [name for name in self.services if name not in prepared.runtimes]:
             self._retire(self.services.pop(name))
         self._budget()
-
-    def _budget(self) -> None:
-        """Let the budget know who takes descriptors."""
-        hosts = (host for cluster in self.clusters.values() for host in cluster.hosts.hosts)
-        self.descriptors.serve([*self.services.values(), *self.leaving], [host.pool for host in hosts])
-        self.descriptors.keep_free(len(self.open))
+        do_in_pieces(gone_hosts(before, prepared), nullcontext)
+        self.pools.forget_gone()
 
     def abort(self, prepared: Prepared) -> None:
         """Forget *prepared*; it touched nothing."""
 
-    def _take_clusters(self, prepared: Prepared) -> None:
-        hosts = {id(host): host for cluster in prepared.clusters.values() for host in cluster.hosts.hosts}
-        tables = prepared.tables
-        for cluster, number, packed in zip(
-            prepared.clusters.values(), unpack_numbers(tables.clusters), tables.hosts, strict=True
-        ):
-            cluster.share(self.shared.state, number)
-            cluster.hosts.take_weights()
-            for host, host_number in zip(cluster.hosts.hosts, unpack_numbers(packed), strict=True):
-                if host.pool is None:
-                    HostPool(self.descriptors, host, self.shared.state, self.shared.metrics, self.slot, host_number)
-                host.pool.configure(cluster)
-        for cluster in self.clusters.values():
-            for host in cluster.hosts.hosts:
-                if id(host) not in hosts:
-                    host.pool.retire()
-        self.clusters = prepared.clusters
+    def _take_clusters(self, before: Prepared, prepared: Prepared) -> None:
+        changed = {name: one for name, one in prepared.clusters.items() if before.clusters.get(name) is not one}
+        self.pools.serve(prepared.clusters, changed.values())
+        for name, router in prepared.routers.items():
+            if name in before.routers and before.routers[name] is router:
+                router.relink(changed)
+
+    def _budget(self) -> None:
+        """Let the budget know who takes descriptors."""
+        self.descriptors.serve([*self.services.values(), *self.leaving])
+        self.descriptors.keep_free(len(self.open))
 
     def _make_service(self, name: str, prepared: Prepared) -> Service:
-        names = [listener.name for listener in prepared.config.server.listeners]
-        number = unpack_numbers(prepared.tables.listeners)[names.index(name)]
-        base = self.shared.metrics.base_of("downstream", number)
-        state = ListenerState(self.shared.metrics, self.slot, base, 0)
+        base = self.shared.metrics.base_of("downstream", prepared.numbers[name])
+        state = ListenerState(self.shared.metrics, self.pools, self.slot, base, 0)
         service = Service(state, self.descriptors, self.shared.metrics, self.pipes, (base, 0))
         self.services[name] = service
         return service
@@ -274,7 +159,7 @@ class DataPlane:
 
     def receive(self, channel: Channel) -> None:
         """Take connections of the listeners that are served here."""
-        Receiver(channel, self._service_for_arrivals, lambda: self.clusters).run()
+        Receiver(channel, self._service_for_arrivals, lambda: self.served.clusters).run()
 
     def _service_for_arrivals(self, name: str) -> Service | None:
         return None if self.is_draining else self.services.get(name)

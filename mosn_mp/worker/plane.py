@@ -10,7 +10,9 @@ SocketKey = tuple[str, int]  # (address, slot)
 
 
 class Plane(Protocol):
-    """Serves connections. All methods but give() and receive() return at once and are called from one greenlet.
+    """Serves connections. All methods but give() and receive() are called from one greenlet.
+
+    prepare() and commit() let other greenlets run when they take long, give() and receive() wait, the others return at once.
 
     Descriptors stay the caller's, channels do not.
     """
@@ -22,8 +24,8 @@ class Plane(Protocol):
         (ipc.tables) say where in shared memory the things of the configuration have their cells.
         """
 
-    def commit(self, prepared: Any) -> None:
-        """Serve *prepared*: accept on the sockets of its listeners, new requests take it. Listeners that are gone drain."""
+    def commit(self, prepared: Any, sockets: Mapping[SocketKey, int], /) -> None:
+        """Serve *prepared*: accept on those of *sockets* that are of its listeners. Listeners that are gone drain."""
 
     def abort(self, prepared: Any) -> None:
         """Forget *prepared*."""

@@ -185,7 +185,7 @@ class WorkerProcess:
             raise ValueError(f"commit of version {delivery.frame.version}, which is not prepared")
         self._version, prepared = self._prepared
         self._prepared = None
-        self._plane.commit(prepared)
+        self._plane.commit(prepared, self._sockets)
         self._vitals.serve(self._version)
         self._send(Committed(self._version))
 

@@ -230,7 +230,7 @@ def test_mypy_refuses_a_function_without_types(tree: SampleTree) -> None:
 def test_import_linter_refuses_an_import_from_a_floor_above(tree: SampleTree) -> None:
     for package in ("net", "filter", "codec", "route", "cluster", "ipc", "observe", "config", "buffer", "worker", "controller"):
         tree.write(f"mosn_mp/{package}/__init__.py", "")
-    for module in ("__init__", "errors", "version", "plugin", "cli"):
+    for module in ("__init__", "errors", "steps", "version", "plugin", "cli"):
         tree.write(f"mosn_mp/{module}.py", "")
     for package in ("master", "proxy", "admin"):
         tree.write(f"mosn_mp/{package}/__init__.py", "")

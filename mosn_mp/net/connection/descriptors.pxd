@@ -14,7 +14,7 @@ cdef class Descriptors(Timed):
     cdef readonly int reserve       # kept free whatever clients do
     cdef int most                   # limit - reserve
     cdef uint64_t* cells            # the worker's own: W_*
-    cdef list pools                 # Keepers of connections to hosts
+    cdef list pools                 # Keepers of connections to hosts; what is gone takes itself out (pool/host_pools.py)
     cdef list services              # Keepers of clients' connections
     cdef list paused                # Takers
     cdef list waiting               # Tasks that want to connect to a host, first come first
@@ -22,6 +22,7 @@ cdef class Descriptors(Timed):
     cdef int looked_at              # where _close_idle() goes on
 
     cdef int on_timer(self) except -1
+    cdef void add_pool(self, Keeper pool) noexcept
     cdef int count_others(self) except -1
     cpdef int share_out(self) except -1
     cdef bint may_accept(self) except -1

@@ -75,11 +75,16 @@ class Descriptors(Timed):
 
     # -- what is known -------------------------------------------------------------------------------------------------------
 
-    def serve(self, services: list[Keeper], pools: list[Keeper]) -> None:
-        """From now on clients' connections are kept by *services*, hosts' by *pools*."""
+    def serve(self, services: list[Keeper]) -> None:
+        """From now on clients' connections are kept by *services*."""
         self.services = list(services)
-        self.pools = list(pools)
         self._press(self.pressed > 0)
+
+    def add_pool(self, pool: Keeper) -> cython.void:
+        """*pool* keeps connections to hosts too."""
+        self.pools.append(pool)
+        if self.waiting:
+            pool.press(True)
 
     def check(self, sockets: int) -> None:
         """ConfigError if the limit leaves no room for clients beside *sockets* listening sockets."""

@@ -27,7 +27,7 @@ cdef class HostPool(Keeper):
     cdef uint64_t keepalive_ms      # heartbeats on shared connections
     cdef uint64_t keepalive_timeout_ms
     cdef public int failure                # Reason of the last dial() that gave None
-    cdef bint retired               # the host is no longer configured
+    cdef readonly bint retired      # the host is no longer configured
     cdef bint keeps_none            # nor is anything kept; or others want the descriptors
 
     cdef Connection take(self)

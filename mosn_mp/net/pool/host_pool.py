@@ -45,7 +45,6 @@ from cython.cimports.mosn_mp.observe.metrics.metrics import (
     U_CONNECTION_OVERFLOW,
     U_CONNECTION_REMOTE_CLOSE,
     U_CONNECTION_TOTAL,
-    Metrics,
     observe,
 )
 
@@ -61,8 +60,8 @@ OVERLOADED = cython.declare(cython.int, int(Reason.OVERLOADED))
 class HostPool(Keeper):
     """What one worker has open to one host."""
 
-    def __init__(self, descriptors: Descriptors, host: Host, state: State, metrics: Metrics, slot: int, number: int) -> None:
-        """*number* is the host's in shared memory, *slot* this worker's."""
+    def __init__(self, descriptors: Descriptors, host: Host, state: State, slot: int) -> None:
+        """*host* has its place in shared memory, and *slot* is this worker's."""
         self.reactor = descriptors.reactor
         self.descriptors = descriptors
         self.host = host
@@ -71,11 +70,8 @@ class HostPool(Keeper):
         self.rank = RESPONSE_HEAD
         self.state = state
         self.worker_slot = slot
-        host.up = metrics.cells(slot) + cython.cast(uint64_t, metrics.base_of("upstream", number))
         self.read_cell = host.up + U_CONNECTION_BYTES_READ_TOTAL
         self.write_cell = host.up + U_CONNECTION_BYTES_WRITE
-        host.health = state.health(number)
-        host.pool = self
 
     def __dealloc__(self) -> None:
         i: cython.int

@@ -121,9 +121,13 @@ cdef class Metrics:
     cdef readonly uint32_t row_cells
     cdef size_t stride              # bytes from row to row
     cdef readonly dict regions      # type of block -> Region
+    cdef uint32_t hosts_at          # the first cell of hosts
+    cdef uint32_t page_cells
 
     # The row of *slot*, written by that process only; NULL for a slot that does not exist.
     cdef uint64_t* cells(self, int slot) noexcept
+    # The U_* cells of *host* in the row of *slot*; both exist.
+    cdef uint64_t* upstream(self, int slot, uint32_t host) noexcept
     # The sum of one cell over all rows: exact at an instant at which nobody writes.
     cdef uint64_t sum(self, uint32_t cell) noexcept
 

@@ -133,12 +133,20 @@ class Metrics:
         self.stride = segment.size // self.max_slots
         self.row_cells = self.stride // 8
         self.base = address_of(segment.buffer)
+        self.hosts_at = self.regions["upstream"].at
+        self.page_cells = PAGE_CELLS
 
     def cells(self, slot: cython.int) -> cython.pointer(uint64_t):
         """The row of *slot*; NULL for a slot that does not exist."""
         if not 0 <= slot < self.max_slots:
             return cython.NULL
         return cython.cast(cython.pointer(uint64_t), self.base + self.stride * cython.cast(cython.size_t, slot))
+
+    def upstream(self, slot: cython.int, host: uint32_t) -> cython.pointer(uint64_t):
+        """The block of *host* in the row of *slot*, both of which exist: base_of(), for as many hosts as there are."""
+        per_page: uint32_t = self.page_cells // U_CELLS
+        page: uint32_t = host // per_page
+        return self.cells(slot) + self.hosts_at + page * self.page_cells + (host - page * per_page) * U_CELLS
 
     def sum(self, cell: uint32_t) -> uint64_t:
         """The sum of one cell over all rows, for those that limit it: of a listener or worker, not of each of many hosts."""

@@ -43,9 +43,10 @@ def arrive(service: Service, clusters: object, frame: Transfer, fds: list[int]) 
         return None
     if frame.tunnel is not None:
         host = find_host(clusters, frame.tunnel)
-        if host is None or host.pool is None or kind.spoken.is_shared or kind.spoken.upstream_shared:
+        if host is None or kind.spoken.is_shared or kind.spoken.upstream_shared:
             close_all(fds)
             return None
+        service.listener.pools.of(host, clusters[frame.tunnel.cluster])
     arrival: Arrival = Arrival(service, frame, kind, host)
     return arrival if arrival.open(fds) else None
 

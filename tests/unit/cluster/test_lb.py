@@ -12,6 +12,7 @@ from mosn_mp.cluster.lb.random import Random
 from mosn_mp.cluster.lb.round_robin import RoundRobin
 from mosn_mp.cluster.state import State, state_shape
 from mosn_mp.config import model
+from mosn_mp.steps import finish
 
 
 def some_hosts(count: int) -> tuple[Host, ...]:
@@ -34,7 +35,7 @@ def test_round_robin_gives_a_failed_hosts_turns_to_all_others() -> None:
 def test_two_workers_take_turns_by_one_cursor() -> None:
     state = State(Segment.create(state_shape(2, 2, 2)))
     config = model.Cluster(name="c", hosts=tuple(model.Host(address=f"10.0.0.{i}:80") for i in range(1, 4)))
-    workers = [compile_cluster(config), compile_cluster(config)]
+    workers = [finish(compile_cluster(config)) for _ in range(2)]
     for cluster in workers:
         cluster.share(state, 1)
     picked = [workers[i % 2].pick_host() for i in range(6)]
@@ -73,8 +74,8 @@ def test_a_weight_changes_when_its_version_is_served_and_the_host_stays() -> Non
         hosts = (model.Host(address="10.0.0.1:80"), model.Host(address="10.0.0.2:80", weight=weight))
         return model.Cluster(name="c", hosts=hosts)
 
-    before = compile_cluster(config(1))
-    after = compile_cluster(config(9), before)
+    before = finish(compile_cluster(config(1)))
+    after = finish(compile_cluster(config(9), before))
     assert after.hosts.hosts == before.hosts.hosts
     assert after.hosts.hosts[1].weight == 1  # it may yet be refused
     after.hosts.take_weights()

@@ -57,7 +57,7 @@ def hold(report: Report) -> None:
         assert problem.line >= 1 and problem.column >= 1 and problem.problem
         assert "\n" not in str(problem)
     if report.config is not None:
-        assert decode(encode(report.config, NO_SOURCES)) == (report.config, NO_SOURCES)
+        assert decode(encode(report.config, NO_SOURCES)).config() == report.config
         assert str(summary(report.config))
 
 

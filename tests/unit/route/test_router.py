@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from mosn_mp.buffer.head import Head
 from mosn_mp.config import model
 from mosn_mp.errors import ConfigError
-from mosn_mp.route.compile import compile_router
+from mosn_mp.route.compile import compile_router, router_steps
 from mosn_mp.route.route import Route
 from mosn_mp.route.router import Router
 
@@ -222,3 +222,28 @@ def test_routes_are_linked_to_the_objects_of_their_clusters() -> None:
     assert route is not None and route.cluster is cluster
     with pytest.raises(ConfigError, match="'a'"):
         by_path((M(prefix="/"), "a")).link({})
+
+
+def test_a_router_is_compiled_with_pauses_and_is_the_same() -> None:
+    rules = tuple(rule(model.Match(prefix=f"/{n}/"), f"c{n}") for n in range(300))
+    config = model.Router(router_config_name="r", virtual_hosts=(model.VirtualHost(name="v", domains=("*",), routers=rules),))
+    steps = router_steps(config, digest=b"d")
+    pauses = 0
+    while True:
+        try:
+            next(steps)
+            pauses += 1
+        except StopIteration as e:
+            router = e.value
+            break
+    assert pauses == 10
+    assert router.digest == b"d"
+    assert target(router.find(request(b"/299/x"))) == "c299"
+
+
+def test_routes_lead_to_a_changed_cluster_after_relinking_and_others_stay() -> None:
+    router = by_path((model.Match(prefix="/a"), "a"), (model.Match(prefix="/b"), "b"), (model.Match(prefix="/c"), "a"))
+    first, second, other = object(), object(), object()
+    router.link({"a": first, "b": second})
+    router.relink({"a": other, "z": object()})
+    assert [route.cluster for route in router.routes()] == [other, second, other]

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from mosn_mp.config.cpus import usable_cpus, worker_count
 from mosn_mp.config.decoding.address import parse_address
 from mosn_mp.config.diff import diff
 from mosn_mp.config.load import load
 from mosn_mp.config.model import Config
-from mosn_mp.config.snapshot import decode, encode
+from mosn_mp.config.snapshot import decode, decode_cluster, decode_router, encode
 from mosn_mp.config.summary import summary
 from mosn_mp.plugin import NO_SOURCES, Module, Sources
 
@@ -35,8 +36,21 @@ def loaded(tmp_path: Path) -> Load:
 def test_a_snapshot_is_the_configuration_and_the_python_that_it_names(minimal: dict[str, Any], loaded: Load) -> None:
     config = loaded(minimal)
     sources = Sources({"a": Module("/a.py", b"A = 1"), "b": Module("", None, ["/b"])}, ["/"], {"codec": {"x": "y:Z"}})
-    assert decode(encode(config, sources)) == (config, sources)
-    assert decode(memoryview(encode(config, NO_SOURCES))) == (config, NO_SOURCES)
+    for snapshot in (decode(encode(config, sources)), decode(memoryview(encode(config, sources)))):
+        assert (snapshot.config(), snapshot.sources) == (config, sources)
+
+
+def test_a_snapshot_tells_which_clusters_and_routers_are_the_same(minimal: dict[str, Any], loaded: Load) -> None:
+    config = loaded(minimal)
+    (cluster,) = config.cluster_manager.clusters
+    other = replace(cluster, name="other", connect_timeout=3.0)
+    manager = replace(config.cluster_manager, clusters=(other, cluster))
+    before, after = (decode(encode(one, NO_SOURCES)) for one in (config, replace(config, cluster_manager=manager)))
+    assert [part.name for part in after.clusters] == ["other", cluster.name]
+    assert after.clusters[1] == before.clusters[0]
+    assert after.clusters[0].digest != before.clusters[0].digest
+    assert after.routers == before.routers
+    assert (decode_cluster(after.clusters[0]), decode_router(after.routers[0])) == (other, config.server.routers[0])
 
 
 def test_a_configuration_does_not_differ_from_itself(minimal: dict[str, Any], loaded: Load) -> None:

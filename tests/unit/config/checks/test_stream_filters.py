@@ -67,7 +67,7 @@ def errors_with(minimal: dict[str, Any], errors_of: Errors) -> Errors:
 
 def test_a_users_filter_is_found_beside_the_configuration(errors_with: Errors, module: str, tmp_path: Path) -> None:
     assert errors_with(type=f"{module}:Stamp", python_path="filters", config={"header": "x"}) == []
-    (entry,) = snapshot.decode(snapshot.encode(load(tmp_path / "c.json"), NO_SOURCES)).config.server.listeners[0].stream_filters
+    (entry,) = snapshot.decode(snapshot.encode(load(tmp_path / "c.json"), NO_SOURCES)).rest.server.listeners[0].stream_filters
     assert entry.python_path == (str(tmp_path / "filters"),)
     bound, config = bind(entry)
     assert bound.__name__ == "Stamp"
