@@ -5,7 +5,7 @@ empty object to a question about something that does not exist, the answer here 
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs
 
@@ -24,11 +24,11 @@ Query = Mapping[str, list[str]]
 
 
 class Reply(NamedTuple):
-    """An answer; *allow* goes with 405 (RFC 9110 section 15.5.6)."""
+    """An answer; *allow* goes with 405 (RFC 9110 section 15.5.6). A body in pieces is made while it is sent."""
 
     status: int
     content_type: str
-    body: bytes
+    body: bytes | Iterator[bytes]
     allow: str = ""
 
 

@@ -45,7 +45,7 @@ class AdminLimits(NamedTuple):
     head_s: float = 5.0  # from the connection, or from the first byte of a later request, to the end of its head
     body_s: float = 10.0
     idle_s: float = 60.0  # between two requests; scrapers come every 15 s to 60 s
-    reply_s: float = 30.0  # a config dump of megabytes over a slow line
+    reply_s: float = 30.0  # a config dump of megabytes over a slow line, or a piece of /metrics
 
 
 class AdminConnection:
@@ -205,7 +205,15 @@ class AdminConnection:
             fields.append(("WWW-Authenticate", "Bearer"))
         if self._method == "CONNECT":
             self._driver.close_after()
-        self._driver.write_message(reply.status, fields, reply.body)
+        if isinstance(reply.body, bytes):
+            self._driver.write_message(reply.status, fields, reply.body)
+            return
+        self._driver.begin_response(reply.status, fields)
+        for piece in reply.body:
+            self._driver.write_data(piece)
+            self._send()
+            gevent.sleep(0)  # others have their turn between two pieces, however fast this client reads
+        self._driver.write_end()
 
     def _send(self) -> None:
         self._moves(Stage.REPLYING)

@@ -1,6 +1,6 @@
 """What the admin API asks of the process that serves it: the controller implements this, the API knows nothing else."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Protocol
 
 from mosn_mp.admin.access import Access
@@ -28,8 +28,8 @@ class AdminSource(Protocol):
     def stats(self) -> Stats:
         """All metrics: type (`downstream`), then labels joined by dots (`listener.front`), then key, then the sum."""
 
-    def prometheus(self) -> bytes:
-        """All metrics in Prometheus' text format 0.0.4."""
+    def prometheus(self) -> Iterator[bytes]:
+        """All metrics in Prometheus' text format 0.0.4, in pieces."""
 
     def log_levels(self) -> Mapping[str, str]:
         """The level of each process log by its path."""

@@ -19,7 +19,7 @@ from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.libc.stdlib import free, malloc, realloc
 from cython.cimports.libc.string import memcpy, memmove
 from cython.cimports.mosn_mp.buffer.buf import Buf
-from cython.cimports.mosn_mp.buffer.head import F_LENGTH, Head
+from cython.cimports.mosn_mp.buffer.head import F_CHUNKED, F_LENGTH, Head
 from cython.cimports.mosn_mp.codec.codec import (
     DATA,
     END,
@@ -287,15 +287,19 @@ class CodecDriver:
         self._grow(cython.address(self.out), 64 if trailers is None else trailers.wire_bound())
         self._written(self.codec.write_end(trailers, cython.address(self.out)))
 
-    def write_message(self, status: int, fields: Iterable[tuple[object, object]], body: bytes) -> None:
-        """A complete response; Content-Length is written by the codec."""
+    def begin_response(self, status: int, fields: Iterable[tuple[object, object]], length: int = -1) -> None:
+        """The head of a response whose body has *length* bytes, or (-1) ends with write_end()."""
         head: Head = Head()
         head.status = status
         for name, value in fields:
             head.add(name, value)
-        head.framing = F_LENGTH
-        head.content_length = len(body)
+        head.framing = F_CHUNKED if length < 0 else F_LENGTH
+        head.content_length = length
         self.write_head(head, False)
+
+    def write_message(self, status: int, fields: Iterable[tuple[object, object]], body: bytes) -> None:
+        """A complete response; Content-Length is written by the codec."""
+        self.begin_response(status, fields, len(body))
         if body and not self.codec.data_refused:
             self.write_data(body)
         self.write_end()

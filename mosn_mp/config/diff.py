@@ -58,7 +58,7 @@ def diff(old: Config, new: Config) -> Changes:
         routers=_compare(*({router.router_config_name: router for router in config.server.routers} for config in (old, new))),
         virtual_hosts=_compare(_virtual_hosts(old.server), _virtual_hosts(new.server)),
         clusters=_compare(*({cluster.name: cluster for cluster in config.cluster_manager.clusters} for config in (old, new))),
-        hosts=_compare(_hosts(old), _hosts(new)),
+        hosts=_compare(_hosts(old, new), _hosts(new, old)),
     )
 
 
@@ -87,5 +87,12 @@ def _virtual_hosts(server: Server) -> dict[str, object]:
     }
 
 
-def _hosts(config: Config) -> dict[str, object]:
-    return {f"{cluster.name}/{host.address}": host for cluster in config.cluster_manager.clusters for host in cluster.hosts}
+def _hosts(config: Config, other: Config) -> dict[str, object]:
+    """The hosts of all clusters that *other* has not got with the same hosts."""
+    hosts = {cluster.name: cluster.hosts for cluster in other.cluster_manager.clusters}
+    return {
+        f"{cluster.name}/{host.address}": host
+        for cluster in config.cluster_manager.clusters
+        if hosts.get(cluster.name) != cluster.hosts
+        for host in cluster.hosts
+    }

@@ -51,14 +51,22 @@ def check(file: str | os.PathLike[str], catalogue: Catalogue = CATALOGUE, enter:
 
 
 def judge(
-    value: object, file: str, findings: Findings, catalogue: Catalogue = CATALOGUE, enter: Enter | None = None
+    value: object,
+    file: str,
+    findings: Findings,
+    catalogue: Catalogue = CATALOGUE,
+    enter: Enter | None = None,
+    served: Config | None = None,
 ) -> Config | None:
-    """The configuration that *value*, read from *file*, says; with an error in *findings* there is none."""
+    """The configuration that *value*, read from *file*, says; with an error in *findings* there is none.
+
+    *served* was found right before, with the same Python of users: where *value* has the same objects, nothing is looked for.
+    """
     config = None
     with findings.bounded():
         config = fill_defaults(Decoder(findings).decode_struct(Config, value, ()), file)
         if enter is None or _enters(enter, config, findings):
-            cross_check(config, catalogue, findings)
+            cross_check(config, catalogue, findings, served)
             _check_sources(catalogue, findings)
     return None if findings.errors else config
 

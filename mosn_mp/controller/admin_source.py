@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 from mosn_mp.admin.access import Access
@@ -48,7 +48,6 @@ class ControllerSource:
     def take(self, config: Config, tables: Tables) -> None:
         """Show *config*, whose counters *tables* find, from now on."""
         self._config = config
-        self._shown = shown_tree(config)
         self._tables = tables
         self._known_names: Names | None = None
         self.renew_access()
@@ -77,13 +76,13 @@ class ControllerSource:
 
     def config(self) -> dict[str, Any]:
         """The configuration under MOSN's keys, without secrets."""
-        return self._shown
+        return shown_tree(self._config)
 
     def stats(self) -> Stats:
         """The counters in the nesting of MOSN's console sink."""
         return stats(read_all(self._metrics, self._names()))
 
-    def prometheus(self) -> bytes:
+    def prometheus(self) -> Iterator[bytes]:
         """The counters, the processes and the arena in Prometheus' text format."""
         own = (
             ("admin_refused_requests_total", "Requests of the admin API refused: a foreign Host or Origin, no token.",

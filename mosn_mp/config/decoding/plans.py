@@ -66,6 +66,22 @@ def fields_of(cls: type[Struct]) -> tuple[Field, ...]:
     )
 
 
+@cache
+def scalar_types(wanted: Any) -> dict[str, type]:
+    """The JSON types of the keys of the struct *wanted*, if msgspec.convert() makes of them what the decoder would; else nothing.
+
+    That is so if all are texts, numbers or booleans with no more to say of them than their limits.
+    """
+    plan = plan_of(wanted)
+    cls = struct_of(plan)
+    if cls is None or plan.extra or cls.__struct_config__.array_like or hasattr(cls, "__post_init__"):
+        return {}
+    plans = {field.key: plan_of(field.type) for field in fields_of(cls)}
+    if any(plan.base not in (str, int, float, bool) or plan.extra for plan in plans.values()):
+        return {}
+    return {key: plan.base for key, plan in plans.items()}
+
+
 def _default_of(field: msgspec.structs.FieldInfo) -> Callable[[], object]:
     if field.default_factory is not NODEFAULT:
         return typing.cast(Callable[[], object], field.default_factory)

@@ -7,6 +7,7 @@ counted, and given back when it left the configuration.
 import os
 import resource
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import NamedTuple
 
 import msgspec
@@ -18,7 +19,7 @@ from mosn_mp.ipc.plan import Plan
 from mosn_mp.ipc.tables import Leaving, decode_tables, encode_tables
 from mosn_mp.master.state.directory import Directory
 from mosn_mp.master.state.numbering import Numbering, Shapes, numbers
-from mosn_mp.observe.metrics.cells import BLOCKS, DOWNSTREAM, HISTOGRAM_CELLS, UPSTREAM, WORKER, Block
+from mosn_mp.observe.metrics.cells import BLOCKS, DOWNSTREAM, HISTOGRAM_CELLS, UPSTREAM, WORKER, Block, CellKind
 from mosn_mp.observe.metrics.metrics import Metrics, metrics_shape
 
 # The master's own slot in the arena: it reclaims and trims, and never takes a block.
@@ -107,12 +108,15 @@ class SharedMemory:
     def totals(self) -> bytes:
         """Every counter by name, for a release with another layout: msgpack of [type, labels, key -> cells]."""
         rows: list[Total] = [("worker", [], _counters(WORKER, self.metrics.sums(0, WORKER.size)))]
-        listeners = {number: [("listener", name)] for name, number in self.numbering.listeners.items()}
-        hosts = {number: [("cluster", name), ("host", host)] for (name, host), number in self.numbering.hosts.items()}
-        for block, labels in ((DOWNSTREAM, listeners), (UPSTREAM, hosts)):
-            for number, cells in self.metrics.used(block.type, max(labels, default=0) + 1):
-                if number in labels:
-                    rows.append((block.type, labels[number], _counters(block, cells)))
+        listeners, hosts = self.numbering.listeners, self.numbering.hosts
+        used = dict(self.metrics.used(DOWNSTREAM.type, listeners.end))
+        for name, number in listeners.items():
+            if number in used:
+                rows.append((DOWNSTREAM.type, [("listener", name)], _counters(DOWNSTREAM, used[number])))
+        used = dict(self.metrics.used(UPSTREAM.type, hosts.end))
+        for (name, host), number in hosts.items() if used else ():
+            if number in used:
+                rows.append((UPSTREAM.type, [("cluster", name), ("host", host)], _counters(UPSTREAM, used[number])))
         return msgspec.msgpack.encode(rows)
 
     def _count_on(self, totals: bytes) -> None:
@@ -241,6 +245,15 @@ def shapes_for(plan: Plan) -> tuple[Shape, Shape]:
 
 
 def _counters(block: Block, cells: list[int]) -> dict[str, list[int]]:
-    """What of *cells* counts since ever, by key."""
-    widths = {"counter": 1, "histogram": HISTOGRAM_CELLS}
-    return {cell.key: cells[cell.at : cell.at + widths[cell.kind]] for cell in block.cells if cell.kind in widths}
+    """What of *cells* counts since ever, by key; what has counted nothing is left out."""
+    found = {key: [cells[at]] for key, at in _places(block.type, "counter") if cells[at]}
+    for key, at in _places(block.type, "histogram"):
+        if any(cells[at : at + HISTOGRAM_CELLS]):
+            found[key] = cells[at : at + HISTOGRAM_CELLS]
+    return found
+
+
+@cache
+def _places(type_: str, kind: CellKind) -> list[tuple[str, int]]:
+    """Key and place of each cell of that kind."""
+    return [(cell.key, cell.at) for cell in BLOCKS[type_].cells if cell.kind == kind]

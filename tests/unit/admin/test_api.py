@@ -1,5 +1,5 @@
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -50,8 +50,8 @@ class FakeSource:
             "upstream": {"cluster.web": {"request_total": 4}},
         }
 
-    def prometheus(self) -> bytes:
-        return b"downstream_request_total 5\n"
+    def prometheus(self) -> Iterator[bytes]:
+        yield b"downstream_request_total 5\n"
 
     def log_levels(self) -> Mapping[str, str]:
         return self.levels
@@ -208,8 +208,9 @@ def test_stats_glob_gives_the_totals_line_by_line(api: AdminApi) -> None:
 
 
 def test_metrics_are_prometheus_text(api: AdminApi) -> None:
-    reply = api.answer("GET", "/metrics")
-    assert reply == (200, "text/plain; version=0.0.4; charset=utf-8", b"downstream_request_total 5\n", "")
+    status, content_type, body, _ = api.answer("GET", "/metrics")
+    assert (status, content_type) == (200, "text/plain; version=0.0.4; charset=utf-8")
+    assert b"".join(body) == b"downstream_request_total 5\n"
 
 
 @pytest.mark.parametrize("log_path", ["/var/mosn.log", ""])

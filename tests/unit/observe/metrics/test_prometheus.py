@@ -26,7 +26,7 @@ class Counted:
         self.hosts = [self.metrics.base_of("upstream", n) for n in (1, 2)]
 
     def text(self) -> str:
-        return render(read_all(self.metrics, self.names)).decode()
+        return b"".join(render(read_all(self.metrics, self.names))).decode()
 
 
 @pytest.fixture
@@ -138,13 +138,13 @@ def test_label_values_are_escaped_and_names_made_fit() -> None:
 def test_a_listener_with_a_hostile_name_does_not_break_the_text() -> None:
     metrics = Metrics(Segment.create(metrics_shape(1, 2, 2)))
     evil = 'a"} 1\nevil{x="\\'
-    assert samples(render(read_all(metrics, Names({1: evil}, {}, [evil]))).decode())
+    assert samples(b"".join(render(read_all(metrics, Names({1: evil}, {}, [evil])))).decode())
 
 
 def test_processes_are_shown_by_name() -> None:
     reading = read_process(os.getpid())
     assert reading is not None
-    found = samples(render([], {"master": reading}).decode())
+    found = samples(b"".join(render([], {"master": reading})).decode())
     assert found['process_resident_memory_bytes{process="master"}'] > 1 << 20
     assert found['process_proportional_memory_bytes{process="master"}'] > 1 << 20
     assert found['process_open_fds{process="master"}'] >= 3
@@ -153,10 +153,20 @@ def test_processes_are_shown_by_name() -> None:
 
 def test_the_arena_and_the_release_are_shown() -> None:
     arena = Arena(Segment.create(arena_shape(1 << 20)), 254)
-    found = samples(render([], arena=arena.usage(), version="1.2.3").decode())
+    found = samples(b"".join(render([], arena=arena.usage(), version="1.2.3")).decode())
     assert found['mosn_mp_info{version="1.2.3"}'] == 1
     assert found['arena_blocks{size="65536"}'] == found['arena_blocks_free{size="65536"}'] == 4
 
 
 def test_nothing_to_show_is_an_empty_text() -> None:
-    assert render([]) == b""
+    assert list(render([])) == []
+
+
+def test_the_text_of_many_hosts_comes_in_pieces() -> None:
+    metrics = Metrics(Segment.create(metrics_shape(1, 2, 1000)))
+    for number in range(1, 1000):
+        metrics.add(0, metrics.base_of("upstream", number))
+    pieces = list(render(read_all(metrics, Names({}, {n: ("c", f"10.0.0.{n}:80") for n in range(1, 1000)}))))
+    assert len(pieces) > 10
+    assert max(map(len, pieces)) < 1 << 20
+    assert len(samples(b"".join(pieces).decode())) > 60_000
