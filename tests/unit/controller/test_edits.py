@@ -164,3 +164,29 @@ def test_a_body_that_is_no_json_is_refused(served: Config, body: bytes, problem:
 
 def test_every_edit_is_tested_here() -> None:
     assert list(EDITS) == ["update_config", "update_route", "host weight"]
+
+
+def test_what_an_edit_leaves_alone_is_the_object_that_is_served(served: Config) -> None:
+    new = edited(served, "update_config", {"type": "cluster", "config": {"name": "d", "hosts": [{"address": "10.0.0.9:1"}]}})
+    assert new.cluster_manager.clusters[0] is served.cluster_manager.clusters[0]
+    assert all(now is before for now, before in zip(new.server.routers, served.server.routers, strict=True))
+    addition = {"router_config_name": "r", "domain": "a.com", "route": {"match": {"path": "/x"}, "route": {"cluster_name": "c"}}}
+    new = edited(served, "update_route", {"type": "add", "config": addition})
+    hosts, before = new.server.routers[0].virtual_hosts, served.server.routers[0].virtual_hosts
+    assert hosts[0].routers[0] is before[0].routers[0]
+    assert hosts[1] is before[1]
+    assert new.server.routers[1] is served.server.routers[1]
+
+
+@pytest.mark.parametrize(("edit", "value"), [
+    ("update_config", {"type": "cluster", "config": {"name": "c", "max_request_per_conn": 0, "hosts": [{"address": "10.0.0.3:1"}]}}),
+    ("update_config", {"type": "router", "config": router("bare", {"name": "x", "domains": ["x.com"], "routers": [ROUTE]})}),
+    ("update_config", {"type": "listener", "config": listener("front", 80, connection_idle_timeout="30s")}),
+    ("update_route", {"type": "add", "config": {"router_config_name": "r", "domain": "*", "route": ROUTE}}),
+    ("host weight", {"cluster": "c", "address": "10.0.0.2:80", "weight": 7}),
+])  # fmt: skip
+def test_an_edit_gives_what_the_whole_tree_with_it_would_give(served: Config, edit: str, value: dict[str, Any]) -> None:
+    new = edited(served, edit, value)
+    findings = Findings()
+    assert judge(config_tree(new), FILE, findings) == new
+    assert findings.errors == []

@@ -2,8 +2,11 @@ from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec import Meta, Struct
 
+from mosn_mp.config import model
 from mosn_mp.config.decoding.decode import Decoder
 from mosn_mp.config.load import Report
 from mosn_mp.config.model import Bytes, Seconds
@@ -188,3 +191,19 @@ def test_a_plugins_config_is_decoded_by_its_types() -> None:
 )
 def test_what_is_wrong_in_a_plugins_config_has_its_path(value: object, errors: list[str]) -> None:
     assert decode(value)[1] == errors
+
+
+HOST_VALUES = st.dictionaries(
+    st.sampled_from(["address", "hostname", "weight", "metadata", "adress"]),
+    st.sampled_from(["10.0.0.1:80", "", "x", 1, 0, 128, 129, -1, 1.0, True, None, [], {}, 1 << 70]),
+    max_size=4,
+)
+
+
+@given(HOST_VALUES | st.sampled_from([None, 1, "x", [], [1]]))
+def test_an_entry_of_a_list_is_decoded_as_it_is_alone(value: object) -> None:
+    alone, listed = Findings(), Findings()
+    one = Decoder(alone).decode(model.Host, value, (0,))
+    (entry,) = Decoder(listed).decode(tuple[model.Host, ...], [value], ())
+    assert entry == one
+    assert listed.errors == alone.errors
