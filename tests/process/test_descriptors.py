@@ -246,12 +246,12 @@ def test_the_budget_is_shown(scarce: Scarce) -> None:
 
 
 def test_a_limit_that_leaves_no_room_for_clients_is_refused(scarce: Scarce) -> None:
-    scarce.descriptors = 64
+    scarce.descriptors = 60
     scarce.write()
     master = scarce.spawn()
     error = master.communicate(timeout=20)[1]
     assert master.returncode == 1
-    assert "a worker may open 64 descriptors and needs" in error
+    assert "a worker may open 60 descriptors and needs" in error
 
 
 def test_a_full_worker_takes_a_new_configuration(scarce: Scarce, host: QuickHost) -> None:
