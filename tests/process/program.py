@@ -33,9 +33,8 @@ def wait_until(condition: Callable[[], Any], what: str, deadline_s: float = DEAD
 def wait_equal(look: Callable[[], Any], expected: Any, deadline_s: float = DEADLINE_S) -> None:
     """Wait until *look* finds what is *expected*; AssertionError with the difference after the deadline."""
     until = time.monotonic() + deadline_s
-    while look() != expected and time.monotonic() < until:
+    while (found := look()) != expected and time.monotonic() < until:
         time.sleep(0.05)
-    found = look()
     assert found == expected, f"not within {deadline_s} s: {found} is not {expected}"
 
 
