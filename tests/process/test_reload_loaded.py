@@ -64,11 +64,17 @@ def test_reloads_of_routes_and_hosts_go_unnoticed_and_leave_nothing_behind(loade
 
 
 def descriptors(loaded: Loaded) -> dict[str, Counter[str]]:
-    """What the descriptors of each process are, by its role and slot."""
-    found = {}
-    for process in loaded.status()["processes"]:
-        links = Path(f"/proc/{process['pid']}/fd").iterdir()
-        found[f"{process['role']} {process['slot']}"] = Counter(kind_of(link) for link in links)
+    """What the descriptors of each process are, by its role and slot, once the command that asked for the processes has left."""
+    processes = loaded.status()["processes"]
+    found: dict[str, Counter[str]] = {}
+    for _ in range(20):
+        before, found = found, {}
+        for process in processes:
+            links = Path(f"/proc/{process['pid']}/fd").iterdir()
+            found[f"{process['role']} {process['slot']}"] = Counter(kind_of(link) for link in links)
+        if found == before:
+            break
+        time.sleep(0.2)
     return found
 
 
