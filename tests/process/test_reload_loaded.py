@@ -1,9 +1,7 @@
 """Reloads while clients are served: nobody may notice. Each test prints what was counted."""
 
 import gc
-import os
 import random
-import re
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -12,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.ports import free_port
+from tests.process.descriptor_kinds import descriptor_kinds
 from tests.process.loaded import Loaded, Result
 from tests.process.program import Program, say, wait_equal, wait_until
 
@@ -64,26 +63,8 @@ def test_reloads_of_routes_and_hosts_go_unnoticed_and_leave_nothing_behind(loade
 
 
 def descriptors(loaded: Loaded) -> dict[str, Counter[str]]:
-    """What the descriptors of each process are, by its role and slot, once the command that asked for the processes has left."""
-    processes = loaded.status()["processes"]
-    found: dict[str, Counter[str]] = {}
-    for _ in range(20):
-        before, found = found, {}
-        for process in processes:
-            links = Path(f"/proc/{process['pid']}/fd").iterdir()
-            found[f"{process['role']} {process['slot']}"] = Counter(kind_of(link) for link in links)
-        if found == before:
-            break
-        time.sleep(0.2)
-    return found
-
-
-def kind_of(link: Path) -> str:
-    """What a descriptor is, without the numbers of this run."""
-    try:
-        return re.sub(r"[0-9a-f]{4,}|\d+", "N", os.readlink(link))
-    except FileNotFoundError:
-        return "a descriptor that was closed meanwhile"
+    """What the descriptors of each process are, by its role and slot."""
+    return descriptor_kinds({process["pid"]: f"{process['role']} {process['slot']}" for process in loaded.status()["processes"]})
 
 
 def change_workers(loaded: Loaded, times: int) -> None:

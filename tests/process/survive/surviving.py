@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.ports import free_port
+from tests.process.descriptor_kinds import descriptor_kinds
 from tests.process.loaded import Loaded
 from tests.process.program import DEADLINE_S, is_alive, say, wait_until
 
@@ -133,7 +134,7 @@ class Surviving(Loaded):
         assert sorted(self.family()) == sorted(names), "processes that status does not know"
         return Footprint(
             tuple(sorted(names.values())),
-            {name: collections.Counter(map(kind_of, Path(f"/proc/{pid}/fd").iterdir())) for pid, name in names.items()},
+            descriptor_kinds(names),
             sum(own_bytes(pid) for pid in names),
             tuple(sorted(name for name in names_of_ours("/dev/shm") if not is_anothers(name, names))),
             tuple(sorted(names_of_ours("/tmp"))),
@@ -197,14 +198,6 @@ def check_same(before: Footprint, after: Footprint, tolerance: float = 0.02) -> 
     assert after.shared == before.shared
     assert after.temporary == before.temporary
     assert abs(after.pss_bytes - before.pss_bytes) <= tolerance * before.pss_bytes
-
-
-def kind_of(link: Path) -> str:
-    """What a descriptor is, without the numbers of this run."""
-    try:
-        return re.sub(r"[0-9a-f]{4,}|\d+", "N", os.readlink(link))
-    except FileNotFoundError:
-        return "closed meanwhile"
 
 
 def own_bytes(pid: int) -> int:
