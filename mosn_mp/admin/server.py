@@ -5,6 +5,7 @@ the places of this one. Sockets are gevent's own; nothing is monkey-patched.
 """
 
 import logging
+import time
 from typing import cast
 
 import gevent
@@ -24,6 +25,7 @@ LOG = logging.getLogger("mosn_mp.admin")
 
 # Connections taken before those taken so far have their turn: whoever sends its request at once is read before it is the oldest.
 ACCEPTED_AT_ONCE = 8
+STOP_POLL_S = 0.02
 
 Where = Address | SocketFile
 
@@ -76,8 +78,10 @@ class AdminServer:
     def stop(self, timeout_s: float = 1.0) -> None:
         """Stop listening; requests under way have *timeout_s* to end, idle connections are closed at once."""
         self.close()
-        gevent.killall(self._at_stages(Stage.IDLE))
-        gevent.joinall(self._at_stages(*Stage), timeout=timeout_s)
+        until = time.monotonic() + timeout_s
+        while self.connections and time.monotonic() < until:
+            gevent.killall(self._at_stages(Stage.IDLE))  # those that have become idle too
+            gevent.sleep(STOP_POLL_S)
         gevent.killall(self._at_stages(*Stage))
 
     def _at_stages(self, *stages: Stage) -> list[Place]:

@@ -66,6 +66,11 @@ class AdminServers:
     def _tell_where(self, problem: str = "") -> None:
         self._tell(AdminUp(", ".join(str(where) for where in self._wanted if where in self._servers), problem))
 
+    def retire(self, timeout_s: float) -> None:
+        """Leave all addresses to another process; returns when who was asking is answered, at the latest after *timeout_s*."""
+        self._wanted = []
+        gevent.joinall([gevent.spawn(server.stop, timeout_s) for server in self._servers.values()])
+
     def close(self) -> None:
         """Stop listening: the process ends."""
         for server in self._servers.values():

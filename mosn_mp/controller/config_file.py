@@ -29,7 +29,7 @@ CHANGED = "somebody changed it since it was read: it is left as it is, for the n
 
 
 class ConfigFile:
-    """The file at *path*. *tell* hears which version it says whenever that changes."""
+    """The file at *path*. When nothing is left to be done for a version that is served *tell* hears which one the file says."""
 
     def __init__(self, path: str, is_kept: bool, tell: Callable[[Filed], None]) -> None:
         """*is_kept*: auto_config is on."""
@@ -38,6 +38,7 @@ class ConfigFile:
         self._tell = tell
         self._one_at_a_time = BoundedSemaphore(1)
         self._served: tuple[Config, int] | None = None  # which the file does not say
+        self._version = 0  # that is served
         self.known = Filed(0)  # what was told last, by this controller or the one before it
 
     @property
@@ -47,8 +48,8 @@ class ConfigFile:
 
     def was_read(self, origin: Origin, version: int) -> None:
         """Served *version* was read from *origin*."""
-        self.path, self._served = origin.path, None
-        self._note(Filed(version, origin.stamp))
+        self.path, self._served, self._version = origin.path, None, version
+        self._note(version, origin.stamp)
 
     def says(self, origin: Origin, version: int) -> None:
         """A file says the same as *version*, which is served: if it is this one, there is nothing to write."""
@@ -57,10 +58,16 @@ class ConfigFile:
 
     def serve(self, config: Config, version: int) -> None:
         """*config* is served as *version*, and is not of the file: write it, if it is to be kept."""
+        self._version = version
         if not self._is_kept or version <= self.known.version:
+            self._note(self.known.version, self.known.stamp, self.known.problem)
             return
         self._served = (config, version)
         self._write()
+
+    def leave(self) -> None:
+        """It is another process's from now on: nothing is written any more."""
+        self._is_kept, self._served = False, None
 
     def _write(self) -> None:
         with self._one_at_a_time:
@@ -73,19 +80,19 @@ class ConfigFile:
             if isinstance(result, str):
                 log.info("version %d is written to %s", version, self.path)
                 self._served = None
-                self._note(Filed(version, result))
+                self._note(version, result)
                 return
             text = f"{self.path}: {result}"
             if isinstance(result, OSError):
                 text = f"{result.filename or self.path}: {result.strerror}"
             log.error("version %d is not written to its file: %s", version, text)
-            self._note(Filed(self.known.version, self.known.stamp, text))
+            self._note(self.known.version, self.known.stamp, text)
             if isinstance(result, OSError):
                 gevent.spawn_later(RETRY_S, self._write)
 
-    def _note(self, known: Filed) -> None:
-        self.known = known
-        self._tell(known)
+    def _note(self, version: int, stamp: str, problem: str = "") -> None:
+        self.known = Filed(version, stamp, problem, self._version)
+        self._tell(self.known)
 
 
 def config_text(config: Config, path: str) -> str:

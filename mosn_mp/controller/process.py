@@ -32,7 +32,9 @@ from mosn_mp.ipc.frames import (
     OpenLog,
     Quit,
     ReopenLogs,
+    Retire,
     Served,
+    SetLogEnabled,
     SetLogLevel,
     State,
     Unchanged,
@@ -123,12 +125,22 @@ class ControllerProcess:
                 self._logs.move(path, level)
             case SetLogLevel(path=path, level=level):
                 self._logs.set_level(path, level)
+            case SetLogEnabled(path=path, enabled=enabled):
+                self._logs.set_enabled(path, enabled)
+            case Retire(deadline_s=deadline_s):
+                gevent.spawn(self._retire, deadline_s)
             case ReopenLogs():
                 self._logs.reopen()
             case Quit():
                 self._ended.set()
             case _:
                 log.error("a %s frame is not for a controller", type(delivery.frame).__name__)
+
+    def _retire(self, deadline_s: float) -> None:
+        self._file.leave()
+        if self._admin is not None:
+            self._admin.retire(deadline_s)
+        self._ended.set()
 
     def _send(self, frame: Frame, fds: tuple[int, ...] = ()) -> None:
         try:

@@ -5,11 +5,13 @@ worker      <- Sockets, Lend, Withdraw, Prepare, Commit, Abort, Give, Receive, D
                SetLogEnabled
 worker      -> Ready | Refused, Committed, Given, Pulse
 worker      -> Transfer -> worker -> Taken | Kept -> worker
-controller  <- Load, Adopt, Served, Failed, Concluded, Figures, Quit, ReopenLogs, OpenLog, State
+controller  <- Load, Adopt, Served, Failed, Concluded, Figures, Retire, Quit, ReopenLogs, OpenLog, SetLogLevel, SetLogEnabled,
+               State
 controller  -> Loaded, Unchanged, Rejected, Propose, Filed, Measure, AdminUp, SetLogLevel, SetLogEnabled
 command     -> Ask          command <- Answer
-old master  -> Handover, HandoverSockets, TakeOver, ReceiveFrom -> new master
-new master  -> UpgradeReady | UpgradeFailed, TookOver -> old master
+old master  -> Handover, HandoverSockets, TakeOver, ReceiveFrom, Forward, Propose, SetLogLevel, SetLogEnabled, ReopenLogs,
+               SwitchHost -> new master
+new master  -> UpgradeReady | UpgradeFailed, TookOver, Concluded -> old master
 ```
 A frame travels with the descriptors that its docstring names, in that order, by SCM_RIGHTS. A rollout is Prepare -> Ready or
 Refused from every worker -> Commit or Abort to every worker -> Committed; its frames carry the version that they are about.
@@ -253,12 +255,14 @@ class Rejected(Frame, frozen=True):
 class Filed(Frame, frozen=True):
     """controller -> master: the configuration file says what *version* serves, as it was when it had *stamp*.
 
-    *problem*: why what is served now could not be written to it.
+    *problem*: why what is served now could not be written to it. *served* is the version that was served when this was said:
+    nothing is left to be done for it.
     """
 
     version: int
     stamp: str = ""
     problem: str = ""
+    served: int = 0
 
 
 class Adopt(Frame, frozen=True):
@@ -284,7 +288,8 @@ class Failed(Frame, frozen=True):
 
 
 class Propose(Frame, frozen=True):
-    """controller -> master: somebody asks for this *edit* (as in Load) of what is served. Descriptors: the edit's JSON.
+    """controller -> master, old master -> new one: somebody asks for this *edit* (as in Load) of what is served. Descriptors: the
+    edit's JSON.
 
     *token* comes back with the answer; no other proposal has it, of this controller or of one before or after it.
     """
@@ -294,7 +299,7 @@ class Propose(Frame, frozen=True):
 
 
 class Concluded(Frame, frozen=True):
-    """master -> controller: what came of the proposal *token*. Descriptors: ipc.report.ReloadReport."""
+    """master -> controller, new master -> old one: what came of the proposal *token*. Descriptors: ipc.report.ReloadReport."""
 
     token: str
 
@@ -313,6 +318,14 @@ class Figures(Frame, frozen=True):
     processes: dict[str, Figure]
 
 
+class Retire(Frame, frozen=True):
+    """master -> controller: another one is the program's: leave the admin addresses and the file, finish what is asked within
+    *deadline_s*, exit 0.
+    """
+
+    deadline_s: float
+
+
 class State(Frame, frozen=True):
     """master -> controller: MOSN's stage number of the whole program, for /api/v1/states."""
 
@@ -327,15 +340,18 @@ class AdminUp(Frame, frozen=True):
 
 
 class Handover(Frame, frozen=True, kw_only=True):
-    """old master -> new one: what goes on. Descriptors: pid file, control socket, snapshot, plan, tables, totals, metrics, state.
+    """old master -> new one: what goes on. Descriptors: pid file, control socket, snapshot, plan, tables, totals, switches
+    (upgrade.handover.Switches), metrics, state.
 
-    *version* of the configuration is the old one's; *rows* are [row of shared memory, pid] of its workers;
+    *version* of the configuration is the old one's, *next_version* that of the new one; *rows* are [row of shared memory, pid] of
+    the old workers;
     *stored* is what the service manager's store holds ([name, inode]), *units* the inodes of sockets that it keeps anyhow.
     *filed* is what the old controller said of the configuration file.
     """
 
     pid: int
     version: int
+    next_version: int
     notify_address: str
     watchdog_s: float
     rows: list[tuple[int, int]]
@@ -349,6 +365,14 @@ class HandoverSockets(Frame, frozen=True):
     """old master -> new one: listening sockets, one descriptor for each name."""
 
     names: list[SocketName]
+
+
+class SwitchHost(Frame, frozen=True):
+    """old master -> new one: this host was put into rotation, or out of it."""
+
+    cluster: str
+    address: str
+    enable: bool
 
 
 class UpgradeReady(Frame, frozen=True):
@@ -388,6 +412,12 @@ class Ask(Frame, frozen=True):
     weight: int = 0
 
 
+class Forward(Frame, frozen=True):
+    """old master -> new one: this is asked for, and you are the program. Descriptor: the asking client; none: it was a signal."""
+
+    ask: Ask
+
+
 class Answer(Frame, frozen=True):
     """master -> command line: the answer as msgpack in *body* (which travels as a descriptor), or why there is none."""
 
@@ -401,7 +431,7 @@ AnyFrame = (
     | Kept | Drain | Quit | ReopenLogs | OpenLog
     | SetLogLevel | SetLogEnabled | Pulse | Load | Loaded | Unchanged | Rejected | Adopt | Served | Failed | Propose
     | Filed | Concluded | Measure | Figures | State | AdminUp | Ask | Answer | Handover | HandoverSockets | UpgradeReady
-    | UpgradeFailed | TakeOver | TookOver | ReceiveFrom
+    | UpgradeFailed | TakeOver | TookOver | ReceiveFrom | Retire | SwitchHost | Forward
 )  # fmt: skip
 
 MAX_FDS = 128  # descriptors in one frame; Linux takes at most 253 (SCM_MAX_FD) in one message

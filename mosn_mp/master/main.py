@@ -5,6 +5,7 @@ workers then share by copy-on-write. As root the names of the file are read befo
 """
 
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from mosn_mp.worker.boot import PlaneFactory
 
 MAX_PROBLEMS = 20  # told to the master before us; stderr has all
+# What asks for something that only a master can do waits until there is one: left alone it would end the process.
+WAITING_SIGNALS = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
 
 def run_master(config_path: str, log_level: str, user: str, import_plane: "Callable[[], PlaneFactory]") -> int:
@@ -28,6 +31,7 @@ def run_master(config_path: str, log_level: str, user: str, import_plane: "Calla
 
     HotModuleError if this installation must not run, GrantError if root must not start this file.
     """
+    signal.pthread_sigmask(signal.SIG_BLOCK, WAITING_SIGNALS)
     inherited = take_handover(os.environ)
     passed = inherited.passed if inherited is not None else take_passed(os.environ, os.getpid())
     try:

@@ -23,6 +23,7 @@ from mosn_mp.master.upgrade.old_side import OldSide
 log = logging.getLogger("mosn_mp.master")
 
 QUIT_TIMEOUT_S = 2.0  # children that were told to quit are killed after this
+RETIRE_S = 30.0  # a controller whose master gave way may answer what it was asked for so long; then its clients hear nothing
 HURRIED_S = 2.0  # for what is in flight, from the second SIGTERM on
 
 
@@ -99,11 +100,13 @@ class Shutdown:
             return
         if self._stages.now is Stage.GRACEFUL_STOPPING and self._new_side is not None and self._new_side.draining_pid:
             return  # the service manager kills what is left when the main process is gone
-        if self._controller.pid:
+        if not self._controller.pid:
+            self._loop.stop()
+        elif self._stages.now is Stage.UPGRADING:  # it was told to retire, and answers yet
+            self._loop.call_later(RETIRE_S + QUIT_TIMEOUT_S, self._controller.kill)
+        else:
             self._controller.send(Quit())
             self._loop.call_later(QUIT_TIMEOUT_S, self._controller.kill)
-        else:
-            self._loop.stop()
 
     def _enter(self, stage: Stage) -> None:
         self._stages.enter(stage)

@@ -128,6 +128,9 @@ class Startup:
     def _begin_first(self, snapshot: Snapshot) -> None:
         self._stages.enter(Stage.STARTING)
         log.info("start: version %d of %s to %d workers", snapshot.version, self._served.config_path, snapshot.plan.workers)
+        self._served.begin(snapshot)
+        if self._new_side is not None:
+            self._new_side.switch(snapshot.plan)
         self._rollout.begin_first(snapshot, self._on_decided, lambda reason: self.fail([reason]), self._on_all_serve)
 
     def _on_decided(self) -> None:

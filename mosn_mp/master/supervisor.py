@@ -22,16 +22,16 @@ from mosn_mp.ipc.frames import (
     AdminUp,
     Committed,
     Filed,
+    Forward,
     Given,
     Loaded,
     Measure,
     Propose,
-    Quit,
     Ready,
     ReceiveFrom,
     Refused,
     Rejected,
-    ReopenLogs,
+    Retire,
     SetLogEnabled,
     SetLogLevel,
     TakeOver,
@@ -39,7 +39,8 @@ from mosn_mp.ipc.frames import (
 )
 from mosn_mp.ipc.report import ReloadReport
 from mosn_mp.master.border.grant import Grant
-from mosn_mp.master.border.received import check_controller_frame, check_worker_frame, problems_in, shown
+from mosn_mp.master.border.received import check_controller_frame, check_worker_frame, edit_in, problems_in, shown
+from mosn_mp.master.control.changes import Changes
 from mosn_mp.master.control.commands import Commands
 from mosn_mp.master.control.instance import Instance
 from mosn_mp.master.control.status import Status
@@ -57,16 +58,16 @@ from mosn_mp.master.processes.transfer import Send, Transfers
 from mosn_mp.master.processes.watchdog import Watchdog
 from mosn_mp.master.processes.workers import Worker, Workers, WorkerState
 from mosn_mp.master.rollout.deployment import Deployments
-from mosn_mp.master.rollout.proposals import log_change, take_proposal
-from mosn_mp.master.rollout.reload import ChangeRequest, Reloader
+from mosn_mp.master.rollout.reload import Reloader
 from mosn_mp.master.rollout.rollout import Rollout
 from mosn_mp.master.rollout.two_phase_commit import PREPARE_TIMEOUT_S
-from mosn_mp.master.shutdown import Shutdown
+from mosn_mp.master.shutdown import RETIRE_S, Shutdown
 from mosn_mp.master.startup import Startup
 from mosn_mp.master.state.logs import Logs
 from mosn_mp.master.state.served import ServedState
 from mosn_mp.master.state.stages import Stage, Stages
 from mosn_mp.master.systemd.service_manager import ServiceManager
+from mosn_mp.master.upgrade.deferral import Deferral
 from mosn_mp.master.upgrade.handover import Inherited
 from mosn_mp.master.upgrade.new_side import NewSide
 from mosn_mp.master.upgrade.old_side import OldSide
@@ -94,6 +95,7 @@ class Master:
         *passed* is what the service manager gave this process, *inherited* (of an upgrade) what the master before us did.
         """
         self._logs = Logs(grant.identity)
+        self._deferral = Deferral()
         self._loop = Loop(log)
         self._loop.on_failure = self._on_failure
         self._stages = Stages()
@@ -141,13 +143,20 @@ class Master:
         )
         self._new_side = None
         if inherited is not None:
-            self._new_side = NewSide(loop, served, workers, controller, inherited, self._take_over, self._on_old_gone)
-        self._instance = Instance(loop, lambda ask, reply: self._commands.answer(ask, reply))
+            self._new_side = NewSide(
+                loop, served, workers, controller, inherited, self._take_over, self._on_old_gone,
+                lambda frame: self._changes.take_switch(frame), self._take_forwarded,
+            )  # fmt: skip
+        self._instance = Instance(loop, lambda question: self._commands.answer(question))
         self._old_side = OldSide(
-            loop, served, workers, controller, self._manager, self._instance.fds, self._is_changing, self._hand_over
-        )
+            loop, served, workers, controller, self._manager, self._instance.fds, self._logs, self._deferral,
+            lambda: self._draining_master() != 0, self._is_changing, self._hand_over,
+        )  # fmt: skip
         status = Status(served, self._stages, workers, controller, self._draining_master)
-        self._commands = Commands(served, self._stages, status, self._reloader, self._rebalancer, self._old_side)
+        self._commands = Commands(
+            served, self._stages, status, self._reloader, self._rebalancer, self._old_side, self._deferral
+        )
+        self._changes = Changes(served, self._logs, workers, controller, self._reloader, self._old_side, self._deferral)
 
     def run(self, make_plane: PlaneFactory) -> int:
         """Start, supervise until told to stop, and clean up; 0, or 1 if the start failed."""
@@ -171,7 +180,9 @@ class Master:
     def _enter_service(self) -> None:
         self._stages.enter(Stage.RUNNING)
         self._controller.tell_served()
+        self._controller.tell_logs()
         self._tell_manager()
+        self._deferral.release()
 
     def _tell_manager(self, report: ReloadReport | None = None) -> None:
         """The service manager hears what is served now, and why it is still the old version if *report* tells of a refusal."""
@@ -211,7 +222,7 @@ class Master:
             self._startup.take(delivery)
             return
         if isinstance(frame, Propose):
-            take_proposal(self._reloader, self._controller, delivery)
+            self._changes.propose(frame, edit_in(delivery.fds[0]), self._controller.send)
             return
         if isinstance(frame, Rejected):
             self._startup.fail(problems_in(delivery.fds[0]))
@@ -224,9 +235,8 @@ class Master:
             self._controller.admin_address = shown(frame.address)
             if frame.problem:
                 log.error("admin: %s", shown(frame.problem))
-        elif isinstance(frame, SetLogLevel | SetLogEnabled):
-            if self._served.accepted is not None and self._logs.switch(frame, self._served.plan):
-                self._workers.broadcast(frame)
+        elif isinstance(frame, SetLogLevel | SetLogEnabled) and self._served.accepted is not None:
+            self._changes.switch_log(frame)
 
     def _on_controller_death(self, how: str) -> None:
         if self._stages.is_stopping():
@@ -281,9 +291,9 @@ class Master:
             log.info("%s: stopping now", signal.Signals(number).name)
             self._shutdown.quit()
         elif number == signal.SIGUSR1:
-            self._reopen_logs()
-        elif number == signal.SIGHUP and self._stages.now is Stage.RUNNING:
-            self._reloader.ask(ChangeRequest(self._served.config_path), lambda report: log_change("reload", report))
+            self._changes.reopen_logs()
+        elif number == signal.SIGHUP and self._stages.now not in (Stage.GRACEFUL_STOPPING, Stage.STOPPING):
+            self._changes.reload()
         elif number == signal.SIGUSR2 and self._stages.now is Stage.RUNNING:
             self._old_side.ask("", lambda _: None)
         else:
@@ -301,19 +311,11 @@ class Master:
             if not self._workers.reaped(pid, status) and not self._old_side.reaped(pid, status):
                 self._controller.reaped(pid, status)
 
-    def _reopen_logs(self) -> None:
-        self._logs.files.reopen()
-        if self._served.accepted is not None:
-            self._logs.provide(self._served.plan)
-        self._workers.broadcast(ReopenLogs())
-        self._controller.send(ReopenLogs())
-        log.info("SIGUSR1: logs reopened")
-
     # --- upgrade -------------------------------------------------------------------------------------------------------
 
     def _is_changing(self) -> bool:
-        """Whether a change is under way, or the generation before this one still drains."""
-        return not self._reloader.is_idle() or self._deployments.is_under_way() or self._draining_master() != 0
+        """Whether a change is under way."""
+        return not self._reloader.is_idle() or self._deployments.is_under_way()
 
     def _draining_master(self) -> int:
         """The pid of the master before us while it lives, else 0."""
@@ -325,10 +327,11 @@ class Master:
         log.info("upgrade: pid %d serves; connections move, up to %g s for what is in flight", pid, deadline_s)
         self._stages.enter(Stage.UPGRADING)
         self._reloader.close()
-        self._controller.send(Quit())  # its admin address is wanted by the other one
+        self._controller.send(Retire(RETIRE_S))  # its admin address is wanted by the other one
         self._instance.leave()
         self._manager.leave(pid)
         self._old_side.send(TakeOver())
+        self._deferral.pass_on(self._old_side.send)
         for worker in self._workers.alive():
             worker.state = WorkerState.DRAINING
             self._draining.transfer_all(worker, partial(self._send_to_new_side, worker.slot))
@@ -345,6 +348,19 @@ class Master:
             self._instance.take_over(self._served.plan.pid_path, *self._new_side.instance_fds())
             self._enter_service()
             self._new_side.took_over()
+            if self._new_side.is_abandoned:  # it may have been told to reload
+                self._changes.reload()
+
+    def _take_forwarded(self, delivery: Delivery) -> None:
+        """Do what was asked of the master before this one."""
+        assert self._new_side is not None
+        frame, fds = delivery
+        if isinstance(frame, Propose):
+            self._changes.propose(frame, edit_in(fds[0]), self._new_side.send)
+        elif isinstance(frame, Forward) and fds:
+            self._instance.adopt(delivery.take_fd(), frame.ask)
+        else:
+            self._changes.reload()
 
     def _on_old_gone(self) -> None:
         if self._stages.is_stopping():

@@ -4,9 +4,7 @@ import contextlib
 import json
 import os
 import signal
-import stat
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,8 +13,9 @@ from typing import Any
 import pytest
 
 from tests.ports import free_port
-from tests.process.program import ROOT, is_alive, wait_until
+from tests.process.program import is_alive, wait_until
 from tests.process.proxy.setting import Setting
+from tests.process.releases import other_layout, script, start_program
 
 
 class UpgradeSetting(Setting):
@@ -73,19 +72,6 @@ def upgrading(tmp_path: Path) -> Iterator[UpgradeSetting]:
         assert "Traceback" not in made.log_text(), made.log_text()
     finally:
         made.end()
-
-
-def script(directory: Path, text: str) -> str:
-    """An executable that is to be the new program."""
-    path = directory / "program"
-    path.write_text(f"#!{sys.executable}\n{text}\n")
-    path.chmod(path.stat().st_mode | stat.S_IXUSR)
-    return str(path)
-
-
-def start_program(before: str = "") -> str:
-    """A new release: *before* runs ahead of the real start."""
-    return f"import sys; sys.path.insert(0, {str(ROOT)!r})\n{before}\nfrom mosn_mp.cli import main\nmain()"
 
 
 def test_another_master_takes_over(upgrading: UpgradeSetting) -> None:
@@ -249,12 +235,7 @@ def test_counters_of_another_layout_are_carried_over(upgrading: UpgradeSetting) 
         for _ in range(20):
             client.get("/ping")
         before = upgrading.counts()["front.request_total"]
-        # Python imports it in every process of the new generation but the first, which may have another one already.
-        patch = upgrading.directory / "sitecustomize.py"
-        patch.write_text(
-            "from mosn_mp.observe.metrics import cells\nnext = cells.layout_number() + 1\ncells.layout_number = lambda: next\n"
-        )
-        other = start_program(f"sys.path.insert(0, {str(upgrading.directory)!r})\nexec(open({str(patch)!r}).read())")
+        other = other_layout(upgrading.directory)
         assert upgrading.upgrade("--program", script(upgrading.directory, other))["ok"]
         assert "counters go on in new shared memory" in upgrading.log_text()
         client.get("/ping")

@@ -1,5 +1,6 @@
 """Users' Python as it was accepted: whatever happens to the files, processes that come later serve what the others do."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -73,7 +74,8 @@ def made(tmp_path: Path) -> Iterator[WithPython]:
     finally:
         program.end()
         for pid in program.family():  # of another generation
-            os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
 
 @pytest.mark.parametrize("how", ["edited", "broken", "deleted"])

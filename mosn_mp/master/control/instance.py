@@ -1,18 +1,19 @@
 """What makes this process the running program: the lock of the pid file, and the control socket beside it."""
 
+import os
 from collections.abc import Callable
 
-from mosn_mp.ipc.frames import Answer, Ask
+from mosn_mp.ipc.frames import Ask
 from mosn_mp.master.control.pid_file import PidFile
-from mosn_mp.master.control.server import ControlSocket, control_path
+from mosn_mp.master.control.server import ControlSocket, Question, control_path
 from mosn_mp.master.events.loop import Loop
 
 
 class Instance:
     """Claimed at the start, or taken over from the master before us; released at the end, or left to the next one."""
 
-    def __init__(self, loop: Loop, answer: Callable[[Ask, Callable[[Answer], None]], None]) -> None:
-        """*answer* gets each question at the control socket, and whom to tell the answer."""
+    def __init__(self, loop: Loop, answer: Callable[[Question], None]) -> None:
+        """*answer* gets each question at the control socket."""
         self._loop = loop
         self._answer = answer
         self._pid_file: PidFile | None = None
@@ -36,6 +37,13 @@ class Instance:
         """The descriptors of pid file and control socket, for the next master."""
         assert self._pid_file is not None and self._control is not None
         return self._pid_file.fileno(), self._control.fileno()
+
+    def adopt(self, client: int, ask: Ask) -> None:
+        """Answer what the master before us was asked by *client*, a descriptor."""
+        if self._control is None:
+            os.close(client)
+        else:
+            self._control.adopt(client, ask)
 
     def leave(self) -> None:
         """Another master is the program now."""

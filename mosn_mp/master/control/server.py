@@ -9,6 +9,7 @@ import os
 import socket
 import struct
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -44,13 +45,22 @@ class Client(NamedTuple):
     timer: Timer
 
 
+class Question(NamedTuple):
+    """What a client asks, until it is answered or somebody else's. It may hang up meanwhile."""
+
+    ask: Ask
+    reply: Callable[[Answer], None]
+    is_open: Callable[[], bool]
+    detach: Callable[[], int]  # the connection's descriptor; -1: it hung up
+
+
 class ControlSocket:
     """The listening end; to be made by the holder of the pid file, so whatever lies at the path is stale."""
 
     def __init__(
-        self, loop: Loop, path: str, answer: Callable[[Ask, Callable[[Answer], None]], None], inherited: int | None = None
+        self, loop: Loop, path: str, answer: Callable[[Question], None], inherited: int | None = None
     ) -> None:
-        """Listen at *path*; OSError if that cannot be done. *answer* gets each question and whom to tell the answer.
+        """Listen at *path*; OSError if that cannot be done. *answer* gets each question.
 
         *inherited* is the descriptor of a master before us that listens there: nobody who asks meanwhile is turned away.
         """
@@ -98,7 +108,14 @@ class ControlSocket:
         _pid, uid, _gid = _UCRED.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size))
         if uid not in (0, os.geteuid()) or len(self._clients) >= MAX_CLIENTS:
             sock.close()
-            return
+        else:
+            self._add(sock)
+
+    def adopt(self, fd: int, ask: Ask) -> None:
+        """Answer *ask* of the client *fd*, which the master before us has heard."""
+        self._ask(self._add(socket.socket(fileno=fd)), ask)
+
+    def _add(self, sock: socket.socket) -> int:
         number = self._next_number
         self._next_number += 1
         channel = EventChannel(
@@ -106,13 +123,26 @@ class ControlSocket:
             on_end=lambda: self._drop(number),
         )  # fmt: skip
         self._clients[number] = Client(channel, self._loop.call_later(CLIENT_TIMEOUT_S, lambda: self._drop(number)))
+        return number
 
     def _reply(self, number: int, delivery: Delivery) -> None:
-        if not isinstance(delivery.frame, Ask):
+        if isinstance(delivery.frame, Ask):
+            self._ask(number, delivery.frame)
+        else:
             self._drop(number)
-            return
+
+    def _ask(self, number: int, ask: Ask) -> None:
         self._clients[number].timer.cancel()  # an answer may take as long as a reload does
-        self._answer(delivery.frame, lambda answer: self._tell(number, answer))
+        self._answer(
+            Question(ask, partial(self._tell, number), lambda: number in self._clients, partial(self._detach, number))
+        )
+
+    def _detach(self, number: int) -> int:
+        client = self._clients.pop(number, None)
+        if client is None:
+            return -1
+        client.timer.cancel()
+        return client.channel.detach()
 
     def _tell(self, number: int, answer: Answer) -> None:
         client = self._clients.get(number)

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from mosn_mp.ipc.plan import ListenerPlan
 from mosn_mp.ipc.report import ArenaReport, DescriptorReport, ListenerReport, ProcessReport, StatusReport
-from mosn_mp.master.control.hosts import disabled_hosts
 from mosn_mp.master.processes.controller import ControllerProcess
 from mosn_mp.master.processes.workers import Worker, Workers
+from mosn_mp.master.state.hosts import disabled_hosts
 from mosn_mp.master.state.served import ServedState
 from mosn_mp.master.state.shared_memory import SharedMemory
 from mosn_mp.master.state.stages import Stages
@@ -71,7 +71,7 @@ class Status:
             arena=_arena(memory),
             pss_bytes=sum(process.pss_bytes for process in processes),
             draining_master=self._draining_master(),
-            disabled_hosts=disabled_hosts(memory, plan) if plan is not None and memory is not None else [],
+            disabled_hosts=list(map("/".join, disabled_hosts(memory, plan))) if plan is not None and memory is not None else [],
             filed_version=self._controller.filed.version,
             file_problem=self._controller.filed.problem,
             weights=plan.weights if plan is not None else {},

@@ -1,6 +1,7 @@
 """A channel on the master's loop: deliveries are called back, what the kernel does not take at once is sent when it does."""
 
 import logging
+import os
 import time
 from collections.abc import Callable
 
@@ -15,6 +16,8 @@ MAX_FRAMES_PER_S = 1000
 MAX_LAST_FRAMES = 1024  # of one that is dead: more than a socket holds
 
 log = logging.getLogger("mosn_mp.master")
+
+Send = Callable[[Frame, tuple[int, ...]], None]  # a frame and its descriptors, to some other process
 
 
 class EventChannel:
@@ -101,6 +104,12 @@ class EventChannel:
             self._is_open = False
             self._loop.unwatch(self._channel.fileno())
             self._channel.close()
+
+    def detach(self) -> int:
+        """Give the connection away: its descriptor. Nothing may wait to be sent."""
+        fd = os.dup(self._channel.fileno())
+        self.close()
+        return fd
 
     def _talk(self, events: int) -> None:
         if events & WRITABLE:

@@ -11,7 +11,7 @@ import select
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from types import FrameType
 
 READABLE = select.EPOLLIN | select.EPOLLHUP | select.EPOLLERR
@@ -54,13 +54,14 @@ class Loop:
         self.on_failure: Callable[[], None] | None = None  # after a callback raised
         self.watch(self._wake_receiver.fileno(), self._take_signals)
 
-    def catch_signals(self, numbers: Iterable[int], on_signal: Callable[[int], None]) -> None:
-        """From now on *numbers* interrupt nothing and are handed to *on_signal* by the loop."""
+    def catch_signals(self, numbers: Collection[int], on_signal: Callable[[int], None]) -> None:
+        """From now on *numbers*, blocked ones too, interrupt nothing and are handed to *on_signal* by the loop."""
         self._on_signal = on_signal
         # A full pipe means that the loop is about to read it: nothing to warn about.
         signal.set_wakeup_fd(self._wake_sender.fileno(), warn_on_full_buffer=False)
         for number in numbers:
             signal.signal(number, _ignore)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)
 
     def watch(self, fd: int, on_ready: Callable[[int], None], events: int = READABLE) -> None:
         """Call *on_ready* with the epoll events whenever *fd* has any of *events*."""

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from mosn_mp.ipc.channel import Channel, Delivery
-from mosn_mp.ipc.frames import Adopt, Filed, Frame, Served, SetLogLevel, State
+from mosn_mp.ipc.frames import Adopt, Filed, Frame, Served, SetLogEnabled, SetLogLevel, State
 from mosn_mp.ipc.memfd import seal_bytes
 from mosn_mp.ipc.plan import Plan, encode_plan
 from mosn_mp.master.border.received import CONTROLLER_FDS
@@ -82,7 +82,7 @@ class ControllerProcess:
             return
         self.adopt(accepted.version, accepted.snapshot_fd, accepted.plan)
         self.tell_served()
-        self.send(SetLogLevel("", self._logs.level()))  # which may have been changed meanwhile
+        self.tell_logs()
         on_up()
 
     def tell_served(self) -> None:
@@ -90,6 +90,12 @@ class ControllerProcess:
         accepted = self._served.snapshot()
         self.send(Served(accepted.version), (accepted.tables_fd, *self._served.shared().fds()))
         self.tell_stage()
+
+    def tell_logs(self) -> None:
+        """Say what was switched in the logs since the configuration was read."""
+        self.send(SetLogLevel("", self._logs.level()))
+        for path in self._logs.silent():
+            self.send(SetLogEnabled(path, False))
 
     def tell_stage(self) -> None:
         """Say what stage the program is in."""

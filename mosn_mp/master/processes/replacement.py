@@ -42,7 +42,6 @@ class Replacement:
         self._stages = stages
         self._lending = lending
         self._draining = draining
-        self._logs = logs
         self._bring_up = bring_up
         self._is_undecided = is_undecided
 
@@ -94,8 +93,6 @@ class Replacement:
 
     def _begin(self, worker: Worker, on_serving: Callable[[], None] | None) -> None:
         self._bring_up(worker, lambda reason: self._give_up(worker, reason), on_serving)
-        for frame in self._logs.switched_off():
-            self._workers.send(worker, frame)
 
     def _give_up(self, worker: Worker, reason: str) -> None:
         """A new worker cannot serve what the others serve: end it; its slot is refilled with back-off."""

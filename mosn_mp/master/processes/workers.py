@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable
 
 from mosn_mp.ipc.channel import Channel, Delivery
-from mosn_mp.ipc.frames import Frame, Lend, Pulse, SocketName, Sockets, Withdraw, chunked
+from mosn_mp.ipc.frames import Frame, Lend, Pulse, SetLogEnabled, SocketName, Sockets, Withdraw, chunked
 from mosn_mp.master.events.channel import EventChannel
 from mosn_mp.master.events.loop import Loop
 from mosn_mp.master.processes.respawn import Respawn
@@ -147,6 +147,11 @@ class Workers:
         """Send *frame* to all."""
         for worker in self.alive():
             self.send(worker, frame)
+
+    def silence(self, worker: Worker) -> None:
+        """Tell a new worker which logs are switched off."""
+        for path in self._logs.silent():
+            self.send(worker, SetLogEnabled(path, False))
 
     def kill(self, worker: Worker) -> None:
         """SIGKILL; reap() hears of it."""

@@ -47,6 +47,8 @@ class Deployment:
         for worker in self._participants.values():
             self._workers.give(worker, sockets_of(worker.slot))
             self._workers.send(worker, Prepare(self.snapshot.version), (self.snapshot.snapshot_fd, self.snapshot.tables_fd))
+            if worker.state is WorkerState.STARTING:
+                self._workers.silence(worker)  # behind Prepare, which opens the logs
 
     def is_over(self) -> bool:
         """Whether there is nothing more to wait for."""

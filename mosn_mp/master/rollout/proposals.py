@@ -6,30 +6,31 @@ from collections.abc import Callable
 import msgspec
 
 from mosn_mp.errors import printable
-from mosn_mp.ipc.channel import Delivery, close_fds
+from mosn_mp.ipc.channel import close_fds
 from mosn_mp.ipc.frames import Answer, Ask, Concluded, Propose
 from mosn_mp.ipc.memfd import seal_bytes
 from mosn_mp.ipc.report import ReloadReport
-from mosn_mp.master.border.received import edit_in
-from mosn_mp.master.processes.controller import ControllerProcess
+from mosn_mp.master.events.channel import Send
 from mosn_mp.master.rollout.reload import ChangeRequest, Reloader
 
 log = logging.getLogger("mosn_mp.master")
 
 
-def take_proposal(reloader: Reloader, controller: ControllerProcess, delivery: Delivery) -> None:
-    """Do what the controller proposes and tell it, or the one after it, what came of it."""
-    frame = delivery.frame
-    assert isinstance(frame, Propose)
-    body = edit_in(delivery.fds[0])
+def propose(reloader: Reloader, proposal: Propose, body: bytes, send: Send) -> None:
+    """Do what a controller proposes, with the JSON *body*, and *send* it what came of it."""
 
     def tell(report: ReloadReport) -> None:
-        log_change(printable(frame.edit[:100]), report)
-        fd = seal_bytes("mosn_mp-report", msgspec.msgpack.encode(report))
-        controller.send(Concluded(frame.token), (fd,))
-        close_fds([fd])
+        log_change(printable(proposal.edit[:100]), report)
+        conclude(proposal, report, send)
 
-    reloader.ask(ChangeRequest(edit=frame.edit, body=body), tell)
+    reloader.ask(ChangeRequest(edit=proposal.edit, body=body), tell)
+
+
+def conclude(proposal: Propose, report: ReloadReport, send: Send) -> None:
+    """*send* what came of *proposal*."""
+    fd = seal_bytes("mosn_mp-report", msgspec.msgpack.encode(report))
+    send(Concluded(proposal.token), (fd,))
+    close_fds([fd])
 
 
 def set_host_weight(reloader: Reloader, ask: Ask, show: Callable[[], Answer], reply: Callable[[Answer], None]) -> None:

@@ -125,6 +125,11 @@ class Reloader:
             self._answer(job, [f"{MAX_WAITING} other changes wait to be made"])
         self._begin_next()
 
+    def refusal(self, problem: str) -> ReloadReport:
+        """The answer to a change that is not even tried."""
+        version, workers = self._served.snapshot().version, self._served.plan.workers
+        return ReloadReport(ok=False, version=version, took_s=0.0, workers_before=workers, workers=workers, problems=(problem,))
+
     def is_idle(self) -> bool:
         """Whether no change is under way and none waits."""
         return self._phase is Phase.IDLE and not self._waiting

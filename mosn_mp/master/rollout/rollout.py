@@ -76,8 +76,6 @@ class Rollout:
         self, snapshot: Snapshot, on_serving: Callable[[], None], on_refused: Callable[[str], None], on_end: Callable[[], None]
     ) -> None:
         """Start the workers, and let them serve *snapshot*; OSError if one cannot be started."""
-        self._served.begin(snapshot)
-
         def commit() -> None:
             try:
                 self._serve_first(snapshot)

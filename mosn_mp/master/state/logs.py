@@ -24,7 +24,7 @@ class Logs:
         self.files = LogFiles("master")
         self.files.open("stderr", "WARN")
         self.path = "stderr"
-        self._disabled: set[str] = set()
+        self._silent: set[str] = set()
 
     def open(self, plan: Plan) -> None:
         """Log where *plan* says from now on; ConfigError."""
@@ -58,12 +58,12 @@ class Logs:
         if frame.path not in (self.path, plan.log_path, *plan.access_logs, *STREAMS):
             return False
         self.files.set_enabled(frame.path, frame.enabled)
-        (self._disabled.discard if frame.enabled else self._disabled.add)(frame.path)
+        (self._silent.discard if frame.enabled else self._silent.add)(frame.path)
         return True
 
-    def switched_off(self) -> list[SetLogEnabled]:
-        """What a new worker has to be told of that."""
-        return [SetLogEnabled(path, False) for path in self._disabled]
+    def silent(self) -> list[str]:
+        """The logs that are switched off."""
+        return sorted(self._silent)
 
     def provide(self, plan: Plan) -> None:
         """Make the log files of *plan* that are not there for their owner, before a process of his opens them.

@@ -3,20 +3,24 @@
     old master                                  new master (re-executed program, MOSN_MP_HANDOVER = its end of the channel)
     Handover, HandoverSockets ... ----------->  starts: reads the configuration, forks workers, prepares, commits
                                   <-----------  UpgradeReady (all workers serve; both accept now), or UpgradeFailed and its end
+    SetLogLevel, SwitchHost ... at any time ->  what an operator switches holds in both
     TakeOver                      ----------->  pid file, control socket, service manager, admin API
                                   <-----------  TookOver: whoever asked for the upgrade is told
+    Forward, Propose ...          ----------->  what was asked for meanwhile is done (deferral.py)
+                                  <-----------  Concluded: the old controller answers its client
     ReceiveFrom for each worker   ----------->  its workers take the live connections of ours
     drains, ends                                the end of the channel: the only generation
 
-MOSN needs five sockets and a byte each way for this; one channel and five frames do.
+MOSN needs five sockets and a byte each way for this; one channel does.
 """
 
-import os
 from collections.abc import MutableMapping
 from typing import NamedTuple
 
+import msgspec
+
 from mosn_mp.config.decoding.address import parse_address
-from mosn_mp.ipc.channel import Channel, ChannelClosedError
+from mosn_mp.ipc.channel import Channel, ChannelClosedError, close_fds
 from mosn_mp.ipc.frames import Handover, HandoverSockets
 from mosn_mp.ipc.memfd import read_sealed
 from mosn_mp.ipc.plan import Plan, decode_plan
@@ -25,6 +29,14 @@ from mosn_mp.master.listeners.socket_activation import Passed, PassedSocket, ado
 VARIABLE = "MOSN_MP_HANDOVER"
 # The old master sends all of it before anything else.
 RECEIVE_S = 10.0
+
+
+class Switches(msgspec.Struct, frozen=True, kw_only=True):
+    """What operators switched while the old generation served, and what no file says."""
+
+    log_level: str  # of the default log
+    silent_logs: list[str]
+    disabled_hosts: list[tuple[str, str]]  # cluster, address
 
 
 class HandoverError(Exception):
@@ -42,6 +54,7 @@ class Inherited(NamedTuple):
     plan_bytes: bytes
     tables: bytes
     totals: bytes
+    switches: Switches
     metrics: int
     state: int
     passed: Passed
@@ -74,14 +87,13 @@ def take_handover(environment: MutableMapping[str, str]) -> Inherited | None:
                 sockets.append(passed._replace(slot=name.slot))
     except (ChannelClosedError, TimeoutError, ValueError, OSError) as e:
         raise HandoverError(f"the old master does not pass on what it has: {e}") from e
-    pid_file, control, snapshot, plan, tables, totals, metrics, state = delivery.fds
+    pid_file, control, snapshot, *packed, metrics, state = delivery.fds
+    plan, tables, totals, switches = map(read_sealed, packed)
+    close_fds(packed)
     passed_on = Passed(
         frame.notify_address, frame.watchdog_s, tuple(sockets), stored=tuple(frame.stored), kept_by_units=frozenset(frame.units)
     )
-    inherited = Inherited(
-        channel, frame, pid_file, control, snapshot, read_sealed(plan), read_sealed(tables), read_sealed(totals), metrics, state,
-        passed_on,
+    return Inherited(
+        channel, frame, pid_file, control, snapshot, plan, tables, totals, msgspec.msgpack.decode(switches, type=Switches),
+        metrics, state, passed_on,
     )  # fmt: skip
-    for fd in (plan, tables, totals):
-        os.close(fd)
-    return inherited

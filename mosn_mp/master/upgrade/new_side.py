@@ -12,7 +12,22 @@ from collections.abc import Callable
 
 from mosn_mp.errors import ConfigError
 from mosn_mp.ipc.channel import Delivery
-from mosn_mp.ipc.frames import MAX_FDS, Frame, Receive, ReceiveFrom, TakeOver, TookOver, UpgradeFailed, UpgradeReady
+from mosn_mp.ipc.frames import (
+    MAX_FDS,
+    Forward,
+    Frame,
+    Propose,
+    Receive,
+    ReceiveFrom,
+    ReopenLogs,
+    SetLogEnabled,
+    SetLogLevel,
+    SwitchHost,
+    TakeOver,
+    TookOver,
+    UpgradeFailed,
+    UpgradeReady,
+)
 from mosn_mp.ipc.plan import Plan
 from mosn_mp.master.events.channel import EventChannel
 from mosn_mp.master.events.loop import Loop
@@ -37,8 +52,14 @@ class NewSide:
         inherited: Inherited,
         take_over: Callable[[], None],
         on_old_gone: Callable[[], None],
+        on_switch: Callable[[Frame], None],
+        on_forwarded: Callable[[Delivery], None],
     ) -> None:
-        """*take_over*: be the program from now on; *on_old_gone*: the old master has ended."""
+        """*take_over*: be the program from now on; *on_old_gone*: the old master has ended.
+
+        *on_switch* hears what operators switch while the old one is the program, *on_forwarded* what they ask for (and closes its
+        descriptors).
+        """
         self._loop = loop
         self._served = served
         self._workers = workers
@@ -46,8 +67,12 @@ class NewSide:
         self._inherited = inherited
         self._take_over = take_over
         self._on_old_gone = on_old_gone
+        self._on_switch = on_switch
+        self._on_forwarded = on_forwarded
+        self._switched: list[Frame] | None = []  # before this master could do it; None: it can
         self._is_ready = False
         self._is_over = False  # TakeOver was said, or nobody is there to say it
+        self.is_abandoned = False  # nobody was there: what the old master was asked for was not passed on
         who = f"old master (pid {inherited.frame.pid})"
         self._channel: EventChannel | None = EventChannel(
             loop, inherited.channel, who, self._take, self._on_end, on_end=self._on_end, max_fds=MAX_FDS
@@ -60,7 +85,7 @@ class NewSide:
 
     def next_version(self) -> int:
         """The number of the first configuration that this generation serves."""
-        return self._inherited.frame.version + 1
+        return self._inherited.frame.next_version
 
     def instance_fds(self) -> tuple[int, int]:
         """The descriptors of the old master's pid file and control socket."""
@@ -89,6 +114,20 @@ class NewSide:
         self._controller.adopt(i.frame.version, i.snapshot, old)
         return i.snapshot, old
 
+    def switch(self, plan: Plan) -> None:
+        """Do what operators switched in the old generation, now that logs and shared memory of *plan* are there."""
+        old, switches = self._inherited.old_plan(), self._inherited.switches
+        if (plan.log_path, plan.log_level) == (old.log_path, old.log_level):
+            self._on_switch(SetLogLevel("", switches.log_level))
+        for path in switches.silent_logs:
+            self._on_switch(SetLogEnabled(path, False))
+        if self._served.shared().rebuilt:
+            for cluster, address in switches.disabled_hosts:
+                self._on_switch(SwitchHost(cluster, address, False))
+        early, self._switched = self._switched or [], None
+        for frame in early:
+            self._on_switch(frame)
+
     def watch_rows(self, shared: SharedMemory) -> None:
         """Leave the rows of the old generation's workers alone until each is dead, and take back what it held then."""
         if shared.rebuilt:
@@ -106,13 +145,13 @@ class NewSide:
     def ready(self, snapshot: Snapshot) -> None:
         """Every worker serves *snapshot*."""
         self._is_ready = True
-        self._send(UpgradeReady(snapshot.version))
+        self.send(UpgradeReady(snapshot.version))
         if self._is_over:
             self._take_over()
 
     def took_over(self) -> None:
         """This generation is the program."""
-        self._send(TookOver())
+        self.send(TookOver())
 
     def end_old(self) -> None:
         """The old generation shall not outlive us."""
@@ -122,15 +161,24 @@ class NewSide:
 
     def failed(self, problems: list[str]) -> None:
         """This generation cannot serve."""
-        self._send(UpgradeFailed([problem[:4000] for problem in problems[:20]]))
+        self.send(UpgradeFailed([problem[:4000] for problem in problems[:20]]))
 
-    def _send(self, frame: Frame) -> None:
+    def send(self, frame: Frame, fds: tuple[int, ...] = ()) -> None:
+        """Tell the old master something."""
         if self._channel is not None:
-            self._channel.send(frame)
+            self._channel.send(frame, fds)
 
     def _take(self, delivery: Delivery) -> None:
         frame = delivery.frame
-        if isinstance(frame, ReceiveFrom):
+        if isinstance(frame, Forward | Propose):
+            self._on_forwarded(delivery)
+            return
+        if isinstance(frame, SetLogLevel | SetLogEnabled | SwitchHost | ReopenLogs):
+            if self._switched is None:
+                self._on_switch(frame)
+            else:
+                self._switched.append(frame)
+        elif isinstance(frame, ReceiveFrom):
             workers = self._workers.serving()
             if workers:
                 self._workers.send(workers[frame.slot % len(workers)], Receive(), tuple(delivery.fds))
@@ -142,6 +190,7 @@ class NewSide:
         if self._channel is not None:
             self._channel.close()
             self._channel = None
+            self.is_abandoned = not self._is_over
             self._finish()
             log.info("the generation before this one (pid %d) is gone", self._inherited.frame.pid)
             self._on_old_gone()

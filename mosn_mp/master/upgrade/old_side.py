@@ -4,6 +4,7 @@
 IDLE --ask--> WAITING --nothing else is changing--> STARTING --UpgradeReady--> OVER: the owner hands over and drains
                                                        '--UpgradeFailed, its end, too late--> IDLE, as if nothing had been
 ```
+What is asked for from the end of WAITING on is held (deferral.py), and done here or there.
 The new program is started as this one was: its file is found anew, so a link that now leads to another environment counts.
 """
 
@@ -17,8 +18,10 @@ import sys
 import time
 from collections.abc import Callable
 
+import msgspec
+
 from mosn_mp.ipc.channel import Channel, Delivery, close_fds
-from mosn_mp.ipc.frames import Frame, Handover, HandoverSockets, TookOver, UpgradeFailed, UpgradeReady, chunked
+from mosn_mp.ipc.frames import Concluded, Frame, Handover, HandoverSockets, TookOver, UpgradeFailed, UpgradeReady, chunked
 from mosn_mp.ipc.memfd import seal_bytes
 from mosn_mp.ipc.plan import encode_plan
 from mosn_mp.ipc.report import UpgradeReport
@@ -26,14 +29,19 @@ from mosn_mp.master.events.channel import EventChannel
 from mosn_mp.master.events.loop import Loop, Timer
 from mosn_mp.master.processes.controller import ControllerProcess
 from mosn_mp.master.processes.workers import Workers
+from mosn_mp.master.state.hosts import disabled_hosts
+from mosn_mp.master.state.logs import Logs
 from mosn_mp.master.state.served import ServedState
 from mosn_mp.master.systemd.service_manager import ServiceManager
-from mosn_mp.master.upgrade.handover import VARIABLE
+from mosn_mp.master.upgrade.deferral import Deferral
+from mosn_mp.master.upgrade.handover import VARIABLE, Switches
 
 log = logging.getLogger("mosn_mp.master")
 
 # A start takes a second; a configuration with many plug-ins more. The old generation serves meanwhile as ever.
 START_TIMEOUT_S = 90.0
+# The new program reads the file: what was changed before (auto_config) shall be in it, unless the disk is stuck.
+FILE_TIMEOUT_S = 5.0
 POLL_S = 0.05
 
 Reply = Callable[[UpgradeReport], None]
@@ -59,10 +67,14 @@ class OldSide:
         controller: ControllerProcess,
         manager: ServiceManager,
         instance_fds: Callable[[], tuple[int, int]],
+        logs: Logs,
+        deferral: Deferral,
+        is_draining: Callable[[], bool],
         is_changing: Callable[[], bool],
         hand_over: Callable[[int], None],
     ) -> None:
-        """*instance_fds* are those of pid file and control socket; *is_changing*: something is under way that has to end first.
+        """*instance_fds* are those of pid file and control socket; *is_draining*: the generation before this one is there yet,
+        *is_changing*: a change is under way; an upgrade waits for both.
 
         *hand_over* hears the pid of a new master that serves: this one is to be no longer the program.
         """
@@ -72,6 +84,9 @@ class OldSide:
         self._controller = controller
         self._manager = manager
         self._instance_fds = instance_fds
+        self._logs = logs
+        self._deferral = deferral
+        self._is_draining = is_draining
         self._is_changing = is_changing
         self._hand_over = hand_over
         self._own_pid = os.getpid()
@@ -80,6 +95,7 @@ class OldSide:
         self._channel: EventChannel | None = None
         self._timer: Timer | None = None
         self._began_at = time.monotonic()
+        self._held_at = 0.0
         self._problems: list[str] = []
         self._version = 0
         self.phase = Phase.IDLE
@@ -132,8 +148,19 @@ class OldSide:
     def _wait_quiet(self) -> None:
         if self.phase is not Phase.WAITING:
             return
-        if self._is_changing():
+        if self._is_draining():  # which may take long: changes are made meanwhile
             self._loop.call_later(POLL_S, self._wait_quiet)
+            return
+        self._deferral.hold()
+        self._held_at = time.monotonic()
+        self._wait_unchanging()
+
+    def _wait_unchanging(self) -> None:
+        if self.phase is not Phase.WAITING:
+            return
+        is_unsaid = self._controller.filed.served != self._served.snapshot().version
+        if self._is_changing() or (is_unsaid and time.monotonic() < self._held_at + FILE_TIMEOUT_S):
+            self._loop.call_later(POLL_S, self._wait_unchanging)
             return
         try:
             self._begin()
@@ -155,16 +182,19 @@ class OldSide:
         self.phase = Phase.STARTING
         self._problems = []
         self._timer = self._loop.call_later(START_TIMEOUT_S, self._on_timeout)
-        self._channel = EventChannel(self._loop, Channel(ours), f"new master (pid {self.pid})", self._take, self._on_fault)
+        who = f"new master (pid {self.pid})"
+        self._channel = EventChannel(self._loop, Channel(ours), who, self._take, self._on_fault, max_fds=1)
         self._send_handover()
 
     def _send_handover(self) -> None:
+        self._served.last_version += 1  # the new generation's, whatever comes of it: a number names one content
         snapshot, shared, served_sockets = self._served.snapshot(), self._served.shared(), self._served.sockets
         sockets = {name: fd for name, fd in served_sockets.listening().items() if name not in served_sockets.leaving()}
         address, watchdog_s, stored = self._manager.passed_on()
         frame = Handover(
             pid=self._own_pid,
             version=snapshot.version,
+            next_version=self._served.last_version,
             notify_address=address,
             watchdog_s=watchdog_s,
             rows=[(worker.row, worker.pid) for worker in self._workers.alive()],
@@ -177,6 +207,7 @@ class OldSide:
             seal_bytes("mosn_mp-plan", encode_plan(snapshot.plan)),
             seal_bytes("mosn_mp-tables", shared.place(snapshot.plan)),
             seal_bytes("mosn_mp-totals", shared.totals()),
+            seal_bytes("mosn_mp-switches", msgspec.msgpack.encode(self._switches())),
         ]
         segments = (shared.metrics.segment.fd, shared.state.segment.fd)
         self.send(frame, (*self._instance_fds(), snapshot.snapshot_fd, *own, *segments))
@@ -184,7 +215,15 @@ class OldSide:
         for names in chunked(list(sockets)):
             self.send(HandoverSockets(list(names)), tuple(sockets[name] for name in names))
 
+    def _switches(self) -> Switches:
+        shared, plan = self._served.shared(), self._served.plan
+        return Switches(
+            log_level=self._logs.level(), silent_logs=self._logs.silent(), disabled_hosts=disabled_hosts(shared, plan)
+        )
+
     def _take(self, delivery: Delivery) -> None:
+        if isinstance(delivery.frame, Concluded):
+            self._controller.send(delivery.frame, tuple(delivery.fds))
         if self.phase is Phase.OVER and isinstance(delivery.frame, TookOver):
             report = self._report([])
             for reply in self._take_replies():
@@ -222,6 +261,7 @@ class OldSide:
         report = self._report(problems)
         for reply in self._take_replies():
             reply(report)
+        self._deferral.release()
 
     def _cancel_timer(self) -> None:
         if self._timer is not None:

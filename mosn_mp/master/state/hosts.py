@@ -34,10 +34,10 @@ def switch_host(shared: SharedMemory, plan: Plan, cluster: str, address: str, en
     )
 
 
-def disabled_hosts(shared: SharedMemory, plan: Plan) -> list[str]:
-    """`cluster/address` of all that are out of rotation."""
+def disabled_hosts(shared: SharedMemory, plan: Plan) -> list[tuple[str, str]]:
+    """Cluster and address of all that are out of rotation."""
     disabled = shared.disabled_hosts()
     if not disabled:
         return []
     number = shared.numbering.hosts.find
-    return [f"{one.name}/{host}" for one in plan.clusters for host in one.hosts if number((one.name, host)) in disabled]
+    return [(one.name, host) for one in plan.clusters for host in one.hosts if number((one.name, host)) in disabled]
