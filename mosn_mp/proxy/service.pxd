@@ -20,7 +20,7 @@ cdef class Service(Acceptor):
     cdef uint32_t active_cell       # index of the listener's connection_active in a row
     cdef uint32_t worker_cell       # index of the worker's connections in a row
     cdef readonly uint64_t refused  # connections, because of a limit
-    cdef uint64_t part_by_ms        # the drain's deadline
+    cdef uint64_t part_by_ms        # while it drains: when who was told to go must be gone
     cdef uint32_t max_in_all        # over all workers and listeners; 0 = unlimited
 
     cdef Stream take_stream(self, Kind kind)
@@ -28,6 +28,8 @@ cdef class Service(Acceptor):
     cdef Kind kind_of(self, Connection connection)
     cdef bint detect(self, Connection connection) except -1
     cdef int open_session(self, Connection connection, Kind kind) except -1
+    cdef bint may_stay(self) noexcept
+    cdef int send_away(self, ServerSession session) except -1
     cdef ServerSession make_session(self, Connection connection, Kind kind)
     cdef Kind kind_for(self, SpokenProtocol spoken)
     cdef int place_of(self, Kind kind) noexcept

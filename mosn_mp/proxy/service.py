@@ -28,6 +28,7 @@ from cython.cimports.mosn_mp.observe.metrics.metrics import (
     D_LIMIT_CONNECTIONS,
     D_PROTOCOL_ERROR,
     D_TIMEOUT_BODY,
+    D_TIMEOUT_GOAWAY,
     D_TIMEOUT_IDLE,
     D_TIMEOUT_WRITE,
     W_ACCEPT_ERRORS,
@@ -242,7 +243,11 @@ class Service(Acceptor):
 
     def open_session(self, connection: Connection, kind: Kind) -> cython.int:
         """*connection* has messages of many streams: a session has it until nothing is under way."""
-        return self.make_session(connection, kind).read()
+        session: ServerSession = self.make_session(connection, kind)
+        session.read()
+        if connection.parting and connection.keeper is session and not self.may_stay():
+            return self.send_away(session)
+        return 0
 
     def make_session(self, connection: Connection, kind: Kind) -> ServerSession:
         """A session for *connection*, which has nothing read yet."""
@@ -355,7 +360,18 @@ class Service(Acceptor):
                 connection.written()
                 self.reactor.arm(connection, self.idle_ms(connection))
                 return
+        if connection.parting:
+            self.listener.counters[D_TIMEOUT_GOAWAY] += 1
         connection.close_when_flushed()
+
+    def may_stay(self) -> cython.bint:
+        """Has who was told to go still time for it?"""
+        return self.reactor.now_ms < self.part_by_ms
+
+    def send_away(self, session: ServerSession) -> cython.int:
+        """Its client was told to go and has not; it gets the answers to what is under way."""
+        self.listener.counters[D_TIMEOUT_GOAWAY] += 1
+        return session.end()
 
     def idle_ms(self, connection: Connection) -> uint64_t:
         """How long *connection* may wait for its next request."""
@@ -363,21 +379,23 @@ class Service(Acceptor):
             return self.listener.runtime.idle_timeout_ms
         if not connection.parting:
             return PARTING_MS
-        return self.part_by_ms - self.reactor.now_ms if self.part_by_ms > self.reactor.now_ms else 1
+        # who is told late, by a connection that came late, has a moment too
+        return max(self.part_by_ms - self.reactor.now_ms, PARTING_MS) if self.may_stay() else PARTING_MS
 
-    def part(self, within_ms: int, deadline_ms: int) -> int:
+    def part(self, within_ms: int, goaway_ms: int) -> int:
         """Drain: every response is the last one of its connection, those that wait between requests are closed *within_ms*.
 
         Not at once: the next request of a busy client is on its way already, and learns by its answer that the connection ends.
-        And each at a moment of its own: who comes back does not come with all others. Who was told to go may take *deadline_ms*
-        for it. Returns how many wait.
+        And each at a moment of its own: who comes back does not come with all others. Who was told to go may take *goaway_ms*
+        for it, then end_parting() is due. Returns how many wait.
         """
         fd: cython.int
         parted: cython.int = 0
         spread_ms: cython.int = max(1, within_ms // 2)
         connection: Connection
+        part_by_ms: uint64_t = self.reactor.now_ms + cython.cast(uint64_t, goaway_ms)
+        self.part_by_ms = min(part_by_ms, self.part_by_ms) if self.listener.draining else part_by_ms
         self.listener.drain()
-        self.part_by_ms = self.reactor.now_ms + cython.cast(uint64_t, deadline_ms)
         for fd in range(self.reactor.table_size):
             if self.reactor.table[fd] == cython.NULL:
                 continue
@@ -391,6 +409,20 @@ class Service(Acceptor):
                 elif connection.state == S_SHARED and isinstance(connection.keeper, ServerSession):
                     self.say_goodbye(cython.cast(ServerSession, connection.keeper))
         return parted
+
+    def end_parting(self) -> None:
+        """The time is over for who was told to go: connections between requests have a deadline of their own, those with requests
+        under way are read no more and close behind the answers."""
+        fd: cython.int
+        session: ServerSession
+        for fd in range(self.reactor.table_size):
+            if self.reactor.table[fd] == cython.NULL:
+                continue
+            found = cython.cast(object, self.reactor.table[fd])
+            if isinstance(found, Connection) and isinstance(cython.cast(Connection, found).keeper, ServerSession):
+                session = cython.cast(ServerSession, cython.cast(Connection, found).keeper)
+                if session.inbox is self.requests and session.connection.parting and not (session.ended or session.moving):
+                    self.send_away(session)
 
     def say_goodbye(self, session: ServerSession) -> cython.void:
         """Streams are under way: the client shall send no new ones (if its protocol can be told so)."""

@@ -11,7 +11,7 @@ from cython.cimports.libc.stdint import int64_t, uint32_t, uint64_t
 from cython.cimports.mosn_mp.buffer.head import K_GLOBAL_TIMEOUT, K_TRY_TIMEOUT
 from cython.cimports.mosn_mp.codec.codec import ERROR, HEAD, HEARTBEAT
 from cython.cimports.mosn_mp.filter.chain import CONTINUE, RE_CHOOSE, RE_MATCH, TERMINATE
-from cython.cimports.mosn_mp.net.connection.connection import BLOCK_SMALL, EOF, RESET, S_PARKED, Connection
+from cython.cimports.mosn_mp.net.connection.connection import BLOCK_SMALL, EOF, LINGER_MS, RESET, S_PARKED, Connection
 from cython.cimports.mosn_mp.net.multiplex.server_session import ServerSession
 from cython.cimports.mosn_mp.net.multiplex.session import FRAME_ROOM
 from cython.cimports.mosn_mp.net.pool.host_pool import HostPool
@@ -39,8 +39,6 @@ SHARE_REQUESTS = cython.declare(cython.int, 32)
 MAX_ATTEMPTS = cython.declare(uint32_t, 3)
 MAX_DISCARD = cython.declare(uint64_t, 1 << 18)  # as reply.py announces
 DISCARD_MS = cython.declare(uint64_t, 2000)
-# How long a connection may go on sending after our goodbye (Envoy's delayed close: 1 s).
-LINGER_MS = cython.declare(uint32_t, 1000)
 RE_ENTRIES = cython.declare(cython.int, 10)  # MOSN's bound on phases entered again
 
 NO_ROUTE = cython.declare(cython.int, int(Reason.NO_ROUTE))

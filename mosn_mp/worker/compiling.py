@@ -42,6 +42,10 @@ class Prepared(NamedTuple):
         """The limit of all listeners together, 0 = none."""
         return self.config.server.max_connections if self.config is not None else 0
 
+    def goaway_timeout(self) -> float:
+        """How long clients may take that were told to go."""
+        return self.config.server.goaway_timeout if self.config is not None else 0.0
+
 
 def nothing(edition: Edition) -> Prepared:
     """What a worker serves that was just started."""

@@ -43,8 +43,6 @@ PUBLISH_EVERY_S = 1.0
 COUNTED = ("accept_errors", "accept_pauses", "connect_waits", "shortages")
 # Idle connections of a listener or worker that leaves are closed one by one over this time, those in use at their next response.
 PART_WITHIN_MS = 500
-# Clients of a removed listener that were told to go (GOAWAY) may take so long for it.
-RETIRE_MS = 10_000
 
 
 class Open(NamedTuple):
@@ -150,7 +148,7 @@ class DataPlane:
 
     def _retire(self, service: Service) -> None:
         """Its listener is gone: part from every client. What still comes through its sockets is answered, once."""
-        service.part(PART_WITHIN_MS, RETIRE_MS)
+        self._part_from_all(service, PART_WITHIN_MS, self.served.goaway_timeout())
         self.leaving.append(service)
 
     def give(self, channel: Channel, count: int) -> int:
@@ -169,8 +167,15 @@ class DataPlane:
     def part(self, deadline_s: float) -> None:
         """Part from every client at its next response; idle ones are closed soon, within a tenth of a short deadline."""
         self.is_draining = True
+        within_ms = min(PART_WITHIN_MS, int(deadline_s * 100))
+        goaway_s = min(deadline_s, self.served.goaway_timeout())
         for service in (*self.services.values(), *self.leaving):
-            service.part(min(PART_WITHIN_MS, int(deadline_s * 100)), int(deadline_s * 1000))
+            self._part_from_all(service, within_ms, goaway_s)
+
+    def _part_from_all(self, service: Service, within_ms: int, goaway_s: float) -> None:
+        """Close what is idle *within_ms*; who can be told to go is, and must be gone after *goaway_s*."""
+        service.part(within_ms, int(goaway_s * 1000))
+        gevent.spawn_later(goaway_s, service.end_parting)
 
     def stop_accepting(self) -> None:
         """Accept what is queued, stop listening."""

@@ -8,7 +8,7 @@ from mosn_mp.config.model.admin import Admin
 from mosn_mp.config.model.cluster import ClusterManager
 from mosn_mp.config.model.listener import Listener
 from mosn_mp.config.model.router import Router
-from mosn_mp.config.model.values import Bytes, Count, Frozen, Name, Seconds
+from mosn_mp.config.model.values import Bytes, Count, Deadline, Frozen, Name, Seconds
 
 
 class Server(Frozen, frozen=True, kw_only=True):
@@ -20,6 +20,7 @@ class Server(Frozen, frozen=True, kw_only=True):
     default_log_path: str = ""  # filled in by load(): <base>/logs/mosn.log; also stdout, stderr
     default_log_level: Annotated[str, Meta(extra={"choices": ("FATAL", "ERROR", "WARN", "INFO", "DEBUG", "TRACE")})] = "INFO"
     graceful_timeout: Seconds = 30.0
+    goaway_timeout: Deadline = 5.0  # Envoy's drain_timeout; of a client that was told to go
     processor: Annotated[int, Meta(ge=1, le=250)] | Literal["auto"] = "auto"  # workers; below 255: the owner byte of arena blocks
     max_connections: Count = 0  # 0 = derived from RLIMIT_NOFILE
     worker_stall_timeout: Seconds = 2.0  # a worker whose loop stands still for this long is replaced; 0 = never

@@ -23,6 +23,7 @@ cdef enum:
     STARVED = -3        # the arena has no block now; the reactor retries at the next tick
 
 cdef enum:
+    LINGER_MS = 1000    # how long a connection may go on sending after our goodbye (Envoy's delayed close: 1 s)
     BLOCK_SMALL = 16384     # a head and a small body
     BLOCK_LARGE = 65536     # bodies that keep coming
 

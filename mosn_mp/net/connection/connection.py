@@ -54,8 +54,6 @@ LINGER_READS = cython.declare(cython.int, 16)
 # Connection.close_after_flush
 THEN_CLOSE = cython.declare(cython.int, 1)
 THEN_LINGER = cython.declare(cython.int, 2)
-# How long a connection may go on sending after our goodbye (Envoy's delayed close: 1 s).
-LINGER_MS = cython.declare(uint32_t, 1000)
 
 
 class Keeper:

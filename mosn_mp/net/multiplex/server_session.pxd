@@ -20,7 +20,7 @@ cdef class ServerSession(Session):
     cdef uint64_t held          # bytes of the requests in flight
     cdef uint64_t message_bytes # of the request that has just arrived
     cdef bint held_back         # did not read because of its limits
-    cdef bint ended             # no more requests come: another process has the client, only answers are left
+    cdef bint ended             # takes no more requests, owes answers only: another process has the client, or it shall go
     cdef bint moving            # on its way into another process: answers wait until it is decided where they go
     cdef Session relay          # brings the answers that the process owes which the client came from; None = it owes none
     cdef uint64_t message_timeout_ms    # from the first byte of a message to its last
@@ -37,6 +37,7 @@ cdef class ServerSession(Session):
     cdef int remember(self, uint64_t stream_id, object call) except -1
     cdef int finished(self, uint64_t stream_id, uint64_t message_bytes, object call) except -1
     cdef int rest(self) except -1
+    cdef int end(self) except -1
     cdef bint may_read(self) noexcept
     cdef int on_message(self) except -1
     cdef int on_reset(self, uint64_t stream_id) except -1

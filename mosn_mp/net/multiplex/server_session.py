@@ -15,9 +15,9 @@ from cython.cimports.libc.string import memcpy, memmove
 from cython.cimports.mosn_mp.buffer.buf import Buf
 from cython.cimports.mosn_mp.buffer.head import Head
 from cython.cimports.mosn_mp.codec.codec import WRITTEN
-from cython.cimports.mosn_mp.net.connection.connection import Connection, Keeper
+from cython.cimports.mosn_mp.net.connection.connection import LINGER_MS, Connection, Keeper
 from cython.cimports.mosn_mp.net.multiplex.session import FRAME_ROOM, ONE_BUFFER, Session, room_of
-from cython.cimports.mosn_mp.net.reactor.reactor import WRITE
+from cython.cimports.mosn_mp.net.reactor.reactor import READ, WRITE
 from cython.cimports.mosn_mp.net.reactor.stock import REQUEST_HEAD
 from cython.cimports.mosn_mp.observe.metrics.metrics import D_LIMIT_IN_FLIGHT, D_LIMIT_UNREAD, D_TIMEOUT_WRITE
 
@@ -122,7 +122,7 @@ class ServerSession(Session):
         connection: Connection = self.connection
         if connection.watched:
             return 0  # its deadline is that of a write
-        if connection.input.end > connection.input.start or self.body_left >= 0:
+        if not self.ended and (connection.input.end > connection.input.start or self.body_left >= 0):
             if connection.deadline_ms == 0 and not self.held_back:
                 self.reactor.arm(connection, self.message_timeout_ms)
         elif self.in_flight:
@@ -131,11 +131,19 @@ class ServerSession(Session):
             if self.relay is not None:
                 self.relay.connection.close()  # it owes nothing any more
             if self.ended:
-                connection.close_when_flushed()
+                if connection.ready & READ:
+                    connection.linger(LINGER_MS)  # a close on top of unread requests would take answers back
+                else:
+                    connection.close_when_flushed()
                 return 0
             self.waiting_size = 0
             self.inbox.session_idle(self)
         return 0
+
+    def end(self) -> cython.int:
+        """Take no more requests; the connection closes behind the answers that it owes."""
+        self.ended = True
+        return 0 if self.reading else self.rest()
 
     def read(self) -> cython.int:
         Session.read(self)

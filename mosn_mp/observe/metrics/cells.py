@@ -100,6 +100,7 @@ DOWNSTREAM = _block(
         ("tunnels_active", "gauge", "Open tunnels (Upgrade, CONNECT)."),
         ("limit_in_flight", "counter", "Times a client was not read from: too much of it was under way (RPC)."),
         ("limit_unread", "counter", "Answers replaced by an error: too much waited for a client that read too slowly (RPC)."),
+        ("timeout_goaway", "counter", "Connections closed: the client was told to go (GOAWAY) and did not (RPC)."),
         ("request_time", "histogram", "Time from a request's first byte to its response's last."),
         ("process_time", "histogram", "Time of a request that was spent in the proxy itself."),
     ],
