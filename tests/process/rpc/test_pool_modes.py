@@ -25,6 +25,7 @@ class Host:
         self.open: list[socket.socket] = []
         self.heard: list[bytes] = []
         self.count = 0
+        self.late = threading.Event()
         threading.Thread(target=self._accept, daemon=True).start()
 
     def _accept(self) -> None:
@@ -48,6 +49,8 @@ class Host:
                         continue
                     if content == b"leave":
                         return
+                    if content == b"late":
+                        self.late.wait(10)
                     if kind == b"q":
                         beat = frame(magic, b"h") if content == b"beat" else b""
                         sock.sendall(beat + frame(magic, b"a", b"%d/%d/" % (number, asked) + content))
