@@ -254,3 +254,26 @@ def test_python_that_changed_is_taken_by_a_reload_only_and_shown_even_if_the_con
     assert f"python: changed {module}" in dynamic.run("reload").stdout
     assert [dynamic.get() for _ in range(10)] == [522] * 10
     assert "nothing differs" in dynamic.run("reload").stdout
+
+
+def test_workers_that_a_reload_adds_do_not_write_to_a_log_that_is_off(dynamic: Dynamic) -> None:
+    access_log = dynamic.directory / "logs" / "access.log"
+    dynamic.server["listeners"][0]["access_logs"] = [{"log_path": str(access_log), "log_format": "%path%"}]
+    dynamic.server["processor"] = 1
+    dynamic.write()
+    assert dynamic.run("reload").returncode == 0
+    dynamic.get_text("/loud")
+    assert dynamic.ask("POST", "/api/v1/disable_log", json.dumps({"log_path": str(access_log)}))[0] == 200
+    dynamic.server["processor"] = 3
+    dynamic.write()
+    assert dynamic.run("reload").returncode == 0
+
+    def has_served(slot: int) -> bool:
+        dynamic.get_text("/silent")
+        return any(process["slot"] == slot and process["requests"] for process in dynamic.status()["processes"])
+
+    for slot in range(3):
+        wait_until(lambda slot=slot: has_served(slot), f"a request to worker {slot}")
+    dynamic.signal(signal.SIGTERM)
+    assert dynamic.wait_exit() == 0
+    assert access_log.read_text() == "/loud\n"

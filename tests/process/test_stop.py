@@ -15,6 +15,19 @@ import pytest
 from tests.process.program import HERE, Program, say, wait_until
 
 NOT_WAITING_S = 3.0  # less than graceful_timeout, more than a stop takes on a busy machine
+RELOAD_S = 0.3  # and not much more, until all is done
+SLOW = """
+import sys, time
+from mosn_mp.filter.stream_filter import StreamFilter
+
+class Slow(StreamFilter):
+    def __init__(self, config):
+        super().__init__(config)
+        role = "controller" if "controller" in sys.argv[0] else "worker"
+        if role == {role!r}:
+            open({marker!r}, "w").close()
+            time.sleep({pause_s})
+"""
 
 
 def in_background(program: Program, path: str) -> tuple[threading.Thread, list[object]]:
@@ -31,6 +44,14 @@ def in_background(program: Program, path: str) -> tuple[threading.Thread, list[o
     thread.start()
     wait_until(lambda: sum(p["active"] for p in program.status()["processes"]), "a request in flight")
     return thread, outcome
+
+
+def begin_calls(program: Program) -> "subprocess.Popen[str]":
+    """Clients that connect until they are refused."""
+    command = [sys.executable, str(HERE / "callers.py"), str(program.port)]
+    callers = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    wait_until(lambda: program.status()["listeners"][0]["connections_total"] > 200, "calls")
+    return callers
 
 
 def test_sigterm_finishes_what_is_in_flight(running: Program) -> None:
@@ -129,9 +150,7 @@ def test_nobody_who_connects_during_sigterm_is_reset(program: Program) -> None:
     program.server["processor"] = 6  # each of them closes its socket at another moment
     program.write()
     program.start()
-    command = [sys.executable, str(HERE / "callers.py"), str(program.port)]
-    callers = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    wait_until(lambda: program.status()["listeners"][0]["connections_total"] > 200, "calls")
+    callers = [begin_calls(program) for _ in range(2)]
     program.signal(signal.SIGTERM)
     assert program.wait_exit() == 0
     counts: Counter[str] = Counter()
@@ -141,6 +160,67 @@ def test_nobody_who_connects_during_sigterm_is_reset(program: Program) -> None:
     assert counts["answered"] > 100
     assert counts["refused"] > 0
     assert set(counts) == {"answered", "refused"}, counts
+
+
+def reload_slowly(program: Program, role: str, pause_s: float) -> "subprocess.Popen[str]":
+    """A reload whose new filter takes *pause_s* in processes of *role*, which are at it."""
+    marker = program.directory / "slow"
+    (program.directory / "slow_filter.py").write_text(SLOW.format(role=role, marker=str(marker), pause_s=pause_s))
+    filters = program.server["listeners"][0]["stream_filters"]
+    filters.insert(0, {"type": "slow_filter:Slow", "python_path": "."})
+    program.write()
+    command = [program.python, "-m", "mosn_mp", "reload", "-c", str(program.path)]
+    reload = subprocess.Popen(command, env=program.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    wait_until(marker.exists, f"a {role} with the new filter")
+    return reload
+
+
+def stop_under(program: Program, callers: "subprocess.Popen[str]") -> None:
+    """SIGTERM: it ends soon and with exit status 0, and none of *callers* was left without an answer."""
+    begun = time.monotonic()
+    program.signal(signal.SIGTERM)
+    assert program.wait_exit() == 0
+    assert time.monotonic() - begun < NOT_WAITING_S
+    counts = json.loads(callers.communicate(timeout=10)[0])
+    say(f"\nconnections while the program stopped: {counts}")
+    assert set(counts) == {"answered", "refused"}, counts
+    assert "Traceback" not in program.log_text()
+    assert not program.family()
+
+
+@pytest.mark.parametrize("role", ["controller", "worker"])
+def test_a_stop_in_mid_rollout_wins_and_loses_nothing(running: Program, role: str) -> None:
+    callers = begin_calls(running)
+    reload = reload_slowly(running, role, 0.5)
+    stop_under(running, callers)
+    assert "the program is stopping" in "".join(reload.communicate(timeout=10))
+    assert reload.returncode == 1
+
+
+@pytest.mark.parametrize("moments", [2, pytest.param(60, marks=pytest.mark.slow)])
+def test_a_stop_at_any_moment_of_a_reload_that_adds_workers_loses_nothing(program: Program, moments: int) -> None:
+    for number in range(moments):
+        program.server["processor"] = 2
+        program.write()
+        program.start()
+        callers = begin_calls(program)
+        program.server["processor"] = 4
+        program.write()
+        program.signal(signal.SIGHUP)
+        time.sleep(RELOAD_S * (number + 0.5) / moments)
+        stop_under(program, callers)
+
+
+def test_a_stop_does_not_wait_for_a_worker_that_hangs_in_a_rollout(program: Program) -> None:
+    program.server["graceful_timeout"] = "300ms"
+    program.write()
+    program.start()
+    reload = reload_slowly(program, "worker", 600)
+    program.signal(signal.SIGTERM)
+    assert program.wait_exit(NOT_WAITING_S) == 0
+    assert "did not end in time: killing it" in program.log_text()
+    assert "the program is stopping" in "".join(reload.communicate(timeout=10))
+    assert not program.family()
 
 
 def test_the_stop_command_waits_for_the_end(running: Program) -> None:
