@@ -1,4 +1,4 @@
-"""A program that is upgraded while changes of every kind are asked for, and what has to be true of each afterwards."""
+"""A program that is upgraded while changes are asked for."""
 
 import contextlib
 import json
@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from http.client import HTTPException
 from pathlib import Path
@@ -18,9 +18,10 @@ import msgspec
 
 from mosn_mp.ipc.channel import Channel, ChannelClosedError
 from mosn_mp.ipc.frames import Ask
-from mosn_mp.ipc.report import ReloadReport, StatusReport, UpgradeReport
+from mosn_mp.ipc.report import StatusReport, UpgradeReport
 from mosn_mp.master.control.client import ask_over
 from mosn_mp.master.control.server import control_path
+from tests.ports import free_port
 from tests.process.dynamic import Dynamic
 from tests.process.program import Program, is_alive, say, wait_until
 from tests.process.releases import script, start_program
@@ -39,7 +40,7 @@ class Change(NamedTuple):
 
 
 class Changing(Dynamic):
-    """`/` answers a number of the file; nothing listens behind `/up`."""
+    """`/` answers a number of the file; nothing listens behind `/up`, and nothing leads to the router and the cluster `side`."""
 
     def __init__(self, directory: Path) -> None:
         super().__init__(directory)
@@ -47,11 +48,21 @@ class Changing(Dynamic):
         self.access_log = directory / "logs" / "access.log"
         log = {"log_path": str(self.access_log), "log_format": "%path%"}
         self.server["listeners"][0]["access_logs"] = [log]
+        host = {"name": "v", "domains": ["*"], "routers": []}
+        self.server["routers"].append({"router_config_name": "side", "virtual_hosts": [host]})
+        self.config["cluster_manager"]["clusters"].append({"name": "side", "lb_type": "LB_RANDOM", "hosts": []})
+        self.guest_port = free_port()
         self.number = 1
+        self.is_kept = False  # the file says what is changed
         self.pool = ThreadPoolExecutor(16)
         self.outcomes: Counter[str] = Counter()
         self.answers_of: dict[int, set[int]] = {}  # by version
         self.write()
+
+    def keep(self) -> None:
+        """Let it start with auto_config."""
+        self.is_kept = True
+        self.start_options = ["-f", "auto_config=true"]
 
     def start(self) -> None:
         """Start, without hosts."""
@@ -94,9 +105,9 @@ class Changing(Dynamic):
         except (OSError, HTTPException):
             return False
 
-    def answers(self) -> set[int]:
-        """What `/` answers, over a few connections."""
-        return {self.get() for _ in range(REQUESTS)}
+    def answers(self, path: str = "/") -> set[int]:
+        """What *path* answers, over a few connections."""
+        return {self.get(path) for _ in range(REQUESTS)}
 
     def next_number(self) -> int:
         """Write a file with another answer, which it returns."""
@@ -104,115 +115,16 @@ class Changing(Dynamic):
         self.set_answer(str(self.number))
         return self.number
 
-    # -- changes --------------------------------------------------------------------------------------------------------------
-
-    def by_signal(self) -> Change:
-        """SIGHUP for another file."""
-        wanted: list[int] = []
-
-        def ask() -> bool:
-            wanted.append(self.next_number())
-            os.kill(self.pid, signal.SIGHUP)
-            return True
-
-        return Change("SIGHUP", ask, lambda: self.answers() == {*wanted})
-
-    def by_reload(self) -> Change:
-        """`mosn_mp reload` of another file."""
-        wanted: list[int] = []
-
-        def ask() -> bool:
-            wanted.append(self.next_number())
-            body = self.ask_control(Ask("reload", str(self.path)))
-            if body is None:
-                return False
-            report = msgspec.msgpack.decode(body, type=ReloadReport)
-            if report.ok:
-                self.answers_of.setdefault(report.version, set()).update(wanted)
-            return report.ok
-
-        return Change("reload", ask, lambda: self.answers() == {*wanted})
-
-    def by_route(self) -> Change:
-        """/debug/update_config adds a route."""
-        number = self.number
-        fresh = {"match": {"path": f"/r{number}"}, "direct_response": {"status": 200, "body": str(number)}}
-        host = {"name": "v", "domains": ["*"], "routers": [fresh, *self.server["routers"][0]["virtual_hosts"][0]["routers"]]}
-        value = {"type": "router", "config": {"router_config_name": "r", "virtual_hosts": [host]}}
-
-        def holds() -> bool:
-            return {self.get(f"/r{number}") for _ in range(REQUESTS)} == {number} and f"/r{number}" in json.dumps(self.dump())
-
-        return Change("update_config", lambda: self.ask_admin("/debug/update_config", value), holds)
-
-    def by_weight(self) -> Change:
-        """`mosn_mp host weight`."""
-        address, weight = f"127.0.0.1:{self.upstreams[0]}", 2 + self.number % 100
-        ask = Ask("host weight", cluster="up", address=address, weight=weight)
-        return Change(
-            "host weight", lambda: self.ask_control(ask) is not None,
-            lambda: self.report().weights.get(f"up/{address}") == weight,
-        )  # fmt: skip
-
-    def by_rotation(self) -> Change:
-        """`mosn_mp host disable`, or `enable` of what is disabled."""
-        address = f"127.0.0.1:{self.upstreams[1]}"
-        was_out = f"up/{address}" in self.report().disabled_hosts
-        verb = "enable" if was_out else "disable"
-        ask = Ask(f"host {verb}", cluster="up", address=address)
-        return Change(
-            f"host {verb}", lambda: self.ask_control(ask) is not None,
-            lambda: (f"up/{address}" in self.report().disabled_hosts) != was_out,
-        )  # fmt: skip
-
-    def by_level(self) -> Change:
-        """Another level of the process log."""
-        before = json.loads(self.ask("GET", "/api/v1/get_loglevel")[1])
-        level = "WARN" if before[str(self.log)] != "WARN" else "INFO"
-        value = {"log_path": str(self.log), "log_level": level}
-        return Change(
-            "log level", lambda: self.ask_admin("/api/v1/update_loglevel", value),
-            lambda: json.loads(self.ask("GET", "/api/v1/get_loglevel")[1])[str(self.log)] == level,
-        )  # fmt: skip
-
-    def by_disabled_log(self) -> Change:
-        """The access log switched off; it is on again after the look."""
-        value = {"log_path": str(self.access_log)}
-        number = self.number
-
-        def holds() -> bool:
-            for _ in range(REQUESTS):
-                self.get_text(f"/silent{number}")
-            wait_until(lambda: self.ask_admin("/api/v1/enable_log", value), "the log is on")
-            time.sleep(0.05)  # the API answers before workers hear of it
-            for _ in range(REQUESTS):
-                self.get_text(f"/loud{number}")
-            wait_until(lambda: self.access_log.read_text().count(f"/loud{number}\n") == REQUESTS, "lines in the access log")
-            return f"/silent{number}" not in self.access_log.read_text()
-
-        return Change("disable_log", lambda: self.ask_admin("/api/v1/disable_log", value), holds)
-
-    def by_rotated_log(self) -> Change:
-        """The process log renamed, and SIGUSR1."""
-        renamed = self.log.with_suffix(f".{self.number}")
-
-        def ask() -> bool:
-            self.log.rename(renamed)
-            os.kill(self.pid, signal.SIGUSR1)
-            return True
-
-        def holds() -> bool:
-            return not any(str(renamed) == os.readlink(fd) for pid in self.family() for fd in Path(f"/proc/{pid}/fd").iterdir())
-
-        return Change("SIGUSR1", ask, holds)
-
     # -- upgrades -------------------------------------------------------------------------------------------------------------
 
-    def upgrade_with(self, offset_ms: float, kinds: tuple[Callable[[], Change], ...]) -> None:
-        """Upgrade to another file, ask for a change of each kind *offset_ms* after that, and look at what came of it."""
+    def upgrade_with(self, offset_ms: float, kinds: "Iterable[Callable[[Changing], Change]]") -> None:
+        """Upgrade to another file (with auto_config the same one), ask for changes of *kinds* *offset_ms* later, and look."""
         wait_until(lambda: self.report().draining_master == 0, "one generation")
-        self.next_number()
-        changes = [kind() for kind in kinds]
+        if self.is_kept:
+            self.number += 1
+        else:
+            self.next_number()
+        changes = [kind(self) for kind in kinds]
         old = self.pid
         begun = threading.Event()
         asked = [self.pool.submit(self._ask_at, begun, offset_ms, change) for change in changes]

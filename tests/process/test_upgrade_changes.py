@@ -14,15 +14,35 @@ import pytest
 from mosn_mp.ipc.channel import Channel
 from mosn_mp.ipc.frames import Ask
 from mosn_mp.master.control.client import ask_over
+from tests.process.changes import (
+    Kind,
+    by_cluster,
+    by_disabled_log,
+    by_level,
+    by_listener,
+    by_rebalance,
+    by_reload,
+    by_rotated_log,
+    by_rotation,
+    by_route,
+    by_router,
+    by_signal,
+    by_weight,
+)
 from tests.process.changing import Change, Changing
 from tests.process.program import Program, is_alive, say, wait_until
 from tests.process.releases import other_layout, start_program
 
 # What a reload takes back again (the file wins) is not asked for together with one.
-WITH_FILE = ("by_rotation", "by_level", "by_disabled_log", "by_rotated_log")
-WITHOUT_FILE = ("by_route", "by_weight", "by_rotation", "by_level", "by_disabled_log")
-GROUPS = (("by_signal", *WITH_FILE), WITHOUT_FILE, ("by_reload", *WITH_FILE))
-MOST_UPGRADES = 1200  # of the long sweep; each takes a second or two
+SWITCHES = (by_rotation, by_level, by_disabled_log)
+EDITS = (by_router, by_route, by_cluster, by_listener, by_weight)
+GROUPS: tuple[tuple[Kind, ...], ...] = (
+    (by_signal, *SWITCHES, by_rotated_log),
+    (*EDITS, *SWITCHES),
+    (by_reload, by_rebalance, *SWITCHES, by_rotated_log),
+)
+MOST_UPGRADES = 900  # of the long sweep; each takes a second or two
+MOST_KEPT = 100  # routes that are added with auto_config stay
 
 
 @pytest.fixture
@@ -40,16 +60,16 @@ def changing(made: Changing) -> Changing:
     return made
 
 
-def sweep(changing: Changing, offsets_ms: list[float]) -> None:
-    """An upgrade for each of *offsets_ms*, with every kind of change in turn."""
+def sweep(changing: Changing, offsets_ms: list[float], groups: tuple[tuple[Kind, ...], ...] = GROUPS) -> None:
+    """An upgrade for each of *offsets_ms*, with changes of one of *groups* in turn."""
     for turn, offset_ms in enumerate(offsets_ms):
-        changing.upgrade_with(offset_ms, tuple(getattr(changing, kind) for kind in GROUPS[turn % len(GROUPS)]))
+        changing.upgrade_with(offset_ms, groups[turn % len(groups)])
     say("".join(f"\n{name}: {count}" for name, count in sorted(changing.outcomes.items())))
 
 
-def ask_all(changing: Changing, names: tuple[str, ...]) -> list[tuple[Change, "bool"]]:
-    """Ask for these changes at once: each, and whether it was made."""
-    changes = [getattr(changing, name)() for name in names]
+def ask_all(changing: Changing, kinds: tuple[Kind, ...]) -> list[tuple[Change, bool]]:
+    """Ask for changes of *kinds* at once: each, and whether it was made."""
+    changes = [kind(changing) for kind in kinds]
     return list(zip(changes, changing.pool.map(lambda change: change.ask(), changes), strict=True))
 
 
@@ -74,9 +94,9 @@ def test_changes_at_every_millisecond_of_an_upgrade(changing: Changing) -> None:
 
 def test_what_is_asked_for_during_an_upgrade_that_fails_is_done_by_the_old_generation(changing: Changing) -> None:
     old = changing.pid
-    for names in GROUPS:
+    for kinds in GROUPS:
         report = changing.begin_upgrade("raise SystemExit(3)")
-        asked = ask_all(changing, names)
+        asked = ask_all(changing, kinds)
         assert not report.result().ok
         for change, was_done in asked:
             assert was_done, change.name
@@ -133,7 +153,7 @@ def test_the_old_master_passes_on_what_it_hears_while_it_drains(changing: Changi
 
 
 def test_what_was_switched_before_holds_afterwards(changing: Changing) -> None:
-    silent, level, rotation = changing.by_disabled_log(), changing.by_level(), changing.by_rotation()
+    silent, level, rotation = by_disabled_log(changing), by_level(changing), by_rotation(changing)
     for change in (silent, level, rotation):
         assert change.ask()
     changing.upgrade()
@@ -165,7 +185,7 @@ def test_who_gave_up_while_it_waited_gets_nothing_done(changing: Changing) -> No
     with changing.connect_control() as sock:
         Channel(sock).send(ask)
     assert report.result().ok
-    assert changing.by_weight().ask()  # which would come behind it
+    assert by_weight(changing).ask()  # which would come behind it
     assert changing.report().config_version == 3
     assert 9 not in changing.report().weights.values()
 
@@ -182,12 +202,27 @@ def test_a_burst_of_changes_is_made_in_its_order(changing: Changing) -> None:
     assert list(changing.report().weights.values()) == [9]
 
 
+def test_with_auto_config_edits_at_some_moments_of_an_upgrade_are_in_the_file(made: Changing) -> None:
+    made.keep()
+    made.start()
+    took_ms = made.took_ms()
+    sweep(made, [0.3 * took_ms, 0.8 * took_ms], (EDITS,))
+
+
+@pytest.mark.slow
+def test_with_auto_config_edits_at_many_moments_of_an_upgrade_are_in_the_file(made: Changing) -> None:
+    made.keep()
+    made.start()
+    took_ms = made.took_ms()
+    sweep(made, [1.2 * took_ms * number / MOST_KEPT for number in range(MOST_KEPT)], (EDITS,))
+
+
 def test_with_auto_config_a_change_just_before_is_in_the_file_that_the_new_program_reads(made: Changing) -> None:
-    made.start_options = ["-f", "auto_config=true"]
+    made.keep()
     made.start()
     for _ in range(6):
         made.number += 1
-        weight = made.by_weight()
+        weight = by_weight(made)
         assert weight.ask()
         old = made.pid
         os.kill(old, signal.SIGUSR2)

@@ -76,6 +76,7 @@ class Rollout:
         self, snapshot: Snapshot, on_serving: Callable[[], None], on_refused: Callable[[str], None], on_end: Callable[[], None]
     ) -> None:
         """Start the workers, and let them serve *snapshot*; OSError if one cannot be started."""
+
         def commit() -> None:
             try:
                 self._serve_first(snapshot)
