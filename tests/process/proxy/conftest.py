@@ -7,7 +7,8 @@ import pytest
 
 from tests.process.program import wait_until
 from tests.process.proxy.setting import Setting
-from tests.process.proxy.upstream import Upstream
+from tests.process.proxy.upstream import Upstream, Visit, ok
+from tests.process.proxy.wire import Message
 
 Configure = Callable[[Setting, Upstream], None]
 
@@ -57,3 +58,16 @@ def upstream(setting: Setting, origin: Upstream) -> Iterator[Upstream]:
     wait_until(lambda: setting.counts()["up.connection_active"] == 0, "the pools are empty")
     yield origin
     assert not origin.errors, origin.errors
+
+
+@pytest.fixture
+def bodies(upstream: Upstream) -> list[Message]:
+    """Whole requests as the upstream read them; each is answered by its length."""
+    seen: list[Message] = []
+
+    def script(visit: Visit) -> None:
+        seen.append(visit.body(visit.message))
+        visit.send(ok(b"%d" % len(visit.message.body)))
+
+    upstream.script = script
+    return seen

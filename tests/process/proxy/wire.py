@@ -1,6 +1,7 @@
 """Raw sockets for tests: what is sent is sent as it is, what is read is shown as it came; every wait has a deadline."""
 
 import contextlib
+import hashlib
 import re
 import socket
 import struct
@@ -235,3 +236,8 @@ def chunked(*pieces: bytes, trailers: bytes = b"") -> bytes:
 def without_hops(message: Message) -> list[bytes]:
     """The field lines that are not about framing or the connection."""
     return [line for line in message.lines if not re.match(rb"(?i)(connection|transfer-encoding|content-length):", line)]
+
+
+def pattern(size: int) -> bytes:
+    """*size* bytes of which no two places look alike."""
+    return b"".join(hashlib.sha256(b"%d" % i).digest() for i in range(size // 32 + 1))[:size]
