@@ -3,21 +3,20 @@
 import contextlib
 import http.client
 import json
-from collections.abc import Collection, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 import gevent
 import pytest
 from gevent import socket
 from gevent.event import Event
 
-from mosn_mp.admin.access import Access, tcp_caller
+from mosn_mp.admin.access import tcp_caller
 from mosn_mp.admin.api import AdminApi
 from mosn_mp.admin.connection import AdminLimits
 from mosn_mp.admin.server import AdminServer
-from mosn_mp.admin.source import Stats
 from mosn_mp.config.decoding.address import Address
 from mosn_mp.ipc.report import ReloadReport
+from tests.unit.admin.fake_source import FakeSource
 
 QUICK = AdminLimits(
     connections=2, local_connections=4, head_bytes=2048, body_bytes=1000, head_s=0.3, body_s=0.3, idle_s=0.3, reply_s=1.0
@@ -25,60 +24,22 @@ QUICK = AdminLimits(
 PATIENT = AdminLimits()
 
 
-class SmallSource:
-    """As little as there can be; its prometheus text is as long as a test wants."""
+class SmallSource(FakeSource):
+    """Its prometheus text is as long as a test wants, its changes wait until one says so, and asked for its state it fails."""
 
     metrics = b"x 1\n"
-    is_debug = False
     changing = 0
 
     def __init__(self) -> None:
+        super().__init__()
+        self.levels = {"stderr": "INFO"}
         self.finish = Event()
-
-    def version(self) -> str:
-        return "1.2.3"
-
-    def pid(self) -> int:
-        return 77
 
     def state(self) -> int:
         raise RuntimeError("a slip of ours")
 
-    def config(self) -> dict[str, Any]:
-        return {}
-
-    def stats(self) -> Stats:
-        return {}
-
     def prometheus(self) -> bytes:
         return self.metrics
-
-    def log_levels(self) -> Mapping[str, str]:
-        return {"stderr": "INFO"}
-
-    def set_log_level(self, log_path: str, level: str) -> bool:
-        return log_path == "stderr"
-
-    def set_log_enabled(self, log_path: str, enabled: bool) -> bool:
-        return False
-
-    def features(self) -> Mapping[str, bool]:
-        return {}
-
-    def env(self, name: str) -> str | None:
-        return None
-
-    def file_problem(self) -> str:
-        return ""
-
-    def shown_env(self) -> Collection[str]:
-        return ()
-
-    def access(self) -> Access:
-        return Access(token=b"0123456789abcdef")
-
-    def takes_changes(self) -> bool:
-        return self.is_debug
 
     def change(self, edit: str, body: bytes) -> ReloadReport:
         self.changing += 1
