@@ -1,12 +1,13 @@
 """The feature gate auto_config: what is changed while it runs is in the file, whole, whatever is killed."""
 
 import contextlib
+import itertools
 import json
 import os
 import random
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.client import HTTPException
 from pathlib import Path
 from threading import Event, Thread
@@ -141,6 +142,42 @@ def test_a_file_that_somebody_edits_meanwhile_is_not_overwritten_and_wins_at_the
     assert answer_in(kept.path.read_text()) == "5"
 
 
+class FileWatch:
+    """Reads a JSON file whenever it is asked to look."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.looks = 0
+        self.torn: list[str] = []
+
+    def look(self) -> None:
+        self.looks += 1
+        try:
+            json.loads(self.path.read_text())
+        except ValueError as e:
+            self.torn.append(str(e))
+
+
+def repeat(done: Callable[[], None], ended: Event) -> None:
+    while not ended.is_set():
+        done()
+
+
+def kill_controllers(program: Dynamic, at_least: int, version: int) -> int:
+    """Kill each controller, somewhere in its work, so often, and until *version* is served; how many were killed."""
+    chance, kills = random.Random(3), 0
+    until = time.monotonic() + 90
+    while (kills < at_least or program.status()["config_version"] < version) and time.monotonic() < until:
+        program.wait_admin()
+        time.sleep(chance.uniform(0.0, 0.9))
+        for victim in program.pids("controller"):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(victim, signal.SIGKILL)
+                kills += 1
+                wait_until(lambda victim=victim: not is_alive(victim), "its end")
+    return kills
+
+
 @pytest.mark.slow
 def test_kill_9_at_any_moment_leaves_a_whole_file(kept: Dynamic) -> None:
     """The controller writes a large file again and again and is killed; a reader finds a valid one at every look."""
@@ -148,46 +185,29 @@ def test_kill_9_at_any_moment_leaves_a_whole_file(kept: Dynamic) -> None:
     router = kept.router(2)
     router["virtual_hosts"][0]["routers"][:0] = [{"match": {"path": f"/{i}"}, **answer} for i in range(2000)]
     kept.change("update_config", "router", router)
-    ended, looks, torn = Event(), [0], []
-
-    def look() -> None:
-        while not ended.is_set():
-            looks[0] += 1
-            try:
-                json.loads(kept.path.read_text())
-            except ValueError as e:
-                torn.append(str(e))
+    watch = FileWatch(kept.path)
+    number = itertools.count(3)
 
     def push() -> None:
-        number = 2
-        while not ended.is_set():
-            number += 1
-            router["virtual_hosts"][0]["routers"][-1]["direct_response"]["body"] = str(number)
-            with contextlib.suppress(OSError, HTTPException, ValueError):
-                kept.post("update_config", "router", router)
+        router["virtual_hosts"][0]["routers"][-1]["direct_response"]["body"] = str(next(number))
+        with contextlib.suppress(OSError, HTTPException, ValueError):
+            kept.post("update_config", "router", router)
 
-    threads = [Thread(target=look), Thread(target=push)]
+    ended = Event()
+    threads = [Thread(target=repeat, args=(done, ended)) for done in (watch.look, push)]
     for thread in threads:
         thread.start()
-    chance, kills = random.Random(3), 0
-    until = time.monotonic() + 12
     try:
-        while time.monotonic() < until:
-            time.sleep(chance.uniform(0.3, 0.9))
-            for victim in kept.pids("controller"):
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(victim, signal.SIGKILL)
-                    kills += 1
-                    wait_until(lambda victim=victim: not is_alive(victim), "its end")
+        kills = kill_controllers(kept, 12, 6)
     finally:
         ended.set()
         for thread in threads:
             thread.join()
     kept.wait_admin()
     wait_until(lambda: kept.status()["filed_version"] == kept.status()["config_version"], "what is served in the file", 20)
-    say(f"\n{kills} kills of the controller, {looks[0]} looks at the file, version {kept.status()['config_version']}")
-    assert torn == []
-    assert kills >= 5 and kept.status()["config_version"] > 5
+    say(f"\n{kills} kills of the controller, {watch.looks} looks at the file, version {kept.status()['config_version']}")
+    assert watch.torn == []
+    assert kills >= 12 and kept.status()["config_version"] > 5
     assert check(kept.path).config is not None
     assert str(kept.get()) == answer_in(kept.path.read_text())
     assert "nothing differs" in kept.run("reload", "--dry-run").stdout

@@ -8,14 +8,9 @@ from mosn_mp.buffer.head import Head
 from mosn_mp.codec.bolt.codec import BoltCodec
 from mosn_mp.codec.bolt.limits import BoltLimits
 from mosn_mp.codec.driver import CodecDriver
-from tests.contract.bolt_frames import (
-    V1,
-    V2,
-    V2_CRC,
-)
+from tests.contract.bolt_frames import V1, V2, V2_CRC
+from tests.contract.codec_kit import CLIENT, DATA, END, HEAD, SERVER
 
-NEED_MORE, HEAD, DATA, END, EV_HEARTBEAT, EV_GOAWAY, ERROR, EV_REPLY = 0, 1, 2, 4, 5, 6, 8, 9
-SERVER, CLIENT = 0, 1
 ALIVE: deque[CodecDriver] = deque(maxlen=100)  # a head's texts lie in the bytes of the driver that read it
 ALL_FORMS = pytest.mark.parametrize("request_frame", [V1, V2, V2_CRC], ids=["v1", "v2", "v2-crc"])
 

@@ -6,9 +6,8 @@ from mosn_mp.buffer.head import Head
 from mosn_mp.codec.driver import CodecDriver
 from mosn_mp.codec.http1.codec import Http1Codec
 from mosn_mp.codec.http1.limits import Http1Limits
+from tests.contract.codec_kit import CLIENT, HEAD, SERVER
 
-NEED_MORE, HEAD, DATA, TRAILERS, END, ERROR = 0, 1, 2, 3, 4, 8
-SERVER, CLIENT = 0, 1
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
 

@@ -17,7 +17,8 @@ from tests.contract.bolt_frames import (
     Sample,
     block,
 )
-from tests.unit.codec.bolt_sides import ALL_FORMS, CLIENT, DATA, END, ERROR, HEAD, NEED_MORE, SERVER, driver, read
+from tests.contract.codec_kit import CLIENT, DATA, END, ERROR, HEAD, NEED_MORE, SERVER
+from tests.unit.codec.bolt_sides import ALL_FORMS, driver, read
 
 JAVA_TAKES = {*range(10), 16, 17, 18}
 TEXT = st.binary(max_size=40)

@@ -28,14 +28,13 @@ from tests.contract.bolt_frames import (
     V2_CRC,
     Sample,
 )
+from tests.contract.codec_kit import CLIENT, DATA, END, ERROR, HEAD, NEED_MORE, SERVER
+from tests.contract.codec_kit import GOAWAY as EV_GOAWAY
+from tests.contract.codec_kit import HEARTBEAT as EV_HEARTBEAT
+from tests.contract.codec_kit import HEARTBEAT_REPLY as EV_REPLY
+from tests.unit.codec.bolt_sides import driver
 
-NEED_MORE, HEAD, DATA, END, EV_HEARTBEAT, EV_GOAWAY, ERROR, EV_REPLY = 0, 1, 2, 4, 5, 6, 8, 9
-SERVER, CLIENT = 0, 1
 JAVA_TAKES = {*range(10), 16, 17, 18}
-
-
-def driver(role: int, version: int = 1, **limits: int) -> CodecDriver:
-    return CodecDriver(BoltCodec(role, BoltLimits(**limits), version))
 
 
 def head_of(frame: Sample) -> tuple[CodecDriver, Head]:

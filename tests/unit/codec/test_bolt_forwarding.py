@@ -23,7 +23,8 @@ from tests.contract.bolt_frames import (
     Sample,
     block,
 )
-from tests.unit.codec.bolt_sides import ALL_FORMS, CLIENT, NEED_MORE, SERVER, driver, read, write
+from tests.contract.codec_kit import CLIENT, NEED_MORE, SERVER
+from tests.unit.codec.bolt_sides import ALL_FORMS, driver, read, write
 
 TEXT = st.binary(max_size=40)
 

@@ -8,21 +8,8 @@ from mosn_mp.codec.driver import facts
 from mosn_mp.codec.http1.codec import Http1Codec
 from mosn_mp.codec.http1.limits import Http1Limits
 from mosn_mp.errors import Reason
-from tests.unit.codec.http1_sides import (
-    CLIENT,
-    DATA,
-    END,
-    ERROR,
-    GET,
-    HEAD,
-    NEED_MORE,
-    SERVER,
-    TRAILERS,
-    asked,
-    driver,
-    read,
-    reply,
-)
+from tests.contract.codec_kit import CLIENT, DATA, END, ERROR, HEAD, NEED_MORE, SERVER, TRAILERS
+from tests.unit.codec.http1_sides import GET, asked, driver, read, reply
 
 
 def test_a_message_without_a_body_is_complete_with_its_head() -> None:

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from mosn_mp.buffer.head import Head
 from mosn_mp.errors import REASONS, Reason
-from tests.unit.codec.http1_sides import CLIENT, DATA, ERROR, GET, SERVER, asked, driver, read, reply
+from tests.contract.codec_kit import CLIENT, DATA, ERROR, SERVER
+from tests.unit.codec.http1_sides import GET, asked, driver, read, reply
 
 
 @pytest.mark.parametrize("reason", [reason for reason in Reason if reason and REASONS[reason].status >= 400])

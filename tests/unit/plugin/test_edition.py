@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from mosn_mp.errors import ConfigError
-from mosn_mp.plugin import Catalogue, Edition, Sources
+from mosn_mp.plugin import Catalogue
 from mosn_mp.plugin import edition as edition_module
+from tests.unit.plugin.travel import PLACES, forget, judged, worker
 
-PLACES: dict[str, dict[str, str]] = {"codec": {}}
 Write = Callable[..., None]
 
 
@@ -34,29 +34,6 @@ def write(tmp_path: Path) -> Write:
             file.write_text(text)
 
     return write_
-
-
-def judged(place: str, *directories: Path) -> tuple[Any, Sources]:
-    """What a controller finds at *place*, and what travels."""
-    catalogue = Catalogue(PLACES)
-    found = catalogue.resolve("codec", place, [str(directory) for directory in directories])
-    sources = catalogue.sources()
-    catalogue.serve(Edition())
-    sys.meta_path.remove(catalogue)
-    return found, sources
-
-
-def worker(sources: Sources) -> Catalogue:
-    """The catalogue of another process that got *sources*."""
-    catalogue = Catalogue(PLACES)
-    catalogue.serve(catalogue.edition.successor(sources, is_sealed=True))
-    return catalogue
-
-
-def forget(directory: Path) -> None:
-    """Delete every file that was judged."""
-    for file in sorted(directory.rglob("*.py")):
-        file.unlink()
 
 
 def test_what_was_judged_is_served_whatever_lies_on_disk(write: Write, tmp_path: Path) -> None:
