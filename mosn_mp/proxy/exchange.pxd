@@ -38,10 +38,12 @@ cdef class Exchange(LocalReply):
     cdef bint send_head(self) except -1
     cdef bint may_resend(self) noexcept
     cdef int exchange(self) except -1
+    cdef bint wait_or_end(self, int upload_stop, int download_stop) except -1
     cdef void on_request_sent(self) noexcept
     cdef int receive_head(self) except -1
     cdef int forward_interim(self) except -1
     cdef int begin_response(self) except -1
+    cdef bint pass_response_filters(self) except -1
     cdef void open_tunnel(self) noexcept
     cdef void pass_half_close(self) noexcept
     cdef bint move_on(self) except -1

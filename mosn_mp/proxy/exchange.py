@@ -197,17 +197,21 @@ class Exchange(LocalReply):
                 if download_stop == ENDED and (not self.tunnel or self.upload.ended):
                     self.reusable = self.upload.ended and not self.tunnel and self.up_codec.keep_alive
                     return DONE
-            if self.tunnel:
-                self.pass_half_close()
-                if self.move_on():
-                    return DONE
-            self.wait_for_progress(upload_stop, download_stop)
-            if self.down.ready & self.departure():
-                account_failure(self, DOWNSTREAM_GONE)
-                self.drop = True
+            if self.wait_or_end(upload_stop, download_stop):
                 return DONE
-            if self.task.expired and self.on_deadline(upload_stop, download_stop):
-                return DONE
+
+    def wait_or_end(self, upload_stop: cython.int, download_stop: cython.int) -> cython.bint:
+        """Nothing moves just now: wait until something may; True: the stream is done."""
+        if self.tunnel:
+            self.pass_half_close()
+            if self.move_on():
+                return True
+        self.wait_for_progress(upload_stop, download_stop)
+        if self.down.ready & self.departure():
+            account_failure(self, DOWNSTREAM_GONE)
+            self.drop = True
+            return True
+        return self.task.expired and self.on_deadline(upload_stop, download_stop) != 0
 
     def on_request_sent(self) -> cython.void:
         """The request is complete: from now on the upstream's time counts (MOSN starts its timers here)."""
@@ -261,15 +265,8 @@ class Exchange(LocalReply):
         filters: FilterChain = self.runtime.filters
         self.record.response_head_at = self.reactor.now_us
         self.awaiting_head = False
-        if filters.has_response:
-            verdict: cython.int = filters.run_response(self)
-            if verdict == TERMINATE:
-                self.drop = self.awaiting_head = True
-                return ENDED
-            if verdict != CONTINUE:
-                self.awaiting_head = True
-                self.send_reply()
-                return ENDED
+        if filters.has_response and not self.pass_response_filters():
+            return ENDED
         if self.route.has_response_edits:
             self.route.finish_response(self.response)
         if filters.has_response_data and filters.changes_response_body and not self.up_codec.body_done:
@@ -297,6 +294,18 @@ class Exchange(LocalReply):
         elif self.request.framing == F_NONE:
             self.upload.ended = True
         return ENDED
+
+    def pass_response_filters(self) -> cython.bint:
+        """Does the response go on? If not, the answer that the filters want is on its way, or nothing is."""
+        verdict: cython.int = self.runtime.filters.run_response(self)
+        if verdict == CONTINUE:
+            return True
+        self.awaiting_head = True
+        if verdict == TERMINATE:
+            self.drop = True
+        else:
+            self.send_reply()
+        return False
 
     def open_tunnel(self) -> cython.void:
         """Both sides agreed to talk another protocol (101, or 2xx to CONNECT): bytes pass both ways, without a total deadline."""

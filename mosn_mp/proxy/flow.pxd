@@ -51,6 +51,7 @@ cdef class Flow:
     cdef void start(self, Connection source, Codec reader, Connection target, Codec writer) noexcept
     cdef void clear(self) noexcept
     cdef int pump(self) except -1
+    cdef inline int _write_rest(self) except -1
     cdef int _write_piece(self) except -1
     cdef int _write_end(self) except -1
     cdef int _read_more(self) except -1

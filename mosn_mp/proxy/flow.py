@@ -76,14 +76,9 @@ class Flow:
         stop: cython.int
         share: int64_t = SHARE_BYTES
         while True:
-            if self.stage != NO_PIECE:
-                stop = self._write_piece()
-                if stop:
-                    return stop
-            if self.in_pipe:
-                stop = self._empty_pipe()
-                if stop:
-                    return stop
+            stop = self._write_rest()
+            if stop:
+                return stop
             if self.end_seen:
                 return self._write_end()
             event = self.reader.next_event(cython.address(self.source.input))
@@ -114,6 +109,13 @@ class Flow:
             else:
                 self.reason = self.reader.reason if event == ERROR else 0
                 return READ_FAILED
+
+    def _write_rest(self) -> cython.int:
+        """Write what was read before; 0 when nothing of it is left, else the Stop."""
+        stop: cython.int = self._write_piece() if self.stage != NO_PIECE else 0
+        if stop == 0 and self.in_pipe:
+            stop = self._empty_pipe()
+        return stop
 
     def _take_piece(self, payload: cython.pointer(cython.const[cython.char]), length: uint32_t) -> cython.int:
         self.body_bytes += length

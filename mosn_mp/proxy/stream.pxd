@@ -18,6 +18,7 @@ cdef class Stream(TunnelExchange):
     cdef int live(self) except -1
     cdef int serve(self, Connection connection) except -1
     cdef bint read_head(self) except -1
+    cdef bint wait_head(self, int count) except -1
     cdef bint refuse(self, int reason) except -1
     cdef int begin(self) except -1
     cdef int run(self) except -1

@@ -137,22 +137,27 @@ class Stream(TunnelExchange):
                 if event == ERROR:
                     return self.refuse(self.down_codec.reason)
             count = down.fill(BLOCK_SMALL)
-            if count > 0:
-                continue
-            if count == EOF:
-                down.close_when_flushed()  # the client sends no more; it may still be reading
+            if count <= 0 and not self.wait_head(count):
                 return False
-            if count == RESET:
-                down.close()
-                return False
-            if down.input.end == down.input.start:
-                self.park()
-                return False
-            if self.task.expired:
-                return self.refuse(HEAD_TIMEOUT)
-            if self.task.deadline_ms == 0:
-                self.reactor.arm(self.task, self.runtime.head_timeout_ms)
-            self.reactor.wait(self.task, down, 0 if down.starved else READ, None, 0)
+
+    def wait_head(self, count: cython.int) -> cython.bint:
+        """fill() gave no bytes but *count*: wait for more of a head; False: the connection parked or ended."""
+        down: Connection = self.down
+        if count == EOF:
+            down.close_when_flushed()  # the client sends no more; it may still be reading
+            return False
+        if count == RESET:
+            down.close()
+            return False
+        if down.input.end == down.input.start:
+            self.park()
+            return False
+        if self.task.expired:
+            return self.refuse(HEAD_TIMEOUT)
+        if self.task.deadline_ms == 0:
+            self.reactor.arm(self.task, self.runtime.head_timeout_ms)
+        self.reactor.wait(self.task, down, 0 if down.starved else READ, None, 0)
+        return True
 
     def refuse(self, reason: cython.int) -> cython.bint:
         """Answer a head that is none, or came too late; always False: the connection ends with it."""

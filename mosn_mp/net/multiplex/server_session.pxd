@@ -29,6 +29,7 @@ cdef class ServerSession(Session):
     cdef uint32_t waiting_size  # mean size of the frames that had to wait since the connection was idle; 0 = none had to
 
     cdef int write_answer(self, uint64_t stream_id, Head head, const char* body, uint64_t length, uint32_t word=*) except -1
+    cdef Buf* _write_body(self, const char* body, uint64_t length, bint whole, Buf* out) except? NULL
     cdef int write_error(self, uint64_t stream_id, int reason) except -1
     cdef Buf* backlog_room(self, uint64_t room) noexcept
     cdef bint may_wait(self, uint64_t size) noexcept

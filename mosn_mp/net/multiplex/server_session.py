@@ -183,7 +183,6 @@ class ServerSession(Session):
         out: cython.pointer(Buf) = cython.NULL
         room: uint64_t = room_of(head)
         whole: cython.bint = room + length <= ONE_BUFFER
-        count: cython.Py_ssize_t
         if connection.fd < 0 or connection.broken:
             return GONE
         if self.backlog.end == 0 and not self.moving and connection.reserve(
@@ -205,27 +204,40 @@ class ServerSession(Session):
         if self.codec.write_head(head, length == 0, out) != WRITTEN:
             return NO_SUCH_MESSAGE
         if length:
-            if self.codec.checksums:
-                self.codec.checksum(body, length)
-            self.codec.begin_data(length, out)
-            if not whole:
-                count = connection.send_through(body, length)
-                if count < 0:
-                    return GONE
-                body += count
-                length -= count
-                self.may_wait(length)
-                out = self.backlog_room(length + FRAME_ROOM) if length else self.room_for(FRAME_ROOM)
-                if out == cython.NULL:
-                    return GONE
-            memcpy(out.base + out.end, body, length)
-            out.end += cython.cast(uint32_t, length)
-            self.codec.end_data(out)
+            out = self._write_body(body, length, whole, out)
+            if out == cython.NULL:
+                return GONE
         self.codec.write_end(None, out)
         connection.written()
         if self.backlog.end:
             connection.watch()
         return SENT
+
+    def _write_body(
+        self, body: cython.p_const_char, length: uint64_t, whole: cython.bint, out: cython.pointer(Buf)
+    ) -> cython.pointer(Buf):
+        """The body behind its head in *out*, or (not *whole*) from where it lies, its rest into the backlog; where the end goes.
+
+        NULL: the connection is closed.
+        """
+        count: cython.Py_ssize_t
+        if self.codec.checksums:
+            self.codec.checksum(body, length)
+        self.codec.begin_data(length, out)
+        if not whole:
+            count = self.connection.send_through(body, length)
+            if count < 0:
+                return cython.NULL
+            body += count
+            length -= count
+            self.may_wait(length)
+            out = self.backlog_room(length + FRAME_ROOM) if length else self.room_for(FRAME_ROOM)
+            if out == cython.NULL:
+                return cython.NULL
+        memcpy(out.base + out.end, body, length)
+        out.end += cython.cast(uint32_t, length)
+        self.codec.end_data(out)
+        return out
 
     def write_error(self, stream_id: uint64_t, reason: cython.int) -> cython.int:
         """Write the protocol's error for int(Reason), if it has one: SENT or GONE."""

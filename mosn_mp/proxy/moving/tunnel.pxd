@@ -13,6 +13,7 @@ cdef class TunnelExchange(UnaryExchange):
     cdef object describe(self, bytes variables, bytes to_up, bytes to_down)
     cdef list _times(self)
     cdef int arrive(self, Connection down, Connection up, object frame, list fds) except -1
+    cdef list filled_pipes(self)
     cdef bint move_on(self) except -1
 
 cdef class TunnelDeparture(Departure):

@@ -105,10 +105,7 @@ class TunnelExchange(UnaryExchange):
         departure.listener = self.listener
         to_down = hide_unsent(down, cython.address(departure.hidden_down)) + to_down
         to_up = hide_unsent(up, cython.address(departure.hidden_up)) + to_up
-        departure.fds = [down.fd, up.fd]
-        for flow in (self.upload, self.download):
-            if cython.cast(Flow, flow).in_pipe:
-                departure.fds.extend((cython.cast(Flow, flow).pipe_read, cython.cast(Flow, flow).pipe_write))
+        departure.fds = [down.fd, up.fd, *self.filled_pipes()]
         departure.frame = Transfer(
             serial=0,
             listener=self.runtime.name,
@@ -120,6 +117,14 @@ class TunnelExchange(UnaryExchange):
             tunnel=self.describe(variables, to_up, to_down),
         )
         return departure
+
+    def filled_pipes(self) -> list:
+        """Descriptors of the pipes that have bytes in them, up before down."""
+        fds: list = []
+        for flow in (self.upload, self.download):
+            if cython.cast(Flow, flow).in_pipe:
+                fds.extend((cython.cast(Flow, flow).pipe_read, cython.cast(Flow, flow).pipe_write))
+        return fds
 
     def movable_variables(self) -> bytes:
         """What filters keep of this stream, as it can travel; None: it cannot."""
