@@ -13,6 +13,8 @@ looked for from the lowest address, so that low blocks are reused and high ones 
 
     touched:  UNTOUCHED --taken: pages secured by fallocate--> TOUCHED --free at a trim()--> AGED --free at the next--> UNTOUCHED
 
+One piece: every function takes part in one protocol over shared bytes; whoever changes one has to read them all.
+
 Sources: Bonwick, Magazines and Vmem (USENIX 2001) for the magazines; the second-chance page replacement for ageing;
 HAProxy's buffers (doc/internals/api/buffer-api.txt, pool.c), which exist only while data is in transit.
 """

@@ -8,6 +8,8 @@
 No Python object exists for a field until Python asks for it. Pseudo-headers (method, path, authority, scheme, status) have the
 same place for all protocols, after RFC 9113 section 8.3; names compare without regard to ASCII case (RFC 9110 section 5.1).
 A Head is reused: clear() makes it empty and gives back what an unusually large message had grown.
+
+One piece: a C class lies in one module, and plain Python's way into the table is beside what it does.
 """
 
 from collections.abc import Iterator

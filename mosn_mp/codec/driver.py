@@ -8,6 +8,8 @@
     driver.begin_message()
 
 Buffers are malloc'ed, grow as needed up to 64 MiB and hold what was fed but not pulled: whoever feeds bounds that by pulling.
+
+One piece: a method for each of Codec's, so that Python can do whatever the proxy does.
 """
 
 from collections.abc import Iterable

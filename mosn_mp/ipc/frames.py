@@ -15,6 +15,8 @@ new master  -> UpgradeReady | UpgradeFailed, TookOver, Concluded -> old master
 ```
 A frame travels with the descriptors that its docstring names, in that order, by SCM_RIGHTS. A rollout is Prepare -> Ready or
 Refused from every worker -> Commit or Abort to every worker -> Committed; its frames carry the version that they are about.
+
+One piece: it is the protocol between our processes, which is looked up from both ends.
 """
 
 from collections.abc import Sequence

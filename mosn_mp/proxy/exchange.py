@@ -7,6 +7,8 @@
 
 Each turn pumps both flows as far as they go and then waits for just what stopped them. A response may begin, and end, before the
 request is complete.
+
+One piece: what each function does is a step of the loop in exchange(), and waits for what the others do.
 """
 
 import cython

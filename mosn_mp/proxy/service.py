@@ -1,4 +1,7 @@
-"""The service of a listener in one worker: admits connections, gives each readable one a stream, keeps the parked ones."""
+"""The service of a listener in one worker: admits connections, gives each readable one a stream, keeps the parked ones.
+
+One piece: connections and requests of a listener count in the same places, and hand each other over.
+"""
 
 import cython
 from cython.cimports.libc.stdint import uint32_t, uint64_t

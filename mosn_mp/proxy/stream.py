@@ -4,6 +4,8 @@ A Stream runs in a serving greenlet and serves the requests of one downstream co
 more to say and parks, or ends. The object is pooled: between requests clear_request() lets go of everything. Its parts,
 each a class and a file of its own: what filters see of it (view.py), local replies (reply.py), both sides at work (exchange.py),
 whole messages of shared connections (unary.py).
+
+One piece: the story of a request, in its order.
 """
 
 import cython

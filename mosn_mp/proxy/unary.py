@@ -6,6 +6,8 @@
 
 Heads are the same table for every protocol and each codec writes them its own way, so converting between protocols needs nothing
 here but that the message is whole. What is collected is bounded by the protocols' largest frame.
+
+One piece: the three shared cases above end in the same deadlines, limits and replies.
 """
 
 import cython

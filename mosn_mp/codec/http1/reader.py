@@ -12,6 +12,8 @@ TUNNEL   raw bytes both ways                 COMPLETE at end_of_input
 COMPLETE END is to be returned               IDLE
 IDLE     waits for begin_message             START
 FAILED   ERROR for ever
+
+One piece: the table is one state machine over one set of fields.
 """
 
 import cython

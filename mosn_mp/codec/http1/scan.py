@@ -7,6 +7,8 @@ Nothing is repaired: bare LF, bare CR, folding, blanks before the colon and cont
     POST /path HTTP/1.1\\r\\n       method_len is set at the first blank; then the target, then ten bytes of version
     Name: value\\r\\n               name_len is set at the colon; then the value up to the CR
     \\r\\n                          the end
+
+One piece: one pass over the bytes of a head, in functions that the compiler sees together and makes one of.
 """
 
 import cython

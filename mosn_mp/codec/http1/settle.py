@@ -11,6 +11,8 @@ anything else               refused           Transfer-Encoding: chunked        
                                               one Content-Length                            length
                                               neither                                       until close
                                               anything else                                 refused
+
+One piece: both columns are judged by the same few facts of a head.
 """
 
 import cython

@@ -14,6 +14,8 @@
 Reads are lazy: a recv that returns less than it could has drained the socket, the next one waits for an edge. Writes are put into
 `output` and leave at the end of the event batch; a large payload leaves at once, behind what is pending, without being copied.
 A block of the arena is held only while bytes are in it.
+
+One piece: reading, writing and closing one descriptor share its flags, and a C class lies in one module.
 """
 
 import cython

@@ -11,6 +11,8 @@ When there are none to spare, in this order:
 2. clients wait in the queue; a stream that wants a host's connection all the same waits for a descriptor, before they do;
 3. clients that have been idle for a while are closed, if others wait.
 
+One piece: each rule above takes from what the others leave.
+
 Sources: HAProxy's maxconn from ulimit-n (two descriptors a connection); nginx ngx_drain_connections for 3; Envoy's overload
 action disable_http_keepalive for 1.
 """

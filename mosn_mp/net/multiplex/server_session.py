@@ -6,6 +6,8 @@ wait it is not read either, and a client that has been slow gets only as many re
 An answer beyond what may wait (OWN_BACKLOG, then what all clients share) is replaced by the protocol's error: the answers for
 others are behind it on the shared connection and cannot wait for this client. Who takes nothing for the write timeout, or
 less than the least rate for long, is closed.
+
+One piece: reading, answering and draining keep these limits together.
 """
 
 import cython

@@ -2,6 +2,8 @@
 
 A pooled connection holds no buffer and no greenlet. The reactor notes every event before it serves any (net/reactor/), so a
 connection that the host closed while idle has left the pool, or is passed over by take(), before a request can get it.
+
+One piece: dialing, taking and giving back keep one account of what is open.
 """
 
 import cython

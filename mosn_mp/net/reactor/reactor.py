@@ -10,6 +10,8 @@ gevent's hub watches one descriptor, our epoll set. Its callback drains the set 
 
 A descriptor is registered once (IN | OUT | RDHUP | ET) and never re-armed. Whoever switches greenlets does it through wait();
 code in a serving greenlet may also block in gevent (sleep, locks, sockets): what it wrote is then flushed by a loop callback.
+
+One piece: a turn of the loop goes through all of it, and a C class lies in one module.
 """
 
 from email.utils import formatdate

@@ -9,6 +9,8 @@ ring fills, and further lines are dropped and counted. It sleeps until the first
 over or the ring is half full. A file is opened with O_APPEND and each write(2) holds whole lines, so the workers of one proxy
 share a file without mixing lines: Linux holds the inode lock through a write to a regular file, and a write to a pipe is atomic
 up to PIPE_BUF (pipe(7)), which is why pipes get smaller pieces.
+
+One piece: both ends of the ring are right only together.
 """
 
 import logging
