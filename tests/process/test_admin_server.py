@@ -38,8 +38,8 @@ class SmallSource(FakeSource):
     def state(self) -> int:
         raise RuntimeError("a slip of ours")
 
-    def prometheus(self) -> bytes:
-        return self.metrics
+    def prometheus(self) -> Iterator[bytes]:
+        yield self.metrics
 
     def change(self, edit: str, body: bytes) -> ReloadReport:
         self.changing += 1

@@ -14,6 +14,7 @@ from msgspec import Meta, Struct
 
 from mosn_mp.config.decoding.plans import Plan, fields_of, fits, is_homogeneous, members_of, plan_of, scalar_types, takes_none
 from mosn_mp.config.decoding.secrets import REDACTED, hide, holds_secrets, is_secret, without_secrets
+from mosn_mp.config.decoding.stand_ins import construct_unchecked, empty
 from mosn_mp.config.decoding.units import parse_duration, parse_size
 from mosn_mp.config.decoding.unserved import UNSERVED_KEYS, asks_for_nothing, not_in_this_version
 from mosn_mp.config.problems import Findings, Path, nearest, parse_path, show
@@ -87,7 +88,7 @@ class Decoder:
         before = len(self._findings.errors)
         made = self._decode_deciding(cls, value, path)
         if len(self._findings.errors) > before:
-            return _construct_unchecked(cls, made | {f.name: _empty(f.type) for f in fields_of(cls) if f.name not in made})
+            return construct_unchecked(cls, made | {f.name: empty(f.type) for f in fields_of(cls) if f.name not in made})
         self._refuse_other_keys(cls, value, path)
         is_complete = len(self._findings.errors) == before  # where a key is refused, another may be missing because of it
         for field in fields_of(cls):
@@ -101,16 +102,16 @@ class Decoder:
             else:
                 if is_complete:
                     self._error(path, f"'{field.key}' is missing")
-                made[field.name] = _empty(field.type)
+                made[field.name] = empty(field.type)
         if len(self._findings.errors) > before:
-            return _construct_unchecked(cls, made)
+            return construct_unchecked(cls, made)
         try:
             return cls(**made)
         except ConfigError as e:  # a plug-in's Config may check itself, with paths that start at itself
             self._error((*path, *parse_path(e.path)), without_secrets(e.problem, made))
         except (TypeError, ValueError) as e:
             self._error(path, without_secrets(str(e), made))
-        return _construct_unchecked(cls, made)
+        return construct_unchecked(cls, made)
 
     def _decode_deciding(self, cls: type[Struct], value: dict[str, object], path: Path) -> dict[str, object]:
         """The fields that decide what the others may be; where one is wrong, an error about the others would only mislead."""
@@ -205,18 +206,18 @@ class Decoder:
         what = plan.extra.get("what", "value")
         if value in plan.extra.get("later", ()):
             self._error(path, not_in_this_version(f"{what} {self._show(value)}"), value=value)
-            return _empty(plan.base)
+            return empty(plan.base)
         near = nearest(value, (c for c in choices if isinstance(c, str))) if isinstance(value, str) else ""
         problem = f"unknown {what} {self._show(value)}"
         if not near:
             problem += f"; expected {' or '.join(show(choice) for choice in choices if choice != '')}"
         self._error(path, problem, value=value, suggestion=near)
-        return _empty(plan.base)
+        return empty(plan.base)
 
     def _limited(self, plan: Plan, made: Any, value: object, path: Path) -> Any:
         """*made*, if it is within the limits of its Meta; None stands for a value that was wrong already."""
         if made is None:
-            return _empty(plan.base)
+            return empty(plan.base)
         for meta in plan.limits:
             problem = _breach(meta, made)
             if problem:
@@ -233,11 +234,11 @@ class Decoder:
             problem, _, inner = str(e).partition(" - at `$")
             problem = "this is not what it has to be" if self._hides else f"{problem[:1].lower()}{problem[1:]}"
             self._error((*path, *parse_path(inner)), problem, value=value)
-            return _empty(wanted)
+            return empty(wanted)
 
     def _mismatch(self, expected: str, value: object, path: Path, wanted: Any) -> Any:
         self._error(path, f"expected {expected}, got {self._describe_value(value)}", value=value)
-        return None if wanted is None else _empty(wanted)
+        return None if wanted is None else empty(wanted)
 
 
 def _convert_scalars(cls: Any, scalars: dict[str, type], value: object) -> Any:
@@ -287,29 +288,3 @@ def _describe(wanted: Any) -> str:
     if plan.origin in (tuple, list):
         return "a list"
     return _EXPECTED.get(plan.origin or plan.base, "an object")
-
-
-def _empty(wanted: Any) -> Any:
-    """A value of the type *wanted* that says nothing, to go on with after an error."""
-    plan = plan_of(wanted)
-    if isinstance(plan.base, type) and issubclass(plan.base, Struct):
-        made = {f.name: _empty(f.type) if f.required else f.default() for f in fields_of(plan.base)}
-        return _construct_unchecked(plan.base, made)
-    if plan.origin in (typing.Union, types.UnionType):
-        return None if type(None) in plan.arguments else _empty(plan.arguments[0])
-    if plan.origin is typing.Literal:
-        return plan.arguments[0]
-    kind = plan.origin or plan.base
-    return kind() if kind in (str, int, float, bool, dict, list, tuple) else None
-
-
-def _construct_unchecked(cls: type[Struct], made: dict[str, object]) -> Struct:
-    """A *cls* without running its __post_init__, whose checks do not hold for values that stand in for wrong ones."""
-    return _Unchecked(cls, made) if hasattr(cls, "__post_init__") else cls(**made)
-
-
-class _Unchecked(Struct):
-    """Stands in for a plug-in's Config that cannot be made; nobody reads it."""
-
-    cls: type[Struct]
-    made: dict[str, object]
