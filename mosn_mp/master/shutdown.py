@@ -9,6 +9,7 @@ import logging
 
 from mosn_mp.ipc.frames import Drain, Quit
 from mosn_mp.master.events.loop import Loop
+from mosn_mp.master.listeners.shutting import shut_when_served
 from mosn_mp.master.listeners.sockets import SETTLE_S
 from mosn_mp.master.processes.controller import ControllerProcess
 from mosn_mp.master.processes.drain import DRAIN_GRACE_S
@@ -71,9 +72,10 @@ class Shutdown:
         if not self._manager.keeps_sockets():
             self._served.sockets.refuse()
             settle_s = SETTLE_S
+            self._loop.call_later(settle_s, lambda: shut_when_served(self._loop, self._served.sockets, deadline_s))
         log.info("SIGTERM: no new connections; up to %g s for what is in flight", deadline_s)
-        # Ours first: a worker accepts what is queued and then closes the last descriptor.
-        self._served.sockets.close()
+        # Ours first: a worker accepts what is queued and then closes the last descriptor, or its socket is shut.
+        self._end_sockets()
         for worker in self._workers.alive():
             worker.state = WorkerState.DRAINING
         self._workers.broadcast(Drain(deadline_s, settle_s))
@@ -89,7 +91,7 @@ class Shutdown:
         if self._new_side is not None:
             self._new_side.end_old()
         self._manager.stopping("" if exit_status else "Stopping now.")
-        self._served.sockets.close()
+        self._end_sockets()
         self._workers.broadcast(Quit())
         self._loop.call_later(QUIT_TIMEOUT_S, self._kill_workers)
         self.leave_if_alone()
@@ -107,6 +109,13 @@ class Shutdown:
         else:
             self._controller.send(Quit())
             self._loop.call_later(QUIT_TIMEOUT_S, self._controller.kill)
+
+    def _end_sockets(self) -> None:
+        """Close them, for us; those that nobody is to have after us are shut when they are served, or at our end."""
+        if self._manager.keeps_sockets() or (self._new_side is not None and self._new_side.shares_sockets):
+            self._served.sockets.close()
+        else:
+            self._served.sockets.end()
 
     def _enter(self, stage: Stage) -> None:
         self._stages.enter(stage)

@@ -205,6 +205,7 @@ class Master:
 
     def _clean_up(self) -> None:
         self._served.sockets.close()
+        self._served.sockets.shut_all()
         self._instance.release()
         log.info("stopped")
         self._manager.close()

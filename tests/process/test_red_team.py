@@ -264,3 +264,68 @@ def test_the_figures_of_all_processes_are_shown_all_the_same(program: Program) -
     for name in ("master", "controller", "worker 0", "worker 1"):
         assert f'process_proportional_memory_bytes{{process="{name}"}}' in shown
         assert f'process_open_fds{{process="{name}"}}' in shown
+
+
+KEEP_A_LISTENER = """
+import os, socket, time
+ours = []
+for name in os.listdir("/proc/self/fd"):
+    try:
+        sock = socket.socket(fileno=os.dup(int(name)))
+        if sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) and sock.family == socket.AF_INET:
+            ours.append(sock)
+    except OSError:
+        pass
+found = len(ours)
+if os.fork() == 0:
+    if os.fork() == 0:
+        os.setsid()
+        for fd in set(range(3, 4096)).difference(sock.fileno() for sock in ours):
+            try:
+                os.close(fd)
+            except OSError:
+                pass
+        until = time.monotonic() + 120
+        while time.monotonic() < until and not os.path.exists({end!r}):
+            for sock in ours:
+                try:
+                    sock.setblocking(False)
+                    sock.accept()[0].sendall(b"mine")
+                except BlockingIOError:
+                    pass
+                except OSError:
+                    sock.listen()
+            time.sleep(0.01)
+    os._exit(0)
+os.wait()
+"""
+
+
+def answer_of(port: int) -> str:
+    """What who connects to *port* reads; why nobody answers."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=0.5) as connection:
+            return connection.recv(4).decode()
+    except OSError as e:
+        return f"nobody: {e}"
+
+
+@pytest.mark.parametrize("command", ["reload", "stop"])
+def test_nobody_keeps_a_listener_that_the_master_has_closed(program: Program, command: str) -> None:
+    front = dict(program.server["listeners"][0])
+    program.server["listeners"].append({**front, "name": "second", "address": f"127.0.0.1:{(port := free_port())}"})
+    program.write()
+    program.start()
+    end = program.directory / "end"
+    try:
+        for worker in program.pids("worker"):
+            assert inside(worker, KEEP_A_LISTENER.format(end=str(end))) >= 2
+        program.server["listeners"].pop()
+        program.write()
+        assert program.run(command).returncode == 0
+        wait_until(lambda: answer_of(port).startswith("nobody"), "the end of the listener")
+        assert [answer_of(port)[:6] for _ in range(4)] == ["nobody"] * 4
+        if command == "reload":
+            assert program.get() in program.pids("worker")
+    finally:
+        end.touch()

@@ -4,7 +4,7 @@ A worker's death closes none of them, so the connections queued in the kernel wa
 closing one with its worker resets about half of what is queued in the group).
 
 ```
-open() --bound--> listen() --listening--> retire() --leaving: gets nothing new, is served on--> close_leaving()
+open() --bound--> listen() --listening--> retire() --leaving: gets nothing new, is served on--> close_leaving() --ended--> shut()
            '--> discard()                     ^------- listen() again -------'
 ```
 """
@@ -15,12 +15,12 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 from mosn_mp.ipc.frames import SocketName
 from mosn_mp.ipc.plan import ListenerPlan
-from mosn_mp.master.listeners.socket_activation import Claims
-from mosn_mp.master.listeners.steering import allow_handshakes, choose_first, refuse_handshakes
+from mosn_mp.master.listeners.socket_activation import Claims, inode_of
+from mosn_mp.master.listeners.steering import allow_handshakes, choose_first, queued, refuse_handshakes, shut_for_all
 
 log = logging.getLogger("mosn_mp.master")
 
@@ -44,6 +44,7 @@ class ListeningSockets:
         self._leaving: dict[SocketName, float] = {}  # since when
         self._claims = claims or Claims()
         self._passed: set[SocketName] = set()
+        self._ended: list[tuple[SocketName, socket.socket]] = []  # by us, and perhaps still held by others
 
     def open(self, listeners: list[ListenerPlan], slots: int, wait_s: float = START_WAIT_S) -> list[SocketName]:
         """Bind what is not open yet, and return its names; raises BindError, with nothing new left open.
@@ -51,6 +52,7 @@ class ListeningSockets:
         An address that somebody else listens on is waited for, for *wait_s*.
         """
         fresh: dict[SocketName, socket.socket] = {}
+        self.shut({plan.address for plan in listeners})  # before the kernel counts them among the new ones
         try:
             for plan in listeners:
                 claimed = self._claims.claim(plan.host, plan.port, slots) if plan.bind else {}
@@ -116,7 +118,7 @@ class ListeningSockets:
         Workers that serve it have descriptors of their own: no queue is lost until they close them.
         """
         settled = [name for name in self.leaving() if time.monotonic() - self._leaving[name] >= settle_s]
-        self.discard(settled)
+        self._end(settled)
         return settled
 
     def discard(self, names: Iterable[SocketName]) -> None:
@@ -126,6 +128,27 @@ class ListeningSockets:
             self._listening.discard(name)
             self._leaving.pop(name, None)
             self._passed.discard(name)
+
+    def _end(self, names: list[SocketName]) -> None:
+        """Discard these, and let nobody keep what is not a unit's nor ours by another name."""
+        ending = [(name, self._sockets[name].dup()) for name in names]
+        self.discard(names)
+        kept = {inode_of(sock.fileno()) for sock in self._sockets.values()}
+        for name, sock in ending:
+            if self._claims.is_of_unit(sock.fileno()) or inode_of(sock.fileno()) in kept:
+                sock.close()
+            else:
+                self._ended.append((name, sock))
+
+    def shut(self, addresses: Container[str] = ()) -> bool:
+        """Close what has ended for whoever holds it, where nobody waits or at *addresses*; False: all of it."""
+        ended, self._ended = self._ended, []
+        for name, sock in ended:
+            if name.address in addresses or not queued(sock):
+                shut_for_all(sock)
+            else:
+                self._ended.append((name, sock))
+        return bool(self._ended)
 
     def of_slot(self, slot: int) -> dict[SocketName, int]:
         """The descriptors of *slot*'s sockets that are not leaving; the master keeps them."""
@@ -158,8 +181,16 @@ class ListeningSockets:
         return list(self._sockets)
 
     def close(self) -> None:
-        """Close all of them; connections queued in one that no worker holds are reset by the kernel."""
+        """Close all of them; connections queued in one that nobody else holds are reset by the kernel."""
         self.discard(self.names())
+
+    def end(self) -> None:
+        """Close all of them, nobody else is to serve them: shut() comes next."""
+        self._end(self.names())
+
+    def shut_all(self) -> None:
+        """Close what has ended for whoever holds it."""
+        self.shut({name.address for name, _ in self._ended})
 
     def _choose(self, address: str, slots: int) -> bool:
         """Let new connections to *address* go to its first *slots* sockets; False: the kernel does not do that."""

@@ -7,12 +7,15 @@ So before a socket is closed it must get nothing new while its queue is still se
   the order of listen(2) and puts the last one into the place of one that is closed, so whoever opens slot by slot and closes the
   highest ones only has number = slot;
 * a listener that goes: a filter drops SYN segments, so that no handshake begins; those under way end, and a client that comes
-  now tries again a second later and is refused then.
+  now tries again a second later and is refused then;
+* a socket that is gone for good: shutdown(2) ends it for whoever else holds its descriptor, and the same filter, locked, leaves
+  nothing to somebody who calls listen(2) on it again.
 
 Sources: Linux net/core/sock_reuseport.c, net/ipv4/tcp_ipv4.c (tcp_filter before the listener's state is looked at); HAProxy's
 dev/plug_qdisc holds back SYNs for the same reason.
 """
 
+import contextlib
 import ctypes
 import socket
 import struct
@@ -20,6 +23,7 @@ from collections.abc import Sequence
 
 SO_ATTACH_FILTER = 26
 SO_DETACH_FILTER = 27
+SO_LOCK_FILTER = 44
 SO_ATTACH_REUSEPORT_CBPF = 51
 
 # linux/bpf_common.h, linux/filter.h
@@ -55,6 +59,22 @@ def allow_handshakes(sock: socket.socket) -> None:
         sock.setsockopt(socket.SOL_SOCKET, SO_DETACH_FILTER, 0)
     except FileNotFoundError:
         return  # there was no filter
+
+
+def shut_for_all(sock: socket.socket) -> None:
+    """Close *sock* here and for everybody who has a descriptor of it; connections in its queue are reset."""
+    with sock:
+        with contextlib.suppress(OSError):  # a kernel without filters: then it is shut, until somebody listens on it again
+            refuse_handshakes(sock)
+            sock.setsockopt(socket.SOL_SOCKET, SO_LOCK_FILTER, 1)
+        with contextlib.suppress(OSError):  # it never listened
+            sock.shutdown(socket.SHUT_RDWR)
+
+
+def queued(sock: socket.socket) -> int:
+    """How many connections of the listening *sock* nobody has accepted yet: tcpi_unacked, 24 bytes into struct tcp_info."""
+    (count,) = struct.unpack_from("I", sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 28), 24)
+    return int(count)
 
 
 def _attach(sock: socket.socket, option: int, program: Sequence[Instruction]) -> None:

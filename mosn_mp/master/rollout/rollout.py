@@ -17,6 +17,7 @@ from mosn_mp.ipc.frames import SocketName
 from mosn_mp.ipc.memfd import seal_bytes
 from mosn_mp.ipc.plan import Plan
 from mosn_mp.master.events.loop import Loop
+from mosn_mp.master.listeners.shutting import shut_when_served
 from mosn_mp.master.listeners.sockets import SETTLE_S, BindError
 from mosn_mp.master.processes.controller import ControllerProcess
 from mosn_mp.master.processes.drain import Draining
@@ -208,3 +209,4 @@ class Rollout:
         for worker in self._workers.alive():
             self._workers.withdraw(worker, closed)
         self._lending.settle()
+        shut_when_served(self._loop, self._served.sockets, self._served.plan.graceful_timeout_s)

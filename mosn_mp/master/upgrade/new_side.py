@@ -83,6 +83,11 @@ class NewSide:
         """The old master, while it lives; else 0."""
         return self._inherited.frame.pid if self._channel is not None else 0
 
+    @property
+    def shares_sockets(self) -> bool:
+        """Whether the old generation may go on to serve what it gave us."""
+        return not self._is_over
+
     def next_version(self) -> int:
         """The number of the first configuration that this generation serves."""
         return self._inherited.frame.next_version

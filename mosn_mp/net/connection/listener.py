@@ -5,7 +5,7 @@ what it accepts, so accept4 is the only system call a new connection costs besid
 """
 
 import cython
-from cython.cimports.libc.errno import EAGAIN, ECONNABORTED, EINTR, errno
+from cython.cimports.libc.errno import EAGAIN, ECONNABORTED, EINTR, EINVAL, errno
 from cython.cimports.mosn_mp.net.connection.connection import Connection, Keeper
 from cython.cimports.mosn_mp.net.connection.descriptors import Descriptors, Taker
 from cython.cimports.mosn_mp.net.libc import (
@@ -98,6 +98,8 @@ class Listener(Taker):
                 self._take(fd, cython.address(storage))
             elif errno == EAGAIN:
                 return self._end()
+            elif errno == EINVAL:
+                return self.close()  # the master has shut it for all
             elif errno != EINTR and errno != ECONNABORTED:
                 self.reactor.is_shortage(errno)
                 self.acceptor.accept_failed()
