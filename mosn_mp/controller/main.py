@@ -21,6 +21,7 @@ from mosn_mp.errors import ConfigError
 from mosn_mp.ipc.channel import Channel, ChannelClosedError
 from mosn_mp.ipc.confinement import forbid_core_dumps, leave_terminal
 from mosn_mp.ipc.frames import Loaded, Rejected
+from mosn_mp.ipc.landlock import confine
 from mosn_mp.ipc.memfd import seal_bytes
 from mosn_mp.ipc.plan import encode_plan
 from mosn_mp.ipc.privilege import become, forbid_new_privileges
@@ -40,6 +41,7 @@ def main(argv: list[str]) -> int:
     forbid_new_privileges()
     if arguments.identity is not None:
         become(arguments.identity)
+    confine(None)
     forbid_system_calls()  # where that cannot be, workers say so
     channel = Channel.adopt(arguments.channel_fd)
     origin = Origin(arguments.config_path, stamp_of(arguments.config_path))

@@ -1,5 +1,7 @@
 """The plan of a config: what of it the master acts on."""
 
+import os.path
+
 from mosn_mp.config.cpus import worker_count
 from mosn_mp.config.decoding.address import parse_address
 from mosn_mp.config.decoding.defaults import NO_FILE
@@ -38,8 +40,20 @@ def make_plan(config: Config, config_path: str, log_level: str = "", stamp: str 
             if host.weight != 1
         },
         access_logs=sorted({log.log_path for one in server.listeners for log in one.access_logs} - set(NO_FILE)),
+        read_paths=_read_paths(config, config_path),
+        write_paths=list(server.read_write_paths),
         stamp=stamp,
     )
+
+
+def _read_paths(config: Config, config_path: str) -> list[str]:
+    """What users' Python may lie in, or beside, and what the configuration names."""
+    found = {os.path.dirname(os.path.abspath(config_path)), *config.server.read_only_paths}
+    for listener in config.server.listeners:
+        found.update(path for log in listener.access_logs for path in log.python_path)
+        found.update(path for entry in listener.stream_filters for path in entry.python_path)
+    found.update(os.path.dirname(codec.path) for codec in config.third_part_codec.codecs if codec.path)
+    return sorted(found)
 
 
 def _listener_plan(listener: Listener) -> ListenerPlan:

@@ -51,6 +51,8 @@ class Plan(msgspec.Struct, frozen=True):
     inherit_config: bool = False
     weights: Annotated[dict[str, int], Many] = {}  # `cluster/address` of hosts with another weight than 1
     access_logs: Annotated[list[str], Few] = []  # their files
+    read_paths: Annotated[list[str], Few] = []  # what of the file system workers may read beside what every program does
+    write_paths: Annotated[list[str], Few] = []  # and write beside their logs
     stamp: str = ""  # of the file at config_path when this was read from it; "" = no file says it
 
 

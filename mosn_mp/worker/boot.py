@@ -18,6 +18,7 @@ from mosn_mp.cluster.state import State
 from mosn_mp.config.identity import Identity
 from mosn_mp.ipc.channel import Channel
 from mosn_mp.ipc.confinement import forbid_core_dumps, leave_terminal
+from mosn_mp.ipc.landlock import Reach, confine
 from mosn_mp.ipc.privilege import become, close_all_but, forbid_new_privileges
 from mosn_mp.ipc.seccomp import forbid_system_calls
 from mosn_mp.observe.log_files import LogFiles
@@ -58,6 +59,7 @@ class WorkerOrder(NamedTuple):
     graceful_timeout_s: float
     make_plane: PlaneFactory
     shared: Shared
+    reach: Reach | None = None  # what it has of the file system; None: as much as its user
     identity: Identity | None = None  # whom it becomes; None: it stays who the master is
 
 
@@ -77,6 +79,8 @@ def run_worker(order: WorkerOrder) -> NoReturn:
 def _serve(order: WorkerOrder) -> int:
     logs = LogFiles(f"worker {order.slot}")
     logs.open(order.log_path, order.log_level)
+    if order.reach is not None and (problem := confine(order.reach)):
+        logging.getLogger("mosn_mp.worker").warning("worker %d: the whole file system is in reach: %s", order.slot, problem)
     if problem := forbid_system_calls():
         logging.getLogger("mosn_mp.worker").warning("worker %d: no filter of system calls: %s", order.slot, problem)
     stacks = StackDump()

@@ -69,6 +69,7 @@ class Program:
                     "processor": 2,
                     "graceful_timeout": "5s",
                     "arena_size": "16MB",
+                    "read_write_paths": [str(directory)],  # filters leave marks there
                     "listeners": [self.listener("front", self.port)],
                     "routers": [
                         {

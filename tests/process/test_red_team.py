@@ -1,34 +1,24 @@
 """Arbitrary Python inside a worker and inside the controller gets no more than the process already had."""
 
-import ast
 import contextlib
 import fcntl
 import http.client
 import os
 import pty
-import pwd
 import shutil
-import socket
 import stat
 import subprocess
-import tempfile
 import termios
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from mosn_mp.ipc.seccomp import MACHINES
-from tests.process.as_user.user import interpreter
-from tests.process.infiltrator import address_of
-from tests.process.program import DEADLINE_S, HERE, Program, free_port, is_alive, wait_until
+from tests.process.infiltrated import FOUND, USER, infiltrated, inside, interpreter, program
+from tests.process.program import DEADLINE_S, Program, free_port, is_alive, wait_until
 
-__all__ = ["interpreter"]
+__all__ = ["interpreter", "program"]
 
-USER = "nobody"
-FOUND = pwd.getpwnam(USER)
-SECRET = "the end of the world is on a Tuesday"
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="there is nothing to be had from a program that root did not start")
 
@@ -63,44 +53,10 @@ class Terminal:
         os.close(self.slave)
 
 
-@pytest.fixture
-def program(interpreter: tuple[str, str]) -> Iterator[Program]:
-    """A program that root started for USER, and whose filter file is the enemy's."""
-    with tempfile.TemporaryDirectory() as directory:
-        os.chmod(directory, 0o755)
-        made = Program(Path(directory))
-        made.python, made.environment["PYTHONPATH"] = interpreter
-        made.server["user"] = USER
-        made.server["listeners"][0]["stream_filters"].append({"type": "infiltrator:Infiltrator", "python_path": str(HERE)})
-        made.write()
-        try:
-            yield made
-        finally:
-            made.end()
-
-
-def inside(pid: int, code: str) -> Any:
-    """What *code*, run inside process *pid*, calls `found`; a text that names the exception if it raised one."""
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.settimeout(DEADLINE_S)
-        connection.connect(address_of(pid))
-        connection.sendall(code.encode())
-        connection.shutdown(socket.SHUT_WR)
-        answer = b""
-        while piece := connection.recv(65536):
-            answer += piece
-    return ast.literal_eval(answer.decode())
-
-
 def status_of(pid: int) -> dict[str, str]:
     """What /proc/PID/status says."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
-
-
-def infiltrated(program: Program) -> list[int]:
-    """The processes that run the enemy's file: a worker and the controller."""
-    return [program.pids("worker")[0], program.pids("controller")[0]]
 
 
 TYPE_AND_READ = """
@@ -264,68 +220,3 @@ def test_the_figures_of_all_processes_are_shown_all_the_same(program: Program) -
     for name in ("master", "controller", "worker 0", "worker 1"):
         assert f'process_proportional_memory_bytes{{process="{name}"}}' in shown
         assert f'process_open_fds{{process="{name}"}}' in shown
-
-
-KEEP_A_LISTENER = """
-import os, socket, time
-ours = []
-for name in os.listdir("/proc/self/fd"):
-    try:
-        sock = socket.socket(fileno=os.dup(int(name)))
-        if sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) and sock.family == socket.AF_INET:
-            ours.append(sock)
-    except OSError:
-        pass
-found = len(ours)
-if os.fork() == 0:
-    if os.fork() == 0:
-        os.setsid()
-        for fd in set(range(3, 4096)).difference(sock.fileno() for sock in ours):
-            try:
-                os.close(fd)
-            except OSError:
-                pass
-        until = time.monotonic() + 120
-        while time.monotonic() < until and not os.path.exists({end!r}):
-            for sock in ours:
-                try:
-                    sock.setblocking(False)
-                    sock.accept()[0].sendall(b"mine")
-                except BlockingIOError:
-                    pass
-                except OSError:
-                    sock.listen()
-            time.sleep(0.01)
-    os._exit(0)
-os.wait()
-"""
-
-
-def answer_of(port: int) -> str:
-    """What who connects to *port* reads; why nobody answers."""
-    try:
-        with socket.create_connection(("127.0.0.1", port), timeout=0.5) as connection:
-            return connection.recv(4).decode()
-    except OSError as e:
-        return f"nobody: {e}"
-
-
-@pytest.mark.parametrize("command", ["reload", "stop"])
-def test_nobody_keeps_a_listener_that_the_master_has_closed(program: Program, command: str) -> None:
-    front = dict(program.server["listeners"][0])
-    program.server["listeners"].append({**front, "name": "second", "address": f"127.0.0.1:{(port := free_port())}"})
-    program.write()
-    program.start()
-    end = program.directory / "end"
-    try:
-        for worker in program.pids("worker"):
-            assert inside(worker, KEEP_A_LISTENER.format(end=str(end))) >= 2
-        program.server["listeners"].pop()
-        program.write()
-        assert program.run(command).returncode == 0
-        wait_until(lambda: answer_of(port).startswith("nobody"), "the end of the listener")
-        assert [answer_of(port)[:6] for _ in range(4)] == ["nobody"] * 4
-        if command == "reload":
-            assert program.get() in program.pids("worker")
-    finally:
-        end.touch()

@@ -65,6 +65,8 @@ def _fill_server(server: Server, base: str, config_directory: str) -> Server:
         default_log_path=_log_path(server.default_log_path or "logs/mosn.log", base),
         listeners=tuple(_fill_listener(listener, base, config_directory) for listener in server.listeners),
         routers=tuple(map(_fill_router, server.routers)),
+        read_only_paths=_directories(server.read_only_paths, base),
+        read_write_paths=_directories(server.read_write_paths, base),
     )
 
 
@@ -108,8 +110,8 @@ def _fill_stream_filter(entry: StreamFilter, config_directory: str) -> StreamFil
     return replace(entry, python_path=_directories(entry.python_path, config_directory))
 
 
-def _directories(python_path: tuple[str, ...], config_directory: str) -> tuple[str, ...]:
-    return tuple(os.path.normpath(os.path.join(config_directory, path)) for path in python_path)
+def _directories(paths: tuple[str, ...], start: str) -> tuple[str, ...]:
+    return tuple(os.path.normpath(os.path.join(start, path)) for path in paths)
 
 
 def _fill_router(router: Router) -> Router:

@@ -26,6 +26,8 @@ class Server(Frozen, frozen=True, kw_only=True):
     worker_stall_timeout: Seconds = 2.0  # a worker whose loop stands still for this long is replaced; 0 = never
     rebalance_interval: Seconds = 10.0  # between looks at how evenly workers have connections; 0 = only `mosn_mp rebalance`
     worker_memory_limit: Bytes = 0  # of a worker's own memory; a fatter one is replaced and drained; 0 = none
+    read_only_paths: tuple[Name, ...] = ()  # workers see little else of the file system; absolute after load()
+    read_write_paths: tuple[Name, ...] = ()
     arena_size: Annotated[int, Meta(ge=1 << 20, extra={"unit": "size"})] = 256 << 20
     listeners: tuple[Listener, ...] = ()
     routers: tuple[Router, ...] = ()

@@ -23,6 +23,7 @@ MAX_HOSTS = 1_000_000
 MAX_ADDRESS = 256  # characters of a host's
 MAX_NAME = 4096  # characters of a name; a path has at most as many bytes (PATH_MAX)
 MAX_LOGS = 4096
+MAX_PATHS = 1024  # that workers reach
 MIN_ARENA_BYTES, MAX_ARENA_BYTES = 1 << 20, 1 << 40
 MAX_SECONDS = 10 * 365 * 86400.0
 MAX_PROBLEMS = 20
@@ -51,6 +52,9 @@ def _problems(plan: Plan, grant: Grant, config_path: str, pid_path: str) -> Iter
         problem = "" if path in STREAMS else _problem_of_path(path) or _problem_of_place(path, grant)
         if problem:
             yield f"the log file '{path}': {problem}"
+    for path in (*plan.read_paths[:MAX_PATHS], *plan.write_paths[:MAX_PATHS]):
+        if len(path) > MAX_NAME or "\0" in path or not os.path.isabs(path):
+            yield f"'{path}': it is no absolute path"
     problem = _problem_of_path(plan.pid_path) or _problem_of_pid_path(plan.pid_path, grant, pid_path)
     if problem:
         yield f"pid: '{plan.pid_path}': {problem}"
@@ -63,6 +67,8 @@ def _problems_of_figures(plan: Plan) -> Iterator[str]:
         ("listeners", len(plan.listeners), 0, MAX_LISTENERS),
         ("listening sockets", len(plan.listeners) * plan.workers, 0, MAX_SOCKETS),
         ("log files", len(plan.access_logs), 0, MAX_LOGS),
+        ("read_only_paths and python_path", len(plan.read_paths), 0, MAX_PATHS),
+        ("read_write_paths", len(plan.write_paths), 0, MAX_PATHS),
         ("arena_size", plan.arena_bytes, MIN_ARENA_BYTES, MAX_ARENA_BYTES),
         ("graceful_timeout", plan.graceful_timeout_s, 0, MAX_SECONDS),
         ("worker_stall_timeout", plan.stall_timeout_s, 0, MAX_SECONDS),

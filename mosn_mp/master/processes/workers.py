@@ -183,7 +183,7 @@ class Workers:
         logs.provide(plan)
         return WorkerOrder(
             slot, row, channel, logs.files, logs.path, logs.level(), plan.graceful_timeout_s, self.make_plane,
-            self._served.shared(), self._served.grant.identity,
+            self._served.shared(), self._served.reach, self._served.grant.identity,
         )  # fmt: skip
 
     def _free_row(self, slot: int) -> int:

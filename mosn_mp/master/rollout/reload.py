@@ -24,6 +24,7 @@ from mosn_mp.ipc.plan import Plan
 from mosn_mp.ipc.report import Changes, ReloadReport
 from mosn_mp.master.border.grant import Grant
 from mosn_mp.master.border.plan_check import check_plan
+from mosn_mp.master.border.reach import problems_of_reach
 from mosn_mp.master.border.received import changes_in, plan_in, problems_in
 from mosn_mp.master.events.loop import Loop, Timer
 from mosn_mp.master.processes.controller import ControllerProcess
@@ -181,6 +182,7 @@ class Reloader:
             return
         plan = plan_in(fds[1])
         problems = check_plan(plan, job.grant, job.request.path or self._served.config_path, self._served.plan.pid_path)
+        problems = problems or problems_of_reach(plan, self._served.reach)
         if problems:
             self._refuse(problems)
         elif job.request.is_dry_run:

@@ -3,8 +3,10 @@
 from typing import NamedTuple
 
 from mosn_mp.ipc.channel import close_fds
+from mosn_mp.ipc.landlock import Reach
 from mosn_mp.ipc.plan import Plan
 from mosn_mp.master.border.grant import Grant
+from mosn_mp.master.border.reach import reach_of
 from mosn_mp.master.listeners.sockets import ListeningSockets
 from mosn_mp.master.state.shared_memory import SharedMemory
 
@@ -29,11 +31,13 @@ class ServedState:
         self.sockets = sockets
         self.accepted: Snapshot | None = None  # None until the first version is decided
         self.memory: SharedMemory | None = None  # None until there is a valid configuration
+        self.reach: Reach | None = None  # what workers of this generation have of the file system; None until a version begins
         self.last_version = 0  # the number of the last version that was tried
 
     def begin(self, snapshot: Snapshot) -> None:
         """The first version is on its way to the workers."""
         self.plan = snapshot.plan
+        self.reach = reach_of(snapshot.plan)
         self.last_version = snapshot.version
 
     def accept(self, snapshot: Snapshot) -> Snapshot | None:
