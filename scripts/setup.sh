@@ -73,8 +73,19 @@ make_venv() {
     "$PYTHON" -m venv --clear "$VENV" || fail "The virtual environment $VENV could not be made: its message is above."
 }
 
+# requirements PART...: what pyproject.toml says must be installed for it, one a line; the parts are build, base and its extras.
+requirements() {
+    "$VENV/bin/python" -c 'import sys, tomllib
+said = tomllib.load(open(sys.argv[1], "rb"))
+parts = {"build": said["build-system"]["requires"], "base": said["project"]["dependencies"]}
+parts |= said["project"]["optional-dependencies"]
+print(*(package for part in sys.argv[2:] for package in parts[part]), sep="\n")' "$ROOT/pyproject.toml" "$@"
+}
+
+# pip_install LOG WORD...
 pip_install() {
-    local log=$ROOT/build/pip.log
+    local log=$ROOT/build/$1.log
+    shift
     "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check "$@" >"$log" 2>&1 && return
     cat "$log" >&2
     fail "pip could not install what mosn_mp needs: its message is above."
@@ -82,30 +93,34 @@ pip_install() {
 
 # set_up [EXTRA...]: .venv with mosn_mp (editable) and the named extras of pyproject.toml, hot modules compiled.
 set_up() {
-    local extra stamp wanted requires
+    local part wanted packages installing compiled missing=()
     check_python
     mkdir -p "$ROOT/build"
     exec 9>"$ROOT/build/setup.lock" # two scripts at once take turns
     flock 9
     check_system
     make_venv
-    for extra in base "$@"; do
-        stamp=$VENV/.mosn_mp-$extra
-        wanted=$(sha256sum <"$ROOT/pyproject.toml")
-        [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] && continue
-        say "installing mosn_mp's Python packages ($extra)"
-        if [ "$extra" = base ]; then
-            mapfile -t requires < <("$VENV/bin/python" -c 'import sys, tomllib
-print(*tomllib.load(open(sys.argv[1], "rb"))["build-system"]["requires"], sep="\n")' "$ROOT/pyproject.toml")
-            pip_install "${requires[@]}"
-            compile
-            pip_install --no-build-isolation -e "$ROOT"
-        else
-            pip_install --no-build-isolation -e "$ROOT[$extra]"
-        fi
-        printf '%s\n' "$wanted" >"$stamp"
+    wanted=$(sha256sum <"$ROOT/pyproject.toml")
+    for part in base "$@"; do
+        [ "$(cat "$VENV/.mosn_mp-$part" 2>/dev/null)" = "$wanted" ] || missing+=("$part")
     done
-    compile
+    if [ ${#missing[@]} -gt 0 ]; then
+        say "installing mosn_mp's Python packages (${missing[*]}) and compiling its hot modules"
+        mapfile -t packages < <(requirements build)
+        pip_install pip-build "${packages[@]}"
+        mapfile -t packages < <(requirements "${missing[@]}")
+        pip_install pip "${packages[@]}" & # beside the compiler, which takes longer
+        installing=$!
+        (compile)
+        compiled=$?
+        wait "$installing" && [ "$compiled" = 0 ] || exit 1
+        pip_install pip-editable --no-deps --no-build-isolation -e "$ROOT"
+        for part in "${missing[@]}"; do
+            printf '%s\n' "$wanted" >"$VENV/.mosn_mp-$part"
+        done
+    else
+        compile
+    fi
     exec 9>&-
 }
 
