@@ -32,7 +32,8 @@ cdef class ListenerRuntime:
     cdef bint has_logs
     cdef bint is_wildcard               # address is 0.0.0.0 or ::
     cdef uint8_t departure              # by what the reactor tells (READ, ...) a client leaves during a request
-    cdef readonly uint32_t head_timeout_ms
+    cdef readonly uint32_t first_timeout_ms # of a head whose protocol has no own limit, or is not known yet
+    cdef readonly uint32_t head_timeout_ms  # of HTTP/1
     cdef readonly uint32_t body_timeout_ms
     cdef readonly uint32_t body_look_ms     # clients that we wait for are looked at so often (net/connection/pace.py)
     cdef readonly uint32_t body_look_bytes

@@ -62,6 +62,7 @@ class ListenerRuntime:
         self.access_logs = access_logs
         self.has_logs = bool(access_logs)
         self.departure = HANGUP if options.allow_half_close else HANGUP | FIN
+        self.first_timeout_ms = milliseconds(config.request_header_timeout)
         self.head_timeout_ms = milliseconds(options.request_header_timeout)
         self.body_timeout_ms = milliseconds(options.request_body_timeout)
         self.idle_timeout_ms = milliseconds(config.connection_idle_timeout)

@@ -27,6 +27,9 @@ cdef class Service(Acceptor):
     cdef Stream make_stream(self, Kind kind)
     cdef Kind kind_of(self, Connection connection)
     cdef bint detect(self, Connection connection) except -1
+    cdef int tell_protocol(self, Connection connection) except -1
+    cdef bint await_bytes(self, Connection connection) noexcept
+    cdef int head_expired(self, Connection connection) except -1
     cdef int open_session(self, Connection connection, Kind kind) except -1
     cdef bint may_stay(self) noexcept
     cdef int send_away(self, ServerSession session) except -1
@@ -49,6 +52,7 @@ cdef class Service(Acceptor):
     cdef int serve_connection(self, Connection connection) except -1
     cdef int connection_expired(self, Connection connection) except -1
     cdef void connection_closed(self, Connection connection) noexcept
+    cdef void make_way(self, Connection connection, bint for_block) noexcept
 
 # One protocol of a listener in this worker: what it is now, and what of it is at rest.
 cdef class Kind:
@@ -67,3 +71,4 @@ cdef class Requests(Inbox):
     cdef void session_closed(self, ServerSession session) noexcept
     cdef int connection_expired(self, Connection connection) except -1
     cdef void connection_closed(self, Connection connection) noexcept
+    cdef void make_way(self, Connection connection, bint for_block) noexcept

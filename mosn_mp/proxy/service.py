@@ -4,6 +4,7 @@ One piece: connections and requests of a listener count in the same places, and 
 """
 
 import cython
+from cython.cimports.cpython.ref import PyObject
 from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.mosn_mp.buffer.body import Body
 from cython.cimports.mosn_mp.buffer.buf import Buf
@@ -14,6 +15,7 @@ from cython.cimports.mosn_mp.net.connection.connection import BLOCK_SMALL, EOF, 
 from cython.cimports.mosn_mp.net.connection.descriptors import Descriptors
 from cython.cimports.mosn_mp.net.connection.listener import Acceptor
 from cython.cimports.mosn_mp.net.connection.splice import PipePool
+from cython.cimports.mosn_mp.net.connection.unfinished import KEPT_BYTES, keep
 from cython.cimports.mosn_mp.net.libc import MSG_DONTWAIT, MSG_PEEK, recv
 from cython.cimports.mosn_mp.net.multiplex.client_session import Call
 from cython.cimports.mosn_mp.net.multiplex.server_session import Inbox, ServerSession
@@ -29,9 +31,11 @@ from cython.cimports.mosn_mp.observe.metrics.metrics import (
     D_CONNECTION_PARKED,
     D_CONNECTION_TOTAL,
     D_LIMIT_CONNECTIONS,
+    D_LIMIT_UNFINISHED,
     D_PROTOCOL_ERROR,
     D_TIMEOUT_BODY,
     D_TIMEOUT_GOAWAY,
+    D_TIMEOUT_HEADER,
     D_TIMEOUT_IDLE,
     D_TIMEOUT_WRITE,
     W_ACCEPT_ERRORS,
@@ -47,15 +51,16 @@ from mosn_mp.codec.protocol import Match
 
 # Idle streams kept for the next burst; about 5 KB each.
 IDLE_STREAMS = cython.declare(cython.int, 512)
-# Which protocol it is must be clear by then.
 # Idle ones given up at a time: half a millisecond.
 TRIMMED = cython.declare(cython.int, 256)
+# Which protocol it is must be clear by then.
 DETECT_BYTES = cython.declare(cython.int, 64)
 GOODBYE_ROOM = cython.declare(uint32_t, 64)
 # Who asked for nothing more for so long gives way to those that wait.
 SHED_IDLE_MS = cython.declare(uint64_t, 3000)
 
 MATCH_AGAIN = cython.declare(cython.int, int(Match.AGAIN))
+MATCH_NO = cython.declare(cython.int, int(Match.NO))
 MATCH_YES = cython.declare(cython.int, int(Match.YES))
 
 
@@ -128,11 +133,13 @@ class Service(Acceptor):
         self.listener.press(is_pressed)
 
     def is_idle(self, connection: Connection) -> cython.bint:
-        """Silent since its last request for SHED_IDLE_MS, or without any for as long as a head may take. Never one of an RPC
-        protocol: its client counts on it."""
+        """Silent since its last request for SHED_IDLE_MS, or so long in a head, or without any for as long as a head may take.
+        Never one of an RPC protocol between requests: its client counts on it."""
         parked_until_ms: uint64_t = connection.deadline_ms
         silent_ms: uint64_t = SHED_IDLE_MS if connection.requests else self.listener.runtime.head_timeout_ms
         kind: Kind = self.kind_of(connection)
+        if connection.fragment != cython.NULL:
+            return connection.fragment.began_us // 1000 + SHED_IDLE_MS <= self.reactor.now_ms
         if parked_until_ms == 0 or self.listener.draining or (kind is not None and kind.spoken.is_shared):
             return False
         if parked_until_ms + silent_ms > self.reactor.now_ms + self.listener.runtime.idle_timeout_ms:
@@ -162,8 +169,11 @@ class Service(Acceptor):
 
     def connection_ready(self, connection: Connection) -> cython.int:
         kind: Kind = self.kind_of(connection)
-        if not connection.ready & (READ | HANGUP) and connection.input.base == cython.NULL:
+        unread: cython.bint = connection.fragment != cython.NULL and connection.fragment.due_ms == 0
+        if not connection.ready & (READ | HANGUP) and connection.input.base == cython.NULL and not unread:
             return 0
+        if unread and connection.input.base == cython.NULL and not connection.recall_fragment(BLOCK_SMALL):
+            return self.reactor.starve(connection)
         self.reactor.arm(connection, 0)
         connection.watched = False
         self.listener.counters[D_CONNECTION_PARKED] -= 1
@@ -179,7 +189,9 @@ class Service(Acceptor):
             return 0
         kind = self.kind_of(connection)
         if kind.spoken.is_shared:
-            # sessions are the hub's: it takes over in the next turn of the loop
+            # sessions are the hub's: it takes over in the next turn of the loop, and nobody holds a block until then
+            if keep(connection, self.reactor.now_us, KEPT_BYTES):
+                connection.fragment.due_ms = 0  # nobody has read it yet
             connection.state = S_PARKED
             self.listener.counters[D_CONNECTION_PARKED] += 1
             return self.reactor.serve_again(connection)
@@ -215,34 +227,53 @@ class Service(Acceptor):
         return 0
 
     def detect(self, connection: Connection) -> cython.bint:
-        """Tell the protocol by the first bytes; False: nobody could, in time, and the connection is closed."""
-        task: Task = Task()
+        """Tell the protocol by the first bytes; False: there are too few yet, or nobody could, and the connection is closed."""
         count: cython.int
-        place: cython.int
-        undecided: cython.bint = True
-        self.reactor.adopt(task)
-        self.reactor.arm(task, self.listener.runtime.head_timeout_ms)
-        while undecided and not task.expired:
+        verdict: cython.int = MATCH_AGAIN
+        while verdict == MATCH_AGAIN:
+            if connection.input.end > connection.input.start:
+                verdict = self.tell_protocol(connection)
+                if verdict == MATCH_YES:
+                    return True
+                if verdict != MATCH_AGAIN:
+                    break
             count = connection.fill(BLOCK_SMALL)
             if count == EOF or count == RESET:
                 break
             if count <= 0:
-                self.reactor.wait(task, connection, 0 if connection.starved else READ, None, 0)
-                continue
-            first_bytes: bytes = connection.input.base[: connection.input.end]
-            undecided = False
-            for place in range(len(self.spoken)):
-                verdict: cython.int = cython.cast(Kind, self.spoken[place]).spoken.protocol.match(first_bytes)
-                if verdict == MATCH_YES:
-                    connection.protocol = place + 1
-                    self.reactor.arm(task, 0)
-                    return True
-                if verdict == MATCH_AGAIN:
-                    undecided = len(first_bytes) < DETECT_BYTES
-        self.reactor.arm(task, 0)
+                if not self.await_bytes(connection):
+                    self.make_way(connection, False)
+                return False
         self.listener.counters[D_PROTOCOL_ERROR] += 1
         connection.close()
         return False
+
+    def tell_protocol(self, connection: Connection) -> cython.int:
+        """Whose are the first bytes of *connection*?"""
+        place: cython.int
+        verdict: cython.int
+        answer: cython.int = MATCH_NO
+        first_bytes: bytes = connection.input.base[connection.input.start : connection.input.end]
+        for place in range(len(self.spoken)):
+            verdict = cython.cast(Kind, self.spoken[place]).spoken.protocol.match(first_bytes)
+            if verdict == MATCH_YES:
+                connection.protocol = place + 1
+                return MATCH_YES
+            if verdict == MATCH_AGAIN and len(first_bytes) < DETECT_BYTES:
+                answer = MATCH_AGAIN
+        return answer
+
+    def await_bytes(self, connection: Connection) -> cython.bint:
+        """Park *connection*, whose protocol is not clear yet; False: there is no place for its first bytes."""
+        runtime: ListenerRuntime = self.listener.runtime
+        if connection.input.end > connection.input.start or connection.fragment != cython.NULL:
+            if not keep(connection, self.reactor.now_us, KEPT_BYTES):
+                return False
+            connection.fragment.due_ms = connection.fragment.began_us // 1000 + runtime.first_timeout_ms
+        connection.state = S_PARKED
+        self.listener.counters[D_CONNECTION_PARKED] += 1
+        self.reactor.arm(connection, self.idle_ms(connection))
+        return True
 
     def open_session(self, connection: Connection, kind: Kind) -> cython.int:
         """*connection* has messages of many streams: a session has it until nothing is under way."""
@@ -271,6 +302,7 @@ class Service(Acceptor):
                 allocate_as_usual(cython.address(usual))
             session.kind = kind
         codec.restore(connection.slot)
+        session.head_timeout_ms = self.listener.runtime.first_timeout_ms
         session.message_timeout_ms = self.listener.runtime.body_timeout_ms
         session.counters = self.listener.counters
         session.attach(connection, codec)
@@ -278,12 +310,35 @@ class Service(Acceptor):
 
     def connection_expired(self, connection: Connection) -> cython.int:
         byte: cython.char
+        if connection.fragment != cython.NULL:
+            return self.head_expired(connection)
         if not self.listener.draining:
             self.listener.counters[D_TIMEOUT_IDLE] += 1
             connection.close()
         elif recv(connection.fd, cython.address(byte), 1, MSG_PEEK | MSG_DONTWAIT) <= 0:
             self.part_from(connection)
         return 0  # a request that has just arrived is served yet: its event is on the way
+
+    def head_expired(self, connection: Connection) -> cython.int:
+        """The message that *connection* began did not go on in time."""
+        kind: Kind = self.kind_of(connection)
+        if kind is not None and not kind.spoken.is_shared:
+            self.listener.counters[D_CONNECTION_PARKED] -= 1
+            connection.state = S_SERVING
+            return self.reactor.spawn(connection)  # it says so
+        is_body: cython.bint = connection.fragment != cython.NULL and connection.fragment.has_head
+        self.listener.counters[D_TIMEOUT_BODY if is_body else D_TIMEOUT_HEADER] += 1
+        connection.close()
+        return 0
+
+    def make_way(self, connection: Connection, for_block: cython.bint) -> cython.void:
+        """Close *connection*; its stream, if it has one, finds that out."""
+        waiter: cython.pointer(PyObject) = connection.waiter
+        if connection.state == S_PARKED or connection.state == S_SERVING:
+            self.listener.counters[D_LIMIT_UNFINISHED] += 1
+            connection.abort()
+            if waiter != cython.NULL:
+                self.reactor.wake_soon(cython.cast(Task, waiter))
 
     def connection_closed(self, connection: Connection) -> cython.void:
         self.listener.count(-1)
@@ -377,7 +432,9 @@ class Service(Acceptor):
         return session.end()
 
     def idle_ms(self, connection: Connection) -> uint64_t:
-        """How long *connection* may wait for its next request."""
+        """How long *connection* may wait for its next request, or for the rest of one."""
+        if connection.fragment != cython.NULL:
+            return connection.fragment.due_ms - self.reactor.now_ms if connection.fragment.due_ms > self.reactor.now_ms else 1
         if not self.listener.draining:
             return self.listener.runtime.idle_timeout_ms
         if not connection.parting:
@@ -406,7 +463,7 @@ class Service(Acceptor):
             if isinstance(found, Connection):
                 connection = cython.cast(Connection, found)
                 if connection.keeper is self and connection.state == S_PARKED:
-                    if not connection.parting:
+                    if not connection.parting and connection.fragment == cython.NULL:
                         self.reactor.arm(connection, spread_ms + fd * 7919 % spread_ms)
                     parted += 1
                 elif connection.state == S_SHARED and isinstance(connection.keeper, ServerSession):
@@ -493,9 +550,11 @@ class Requests(Inbox):
         session.twins.clear()
 
     def connection_expired(self, connection: Connection) -> cython.int:
-        self.service.listener.counters[D_TIMEOUT_BODY] += 1
-        connection.close()
-        return 0
+        return self.service.head_expired(connection)
+
+    def make_way(self, connection: Connection, for_block: cython.bint) -> cython.void:
+        self.service.listener.counters[D_LIMIT_UNFINISHED] += 1
+        connection.abort()
 
     def connection_closed(self, connection: Connection) -> cython.void:
         self.service.connection_closed(connection)

@@ -19,6 +19,8 @@ cdef class Stream(TunnelExchange):
     cdef int serve(self, Connection connection) except -1
     cdef bint read_head(self) except -1
     cdef bint wait_head(self, int count) except -1
+    cdef bint await_head(self) except -1
+    cdef void forget_head(self) noexcept
     cdef bint refuse(self, int reason) except -1
     cdef int begin(self) except -1
     cdef int run(self) except -1

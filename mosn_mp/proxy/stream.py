@@ -14,6 +14,7 @@ from cython.cimports.mosn_mp.buffer.head import K_GLOBAL_TIMEOUT, K_TRY_TIMEOUT
 from cython.cimports.mosn_mp.codec.codec import ERROR, HEAD, HEARTBEAT
 from cython.cimports.mosn_mp.filter.chain import CONTINUE, RE_CHOOSE, RE_MATCH, TERMINATE
 from cython.cimports.mosn_mp.net.connection.connection import BLOCK_SMALL, EOF, LINGER_MS, RESET, S_PARKED, Connection
+from cython.cimports.mosn_mp.net.connection.unfinished import KEPT_BYTES, keep
 from cython.cimports.mosn_mp.net.multiplex.server_session import ServerSession
 from cython.cimports.mosn_mp.net.multiplex.session import FRAME_ROOM
 from cython.cimports.mosn_mp.net.pool.host_pool import HostPool
@@ -120,12 +121,16 @@ class Stream(TunnelExchange):
         self.runtime = self.listener.runtime
         self.down_codec.begin_message()
         self.task.expired = False
+        if down.fragment != cython.NULL:
+            self.record.start_at = down.fragment.began_us
         while True:
             if down.input.end > down.input.start:
                 if self.record.start_at == 0:
                     self.record.start_at = self.reactor.now_us
                 event = self.down_codec.next_event(cython.address(down.input))
                 if event == HEAD:
+                    if down.fragment != cython.NULL:
+                        down.end_fragment()
                     self.request.own(down.input.base)
                     self.one_way = self.down_codec.one_way
                     self.frame_timeout_ms = self.down_codec.timeout_ms
@@ -145,24 +150,51 @@ class Stream(TunnelExchange):
     def wait_head(self, count: cython.int) -> cython.bint:
         """fill() gave no bytes but *count*: wait for more of a head; False: the connection parked or ended."""
         down: Connection = self.down
-        if count == EOF:
-            down.close_when_flushed()  # the client sends no more; it may still be reading
+        if count == EOF or count == RESET:
+            self.forget_head()
+            down.end_fragment()
+            if count == EOF:
+                down.close_when_flushed()  # the client sends no more; it may still be reading
+            else:
+                down.close()
             return False
-        if count == RESET:
-            down.close()
-            return False
-        if down.input.end == down.input.start:
+        if down.input.end == down.input.start and down.fragment == cython.NULL:
             self.park()
             return False
-        if self.task.expired:
+        return self.await_head()
+
+    def await_head(self) -> cython.bint:
+        """The head has begun. True: there is more of it, or something else has happened; False: its beginning waits without this
+        stream, or it is too late for the rest."""
+        down: Connection = self.down
+        due_ms: uint64_t = self.record.start_at // 1000 + self.runtime.head_timeout_ms
+        if self.reactor.now_ms >= due_ms:
+            if down.input.base == cython.NULL and down.recall_fragment(BLOCK_SMALL) and down.input.end:
+                return True  # the access log shows what there is of it
             return self.refuse(HEAD_TIMEOUT)
+        if keep(down, self.record.start_at, KEPT_BYTES):
+            down.fragment.due_ms = due_ms
+            self.forget_head()
+            self.park()
+            return False
+        if down.fragment != cython.NULL:
+            self.reactor.fragments.hold(down.fragment, True)
         if self.task.deadline_ms == 0:
-            self.reactor.arm(self.task, self.runtime.head_timeout_ms)
+            self.reactor.arm(self.task, due_ms - self.reactor.now_ms)
         self.reactor.wait(self.task, down, 0 if down.starved else READ, None, 0)
-        return True
+        if down.fd < 0:
+            self.forget_head()  # it made way for others
+        return down.fd >= 0
+
+    def forget_head(self) -> cython.void:
+        """Of a head that is not complete nothing stays here: it is read anew, or never."""
+        self.reactor.arm(self.task, 0)
+        self.request.clear()
+        self.record.start_at = 0
 
     def refuse(self, reason: cython.int) -> cython.bint:
         """Answer a head that is none, or came too late; always False: the connection ends with it."""
+        self.down.end_fragment()
         self.begin()
         account_refusal(self, reason)
         try:
@@ -355,13 +387,17 @@ class Stream(TunnelExchange):
         return False
 
     def park(self) -> cython.void:
-        """Between requests: the connection keeps neither greenlet nor (once it is empty) buffer, only its idle deadline."""
+        """Between requests, or at the beginning of a head: the connection keeps neither greenlet nor (once it is empty) buffer,
+        only a deadline."""
         down: Connection = self.down
         down.state = S_PARKED
         if down.input.end == down.input.start:
             down.drop_input()
         self.counters[D_CONNECTION_PARKED] += 1
-        self.reactor.arm(down, PARTING_MS if self.listener.draining else self.runtime.idle_timeout_ms)
+        if down.fragment != cython.NULL:
+            self.reactor.wheel.arm(down, down.fragment.due_ms)
+        else:
+            self.reactor.arm(down, PARTING_MS if self.listener.draining else self.runtime.idle_timeout_ms)
 
     def clear_request(self) -> cython.void:
         """Forget the request that ended."""

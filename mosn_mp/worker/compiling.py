@@ -38,6 +38,10 @@ class Prepared(NamedTuple):
         """The configurations of all listeners."""
         return self.config.server.listeners if self.config is not None else ()
 
+    def unfinished_bytes(self) -> int:
+        """What the beginnings of messages may take of the heap."""
+        return self.config.server.unfinished_size if self.config is not None else 0
+
     def max_connections(self) -> int:
         """The limit of all listeners together, 0 = none."""
         return self.config.server.max_connections if self.config is not None else 0

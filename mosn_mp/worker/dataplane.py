@@ -89,6 +89,7 @@ class DataPlane:
         CATALOGUE.serve(prepared.edition)
         before, self.served = self.served, prepared
         self._take_clusters(before, prepared)
+        self.reactor.fragments.limit = prepared.unfinished_bytes()
         listeners = prepared.listeners()
         for listener in listeners:
             service = self.services.get(listener.name)
@@ -243,6 +244,7 @@ class DataPlane:
             "arena_bytes": sum(row.block_size * row.in_use for row in usage),
             "arena_exhausted": sum(row.exhausted for row in usage),
             "arena_misused": self.arena.misused,
+            "unfinished_bytes": self.reactor.fragments.bytes,
             "log_dropped": sum(writer.dropped for writer in self.logs.writers()),
         }
 

@@ -28,8 +28,10 @@ from tests.contract.codec_kit import (
     HEARTBEAT_REPLY,
     NEED_MORE,
     SERVER,
+    SIGNALS,
     Forward,
     Nowhere,
+    Transcript,
     cut,
     sections,
     to_wire,
@@ -154,6 +156,35 @@ def test_no_bytes_break_it(data: st.DataObject) -> None:
     for role in (SERVER, CLIENT):
         whole = transcribe(driver(protocol, role), [wire], Nowhere(), eof=True)
         assert transcribe(driver(protocol, role), cut(wire, at), Nowhere(), eof=True, move=True) == whole
+
+
+def settled(protocol: Protocol, wire: bytes) -> tuple[list[str], int, int]:
+    """What a codec says of *wire*, as far as its last message that is there as a whole; its end, and the codec's state there."""
+    side = driver(protocol, SERVER)
+    transcript = Transcript(side, Nowhere())
+    lines: list[str] = []
+    end = 0
+    side.feed(wire)
+    while (found := side.next_event())[0] != NEED_MORE:
+        transcript.note(*found)
+        assert found[0] != ERROR
+        if found[0] in SIGNALS or found[0] == END:
+            transcript.flush()
+            lines, end = list(transcript.lines), len(wire) - len(side.unread)
+            side.begin_message()
+    return lines, end, side.state_word
+
+
+def test_a_message_that_has_not_come_as_a_whole_is_read_anew(protocol: Protocol) -> None:
+    for wire in requests(protocol, "valid"):
+        whole = transcribe(driver(protocol, SERVER), [wire], Nowhere())
+        if "TRAILERS" in whole:
+            continue
+        for at in range(len(wire)):
+            lines, end, word = settled(protocol, wire[:at])
+            anew = driver(protocol, SERVER)
+            anew.restore(word)
+            assert lines + transcribe(anew, [wire[end:]], Nowhere()) == whole
 
 
 # --- protocols that carry many streams at a time ------------------------------------------------------------------------------

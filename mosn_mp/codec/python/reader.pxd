@@ -13,7 +13,6 @@ cdef enum State:
     BETWEEN = 0     # a frame begins at input.start
     BODY = 1        # left bytes of the body follow
     COMPLETE = 2    # END is due
-    SKIP = 3        # left bytes follow that belong to a frame which is no message
     LOST = 4        # an ERROR was given
 
 cdef class PythonReader(Codec):
@@ -31,7 +30,6 @@ cdef class PythonReader(Codec):
     cdef int _take_message(self, Frame frame, Buf* input) except -1
     cdef int _fill_head(self, Frame frame, Buf* input) except -1
     cdef int _read_body(self, Buf* input) noexcept
-    cdef bint _skip(self, Buf* input) noexcept
     cdef int _blame(self, int reason, str problem) except -1
     cdef int _lose(self, int reason, str problem) except -1
     cdef int next_event(self, Buf* input) except -1

@@ -1,10 +1,9 @@
 """The reading half of the codec of a PythonProtocol: asks its decode() for heads, passes bodies by, contains what it does wrong.
 
 state      next_event gives                                      then
-BETWEEN    HEAD; HEARTBEAT, HEARTBEAT_REPLY, GOAWAY              BODY, COMPLETE without one; SKIP if a body follows
+BETWEEN    HEAD; HEARTBEAT, HEARTBEAT_REPLY, GOAWAY              BODY, COMPLETE without one; BETWEEN, a body is skipped
 BODY       DATA, pieces of the body as they come                 COMPLETE behind the last
 COMPLETE   END                                                   BETWEEN
-SKIP       nothing, the body of what is no message goes by       BETWEEN
 any        ERROR, for what decode() did or what it says          LOST
 """
 
@@ -54,8 +53,6 @@ class PythonReader(Codec):
             return END
         if self.state == LOST:
             return ERROR
-        if self.state == SKIP and not self._skip(input):
-            return NEED_MORE
         if input.start == input.end:
             return NEED_MORE
         frame = self._decode(input)
@@ -93,9 +90,13 @@ class PythonReader(Codec):
         self.left = cython.cast(uint64_t, frame.body_size)
         if frame.kind <= RESPONSE:
             return self._take_message(frame, input)
-        input.start += frame.head_size
-        if self.left:
-            self.state = SKIP
+        size: uint64_t = frame.head_size + self.left
+        self.left = 0
+        if size > self.limits.max_head:
+            return self._lose(BODY_TOO_LARGE, "a heartbeat or goaway with a body")
+        if size > input.end - input.start:
+            return NEED_MORE
+        input.start += cython.cast(uint32_t, size)
         if frame.kind == GOAWAY:
             return GOAWAY_EVENT
         return HEARTBEAT_EVENT if frame.kind == HEARTBEAT else HEARTBEAT_REPLY_EVENT
@@ -175,18 +176,6 @@ class PythonReader(Codec):
             self.body_done = True
             self.state = COMPLETE
         return DATA
-
-    def _skip(self, input: cython.pointer(Buf)) -> cython.bint:
-        """True when the body of a frame that is no message is behind input.start."""
-        available: uint32_t = input.end - input.start
-        if available > self.left:
-            available = cython.cast(uint32_t, self.left)
-        input.start += available
-        self.left -= available
-        if self.left:
-            return False
-        self.state = BETWEEN
-        return True
 
     def end_of_input(self, input: cython.pointer(Buf)) -> cython.int:
         """A close between two frames is clean."""

@@ -28,6 +28,7 @@ class Server(Frozen, frozen=True, kw_only=True):
     worker_memory_limit: Bytes = 0  # of a worker's own memory; a fatter one is replaced and drained; 0 = none
     read_only_paths: tuple[Name, ...] = ()  # workers see little else of the file system; absolute after load()
     read_write_paths: tuple[Name, ...] = ()
+    unfinished_size: Annotated[int, Meta(ge=1 << 16, extra={"unit": "size"})] = 16 << 20  # of each worker's heap
     arena_size: Annotated[int, Meta(ge=1 << 20, extra={"unit": "size"})] = 256 << 20
     listeners: tuple[Listener, ...] = ()
     routers: tuple[Router, ...] = ()

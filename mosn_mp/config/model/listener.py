@@ -106,6 +106,7 @@ class Listener(Frozen, frozen=True, kw_only=True):
     access_logs: tuple[AccessLog, ...] = ()
     filter_chains: Annotated[tuple[FilterChain, ...], Meta(min_length=1, max_length=1)]
     stream_filters: tuple[StreamFilter, ...] = ()
+    request_header_timeout: Deadline = 10.0  # as that of HTTP/1, for all other protocols: the connection is closed
     connection_idle_timeout: Seconds = 90.0  # MOSN's; of a keep-alive connection between requests
     default_read_buffer_size: Bytes = 0  # 0 = one small block of the arena
     max_connections: Count = 0  # 0 = only the limit of the server

@@ -1,5 +1,6 @@
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from mosn_mp.buffer.buf cimport Buf
+from mosn_mp.net.reactor.fragments cimport Fragment
 from mosn_mp.net.reactor.reactor cimport Pollable, Reactor, Task
 from mosn_mp.observe.access_log.record cimport Address
 from mosn_mp.net.connection.pace cimport Pace
@@ -32,6 +33,7 @@ cdef class Connection(Pollable):
     cdef Keeper keeper          # who decides when nobody waits: the service (downstream) or the pool (upstream)
     cdef Buf input
     cdef Buf output
+    cdef Fragment* fragment     # of a message whose rest is awaited; NULL = none
     cdef uint64_t id
     cdef uint64_t bytes_read
     cdef uint32_t requests      # streams begun on it
@@ -60,6 +62,8 @@ cdef class Connection(Pollable):
     cdef void watch(self) noexcept
     cdef bint is_quiet(self) noexcept
     cdef void drop_input(self) noexcept
+    cdef bint recall_fragment(self, uint32_t block_size) noexcept
+    cdef void end_fragment(self) noexcept
     cdef void release_buffers(self) noexcept
     cdef void close(self) noexcept
     cdef void give_up_fd(self) noexcept
@@ -99,6 +103,7 @@ cdef class Keeper:
     cdef void connection_flushed(self, Connection connection) noexcept
     cdef void connection_stalled(self, Connection connection) noexcept
     cdef void connection_closed(self, Connection connection) noexcept
+    cdef void make_way(self, Connection connection, bint for_block) noexcept
     cdef int spare(self) noexcept
     cdef int owed(self) noexcept
     cdef int shed(self, int count) except -1

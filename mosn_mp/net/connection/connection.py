@@ -13,12 +13,14 @@
 
 Reads are lazy: a recv that returns less than it could has drained the socket, the next one waits for an edge. Writes are put into
 `output` and leave at the end of the event batch; a large payload leaves at once, behind what is pending, without being copied.
-A block of the arena is held only while bytes are in it.
+A block of the arena is held only while bytes are in it; the beginning of a message that has not come as a whole waits in a
+fragment (net/reactor/fragments.py).
 
 One piece: reading, writing and closing one descriptor share its flags, and a C class lies in one module.
 """
 
 import cython
+from cython.cimports.cpython.ref import PyObject
 from cython.cimports.libc.errno import EAGAIN, EINTR, errno
 from cython.cimports.libc.stdint import uint32_t
 from cython.cimports.libc.string import memcpy, memmove, memset
@@ -45,6 +47,7 @@ from cython.cimports.mosn_mp.net.libc import (
     sockaddr_storage,
     socklen_t,
 )
+from cython.cimports.mosn_mp.net.reactor.fragments import bytes_of
 from cython.cimports.mosn_mp.net.reactor.reactor import FIN, HANGUP, READ, WRITE, Pollable, Reactor
 from cython.cimports.mosn_mp.net.reactor.stock import OUTPUT, REQUEST_HEAD, RESPONSE_HEAD
 from cython.cimports.mosn_mp.observe.access_log.record import Address, take_sockaddr
@@ -84,6 +87,9 @@ class Keeper:
 
     def connection_closed(self, connection: Connection) -> cython.void:
         """The descriptor is about to be closed; called once."""
+
+    def make_way(self, connection: Connection, for_block: cython.bint) -> cython.void:
+        """Blocks, or else the place for fragments, ran short, and *connection* has an unfinished message there for longest."""
 
     # What the worker's descriptors are budgeted by (descriptors.py).
 
@@ -136,6 +142,8 @@ class Connection(Pollable):
     def __dealloc__(self) -> None:
         if self.fd >= 0:
             close(self.fd)
+        if self.fragment != cython.NULL:
+            self.end_fragment()
         if self.reactor is not None and self.reactor.arena is not None:
             if self.input.base != cython.NULL:
                 self.reactor.arena.drop(self.input.base)
@@ -156,7 +164,7 @@ class Connection(Pollable):
             self.drop_empty()
             return WOULD_BLOCK
         if self.input.base == cython.NULL:
-            if not self._take_input(block_size):
+            if not (self._take_input(block_size) if self.fragment == cython.NULL else self.recall_fragment(block_size)):
                 self._starve()
                 return STARVED
         elif self.input.cap - self.input.end < LEAST_ROOM and not self._make_room(block_size):
@@ -242,6 +250,12 @@ class Connection(Pollable):
         return True
 
     def _starve(self) -> cython.void:
+        me: cython.pointer(PyObject) = cython.cast(cython.pointer(PyObject), self)
+        holder: cython.pointer(PyObject) = self.reactor.fragments.longest_holding(me)
+        keeper: Keeper
+        if holder != cython.NULL:
+            keeper = cython.cast(Connection, holder).keeper  # as in on_ready()
+            keeper.make_way(cython.cast(Connection, holder), True)
         self.reactor.starve(self)
         if self.keeper.starved_cell != cython.NULL:
             self.keeper.starved_cell[0] += 1
@@ -264,6 +278,23 @@ class Connection(Pollable):
             self.reactor.arena.drop(self.input.base)
             self.input.base = cython.NULL
             self.input.cap = self.input.start = self.input.end = 0
+
+    # -- unfinished messages (unfinished.py) ----------------------------------------------------------------------------------
+
+    def recall_fragment(self, block_size: uint32_t) -> cython.bint:
+        """Have what waits in the fragment in a block again; False: there is none."""
+        if not self._take_input(block_size):
+            return False
+        memcpy(self.input.base, bytes_of(self.fragment), self.fragment.length)
+        self.input.end = self.fragment.length
+        self.fragment.length = 0
+        return True
+
+    def end_fragment(self) -> cython.void:
+        """The message is complete, or nobody waits for the rest of it."""
+        if self.fragment != cython.NULL:
+            self.reactor.fragments.end(self.fragment)
+            self.fragment = cython.NULL
 
     # -- writing -------------------------------------------------------------------------------------------------------------
 
@@ -453,6 +484,7 @@ class Connection(Pollable):
         self.state = S_CLOSED
         self.reactor.arm(self, 0)
         self.release_buffers()
+        self.end_fragment()
         self.ready = READ | WRITE | HANGUP
         self.broken = True
         self.reactor.forget(self)

@@ -12,12 +12,15 @@ from cython.cimports.libc.string import memcpy
 from cython.cimports.mosn_mp.buffer.buf import Buf
 from cython.cimports.mosn_mp.net.connection.connection import BLOCK_LARGE, BLOCK_SMALL, Connection
 from cython.cimports.mosn_mp.net.libc import close
+from cython.cimports.mosn_mp.net.reactor.fragments import bytes_of
 from cython.cimports.mosn_mp.net.reactor.reactor import WRITE
 from cython.cimports.mosn_mp.net.reactor.stock import REQUEST_BODY
 
 
 def unread_of(connection: Connection) -> bytes:
     """What was read from the socket and by no codec yet."""
+    if connection.fragment != cython.NULL and connection.fragment.length:
+        return bytes_of(connection.fragment)[: connection.fragment.length]
     if connection.input.base == cython.NULL:
         return b""
     return connection.input.base[connection.input.start : connection.input.end]

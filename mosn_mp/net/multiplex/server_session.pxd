@@ -23,7 +23,8 @@ cdef class ServerSession(Session):
     cdef bint ended             # takes no more requests, owes answers only: another process has the client, or it shall go
     cdef bint moving            # on its way into another process: answers wait until it is decided where they go
     cdef Session relay          # brings the answers that the process owes which the client came from; None = it owes none
-    cdef uint64_t message_timeout_ms    # from the first byte of a message to its last
+    cdef uint64_t head_timeout_ms       # from the first byte of a message to the last of its head
+    cdef uint64_t message_timeout_ms    # ... to its last
     cdef uint64_t* counters     # the listener's D_* cells
     cdef Buf backlog            # frames that wait for the socket, on the heap; whatever is written goes behind them
     cdef uint32_t waiting_size  # mean size of the frames that had to wait since the connection was idle; 0 = none had to
@@ -39,6 +40,10 @@ cdef class ServerSession(Session):
     cdef int finished(self, uint64_t stream_id, uint64_t message_bytes, object call) except -1
     cdef int rest(self) except -1
     cdef int end(self) except -1
+    cdef bint keep_message(self, uint32_t most) noexcept
+    cdef bint _lies_alone(self, bint has_head) noexcept
+    cdef void set_due(self) noexcept
+    cdef void make_way(self, Connection connection, bint for_block) noexcept
     cdef bint may_read(self) noexcept
     cdef int on_message(self) except -1
     cdef int on_reset(self, uint64_t stream_id) except -1

@@ -18,7 +18,9 @@ from cython.cimports.mosn_mp.buffer.buf import Buf
 from cython.cimports.mosn_mp.buffer.head import Head
 from cython.cimports.mosn_mp.codec.codec import WRITTEN
 from cython.cimports.mosn_mp.net.connection.connection import LINGER_MS, Connection, Keeper
+from cython.cimports.mosn_mp.net.connection.unfinished import KEPT_BYTES, MOST_KEPT_BYTES, keep
 from cython.cimports.mosn_mp.net.multiplex.session import FRAME_ROOM, ONE_BUFFER, Session, room_of
+from cython.cimports.mosn_mp.net.reactor.fragments import Fragment
 from cython.cimports.mosn_mp.net.reactor.reactor import READ, WRITE
 from cython.cimports.mosn_mp.net.reactor.stock import REQUEST_HEAD
 from cython.cimports.mosn_mp.observe.metrics.metrics import D_LIMIT_IN_FLIGHT, D_LIMIT_UNREAD, D_TIMEOUT_WRITE
@@ -122,11 +124,17 @@ class ServerSession(Session):
     def rest(self) -> cython.int:
         """Nothing to do for now: park, or wait for the rest of a message."""
         connection: Connection = self.connection
+        kept: cython.bint = True
+        unfinished: cython.bint = not self.ended and (
+            connection.input.end > connection.input.start or self.body_left >= 0 or connection.fragment != cython.NULL
+        )
+        if unfinished:
+            kept = self.keep_message(KEPT_BYTES)
+            self.set_due()
         if connection.watched:
             return 0  # its deadline is that of a write
-        if not self.ended and (connection.input.end > connection.input.start or self.body_left >= 0):
-            if connection.deadline_ms == 0 and not self.held_back:
-                self.reactor.arm(connection, self.message_timeout_ms)
+        if unfinished and (self.in_flight or self.held_back or self.backlog.end or not kept):
+            self.reactor.wheel.arm(connection, connection.fragment.due_ms if connection.fragment != cython.NULL else 0)
         elif self.in_flight:
             self.reactor.arm(connection, 0)
         elif self.backlog.end == 0:
@@ -145,7 +153,61 @@ class ServerSession(Session):
     def end(self) -> cython.int:
         """Take no more requests; the connection closes behind the answers that it owes."""
         self.ended = True
+        self.connection.end_fragment()
         return 0 if self.reading else self.rest()
+
+    def keep_message(self, most: uint32_t) -> cython.bint:
+        """Let the beginning of a message that has not come as a whole wait in its fragment; it is read anew when more has come.
+        False: it is more than *most*, or what it lies in is held for other messages as well."""
+        connection: Connection = self.connection
+        has_head: cython.bint = self.body_left >= 0
+        body_at: uint32_t = connection.input.start
+        if connection.fragment == cython.NULL:
+            connection.fragment = self.reactor.fragments.begin(connection, self.reactor.now_us)
+            if connection.fragment == cython.NULL:
+                return False
+        if has_head:
+            connection.fragment.has_head = True
+        if not self._lies_alone(has_head):
+            self.reactor.fragments.hold(connection.fragment, False)
+            return False
+        if has_head:
+            connection.input.start = self.message_at
+        if keep(connection, self.reactor.now_us, most):
+            if has_head:
+                self.head.clear()
+                self.body_left = -1
+                self.codec.restore(self.codec.state_word())
+            return True
+        # the body of a large message goes to the heap when blocks are short, and then its block is its head's
+        may_go: cython.bint = not has_head or connection.input.end - connection.input.start <= MOST_KEPT_BYTES
+        connection.input.start = body_at
+        self.reactor.fragments.hold(connection.fragment, may_go)
+        return False
+
+    def _lies_alone(self, has_head: cython.bint) -> cython.bint:
+        """Is the message that is being read in one piece in the connection's block, and would the block go back without it?"""
+        input: cython.pointer(Buf) = cython.address(self.connection.input)
+        if has_head and (self.body.length or self.head.block != input.base):
+            return False
+        return input.base == cython.NULL or self.reactor.arena.refs(input.base) == (2 if has_head else 1)
+
+    def set_due(self) -> cython.void:
+        """When the message that is awaited must have gone on. Time in which we do not read does not count."""
+        fragment: cython.pointer(Fragment) = self.connection.fragment
+        if fragment == cython.NULL:
+            return
+        if self.held_back:
+            fragment.began_us = fragment.due_ms = 0
+            return
+        if fragment.began_us == 0:
+            fragment.began_us = self.reactor.now_us
+        fragment.due_ms = fragment.began_us // 1000 + (self.message_timeout_ms if fragment.has_head else self.head_timeout_ms)
+
+    def make_way(self, connection: Connection, for_block: cython.bint) -> cython.void:
+        """The block goes back and the message waits in a fragment, if that is all there is to it; else the connection closes."""
+        if not self.reading and not self.moving and not (for_block and self.keep_message(MOST_KEPT_BYTES)):
+            self.inbox.make_way(connection, for_block)
 
     def read(self) -> cython.int:
         Session.read(self)

@@ -20,6 +20,7 @@ cdef class Session(Keeper):
     cdef Body body
     cdef uint64_t message_id
     cdef uint32_t begin_rank    # of a message that begins; the next lower one is of one that goes on
+    cdef uint32_t message_at    # where it begins in the connection's input, as long as the block is the one that head is bound to
     cdef int64_t body_left      # -1 = no message is being read
     cdef bint reading           # read() is on the stack
     cdef uint64_t read_at_ms    # when something was read last

@@ -126,8 +126,10 @@ class Session(Keeper):
         piece: cython.p_char
         out: cython.pointer(Buf)
         connection: Connection = self.connection
+        begins_at: uint32_t = connection.input.start
         event: cython.int = self.codec.next_event(cython.address(connection.input))
         if event == HEAD:
+            self.message_at = begins_at
             self.head.own(connection.input.base)
             self.message_id = self.codec.stream_id
             self.body_left = self.head.content_length if self.head.content_length > 0 else 0
@@ -140,6 +142,7 @@ class Session(Keeper):
             self.body_left -= self.codec.data_len
         elif event == END:
             self.body_left = -1
+            connection.end_fragment()
             self.on_message()
             self.body.clear()
         elif event == HEARTBEAT:
@@ -158,6 +161,8 @@ class Session(Keeper):
             return 0
         else:
             return 0
+        if event > END:
+            connection.end_fragment()
         return connection.fd >= 0
 
     def may_read(self) -> cython.bint:

@@ -2,6 +2,7 @@ from cpython.ref cimport PyObject
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from mosn_mp.buffer.arena cimport Arena
 from mosn_mp.net.libc cimport epoll_event
+from mosn_mp.net.reactor.fragments cimport Fragments
 from mosn_mp.net.reactor.stock cimport Stock
 from mosn_mp.net.reactor.wheel cimport Timed, TimerWheel
 
@@ -71,6 +72,7 @@ cdef class Reactor:
     cdef TimerWheel wheel
     cdef Arena arena
     cdef Stock stock            # where connections take their blocks
+    cdef readonly Fragments fragments   # where they leave the beginnings of messages
     cdef public uint64_t now_us
     cdef public uint64_t now_ms
     cdef public uint64_t wall_offset_us

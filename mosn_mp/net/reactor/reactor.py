@@ -43,6 +43,7 @@ from cython.cimports.mosn_mp.net.libc import (
     epoll_wait,
     timespec,
 )
+from cython.cimports.mosn_mp.net.reactor.fragments import Fragments
 from cython.cimports.mosn_mp.net.reactor.greenlets import (
     PyGreenlet,
     PyGreenlet_GetCurrent,
@@ -104,6 +105,7 @@ class Reactor:
         self.hub_greenlet = cython.cast(cython.pointer(PyObject), hub)
         self.arena = arena
         self.stock = Stock(arena)
+        self.fragments = Fragments()
         self.on_error = on_error
         self.wheel = TimerWheel()
         self.idle_greenlets = []

@@ -101,6 +101,7 @@ DOWNSTREAM = _block(
         ("limit_in_flight", "counter", "Times a client was not read from: too much of it was under way (RPC)."),
         ("limit_unread", "counter", "Answers replaced by an error: too much waited for a client that read too slowly (RPC)."),
         ("timeout_goaway", "counter", "Connections closed: the client was told to go (GOAWAY) and did not (RPC)."),
+        ("limit_unfinished", "counter", "Connections closed: memory ran short, and their request was unfinished for longest."),
         ("request_time", "histogram", "Time from a request's first byte to its response's last."),
         ("process_time", "histogram", "Time of a request that was spent in the proxy itself."),
     ],
@@ -170,6 +171,7 @@ WORKER = _block(
         ("connect_waits", "counter", "Connects to hosts that waited for a descriptor."),
         ("spare_closed", "counter", "Idle connections closed because others wanted their descriptors."),
         ("shortages", "counter", "System calls that failed because the kernel had no descriptor or memory."),
+        ("unfinished_bytes", "gauge", "Bytes of requests that wait for their rest (servers[0].unfinished_size)."),
     ],
 )
 

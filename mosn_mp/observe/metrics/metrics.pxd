@@ -53,6 +53,7 @@ cdef enum:
     D_LIMIT_IN_FLIGHT
     D_LIMIT_UNREAD
     D_TIMEOUT_GOAWAY
+    D_LIMIT_UNFINISHED
     D_REQUEST_TIME = 48
     D_PROCESS_TIME = 72
     D_CELLS = 96
@@ -112,6 +113,7 @@ cdef enum:
     W_CONNECT_WAITS
     W_SPARE_CLOSED
     W_SHORTAGES
+    W_UNFINISHED_BYTES
     W_CELLS = 32
 
 @cython.final

@@ -189,6 +189,7 @@ class SessionDeparture(Departure):
         connection: Connection = self.connection
         drop_hidden(connection, cython.address(self.hidden))
         connection.drop_input()
+        connection.end_fragment()
         session.moving = False
         self.close_own()
         self.listener.count(-1)

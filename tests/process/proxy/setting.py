@@ -13,7 +13,14 @@ from tests.process.proxy.upstream import BlackHole
 from tests.process.proxy.wire import Wire, connect, request
 
 HERE = Path(__file__).parent
-LISTENER_KEYS = ("connection_idle_timeout", "write_timeout", "write_min_rate", "max_connections", "access_logs", "stream_filters")
+LISTENER_KEYS = (
+    "access_logs",
+    "connection_idle_timeout",
+    "max_connections",
+    "stream_filters",
+    "write_min_rate",
+    "write_timeout",
+)
 PING = {"match": {"path": "/ping"}, "direct_response": {"status": 200, "body": "pong"}}
 
 

@@ -15,7 +15,7 @@ def test_what_a_burst_made_ends_also_under_pythons_debugging_allocators(tmp_path
         workers = setting.pids("worker")
         clients = [setting.connect() for _ in range(50)]
         for client in clients:
-            client.send(b"GET / HT")
+            client.send(b"GET / HTTP/1.1\r\nX-Long: " + b"x" * 5000)  # shorter ones need none
         wait_until(lambda: setting.counts()["worker.greenlets"] >= 50, "a greenlet for each")
         for client in clients:
             client.close()

@@ -30,9 +30,10 @@ def test_a_heartbeat_in_two_pieces_is_answered_and_costs_nothing(setting: RpcSet
     workers = setting.pids("worker")
     raw = heartbeat(6).encode()
     for _ in range(3):
+        tally = setting.tally()
         with setting.client() as client:
             client.send(raw[:10])
-            wait_until(lambda: setting.counts()["bolt.connection_parked"] == 0, "the first piece at the proxy")
+            tally.wait("bolt.bytes_read_total", 10)
             client.send(raw[10:])
             client.wait_frame(lambda frame: frame.command == HEARTBEAT, "the answer")
             wait_until(lambda: setting.counts()["bolt.connection_parked"] == 1, "the connection parked")

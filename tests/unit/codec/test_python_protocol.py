@@ -69,9 +69,15 @@ def test_a_head_longer_than_the_first_look_is_found() -> None:
 def test_other_frames_are_events_and_their_bodies_are_passed_over(word: bytes, event: int) -> None:
     reader = side(made())
     reader.feed(b"!%s 9 5\nab" % word)
-    assert reader.next_event() == (event, 9) and reader.next_event() == (NEED_MORE, None)
+    assert reader.next_event() == (NEED_MORE, None)
     reader.feed(b"cde!one 7 0\n")
-    assert reader.next_event()[0] == HEAD
+    assert reader.next_event() == (event, 9) and reader.next_event()[0] == HEAD
+
+
+def test_a_signal_with_a_body_longer_than_a_head_may_be_is_refused() -> None:
+    reader = side(made())
+    reader.feed(b"!hb 9 70000\n")
+    assert reader.next_event()[0] == ERROR
 
 
 def test_an_untouched_head_is_written_without_encode_where_the_place_of_the_id_is_known() -> None:

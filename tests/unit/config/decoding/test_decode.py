@@ -27,8 +27,8 @@ NOT_SERVED = "is not in this version of mosn_mp"
         ("cluster_manager.Clusters", [], "unknown key; did you mean 'clusters'?"),
         (f"{LISTENER}.bind_prot", True, "unknown key; did you mean 'bind_port'?"),
         (f"{LISTENER}.tls", {}, "unknown key; there are access_logs, address, backlog, bind_port, connection_idle_timeout, "
-         "default_read_buffer_size, filter_chains, max_connections, name, network, stream_filters, type, "
-         "write_min_rate, write_timeout"),
+         "default_read_buffer_size, filter_chains, max_connections, name, network, request_header_timeout, stream_filters, "
+         "type, write_min_rate, write_timeout"),
         # types
         ("pid", 1, "expected a text, got 1"),
         ("servers", {}, "expected a list, got an object"),

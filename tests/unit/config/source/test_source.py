@@ -37,7 +37,7 @@ def test_a_wrong_value_has_the_place_of_the_value(report_of: Check) -> None:
     assert lines(report_of(text)) == [
         "json:1:15: servers[0].é: unknown key; there are arena_size, default_log_level, default_log_path, goaway_timeout, "
         "graceful_timeout, group, listeners, max_connections, mosn_server_name, processor, read_only_paths, "
-        "read_write_paths, rebalance_interval, routers, user, worker_memory_limit, worker_stall_timeout",
+        "read_write_paths, rebalance_interval, routers, unfinished_size, user, worker_memory_limit, worker_stall_timeout",
         "json:2:24: servers[0].graceful_timeout: 30 is not a duration; write its unit, as in '30s'",
     ]
 
