@@ -103,6 +103,7 @@ cdef class Reactor:
     cdef void adopt(self, Task task) noexcept
     cdef int _flush_dirty(self) except -1
     cdef int _dispatch(self, int count) except -1
+    cdef void _reopen(self, Pollable pollable) noexcept
     cdef int _run_again(self) except -1
     cdef int _trim(self) except -1
     cdef int _begin(self) except -1

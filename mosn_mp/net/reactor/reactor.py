@@ -362,7 +362,7 @@ class Reactor:
         return 0
 
     def starve(self, pollable: Pollable) -> cython.int:
-        """Treat *pollable* as ready once more at the next tick: the arena has no block for it now."""
+        """Treat *pollable* as ready once more at the next tick: the arena has no block for it now, or the kernel no memory."""
         pollable.starved = True
         if not pollable.again:
             pollable.again = True
@@ -403,6 +403,8 @@ class Reactor:
         if self.ticks % TRIM_TICKS == 0:
             self._trim()
         if self.starved_list:
+            for item in self.starved_list:
+                self._reopen(cython.cast(Pollable, item))
             self.again_list.extend(self.starved_list)
             self.starved_list.clear()
             self._run_again()
@@ -450,8 +452,8 @@ class Reactor:
             bits = self.events[i].events
             if bits & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR):
                 pollable.ready |= READ
-            if bits & EPOLLOUT:
-                pollable.ready |= WRITE
+            if bits & EPOLLOUT and not pollable.ready & WRITE:
+                self._reopen(pollable)
             if bits & EPOLLRDHUP:
                 pollable.ready |= FIN
             if bits & (EPOLLHUP | EPOLLERR):
@@ -469,6 +471,11 @@ class Reactor:
             else:
                 pollable.flush()  # the end of an earlier answer may be stuck while its client's next request waits for a host
         return 0
+
+    def _reopen(self, pollable: Pollable) -> cython.void:
+        """*pollable* may write again: what it could not send leaves with this batch, whatever its stream waits for."""
+        pollable.ready |= WRITE
+        self.mark_dirty(pollable)
 
     def _run_again(self) -> cython.int:
         pollable: Pollable
