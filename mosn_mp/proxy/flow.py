@@ -258,6 +258,9 @@ class Flow:
             if errno == EAGAIN:
                 self.source.ready &= ~READ
                 return BLOCKED_READ
+            if self.source.reactor.is_shortage(errno):
+                self.source.reactor.starve(self.source)
+                return BLOCKED_READ
             return READ_FAILED
         event = self.reader.end_of_input(cython.address(self.source.input))
         if event == END:
@@ -284,6 +287,9 @@ class Flow:
                 target.keeper.write_cell[0] += count
             elif count < 0 and errno == EAGAIN:
                 target.ready &= ~WRITE
+            elif count < 0 and target.reactor.is_shortage(errno):
+                target.ready &= ~WRITE
+                target.reactor.starve(target)
             else:
                 return WRITE_FAILED
         return 0

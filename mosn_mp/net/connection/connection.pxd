@@ -78,6 +78,7 @@ cdef class Connection(Pollable):
     cdef void drop_empty(self) noexcept
     cdef bint _make_room(self, uint32_t block_size) noexcept
     cdef void _count_written(self, Py_ssize_t count) noexcept
+    cdef bint _may_try_later(self) noexcept
     cdef void _break(self) noexcept
     cdef void bind_to(self, Connection mate) noexcept
     cdef void _part_from_mate(self) noexcept

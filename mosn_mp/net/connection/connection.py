@@ -188,6 +188,9 @@ class Connection(Pollable):
                 self.drop_empty()
                 return WOULD_BLOCK
             if errno != EINTR:
+                if self.reactor.is_shortage(errno):
+                    self.reactor.starve(self)
+                    return STARVED
                 self.broken = True
                 return RESET
 
@@ -358,7 +361,7 @@ class Connection(Pollable):
                 self.output.start += cython.cast(uint32_t, count)
             elif errno == EAGAIN:
                 self.ready &= ~WRITE
-            elif errno != EINTR:
+            elif errno != EINTR and not self._may_try_later():
                 self._break()
                 return 0
         if self.output.start == self.output.end:
@@ -372,6 +375,14 @@ class Connection(Pollable):
         elif self.state != S_SERVING:
             self.watch()
         return 0
+
+    def _may_try_later(self) -> cython.bint:
+        """A write failed: only because the kernel has no memory now?"""
+        if not self.reactor.is_shortage(errno):
+            return False
+        self.ready &= ~WRITE
+        self.reactor.starve(self)
+        return True
 
     def send_through(self, payload: cython.pointer(cython.const[cython.char]), length: cython.size_t) -> cython.Py_ssize_t:
         """Send what is pending and *payload* behind it in one call, uncopied: how much of *payload* went, -1 = broken."""
@@ -394,7 +405,7 @@ class Connection(Pollable):
         while count < 0 and errno == EINTR:
             count = sendmsg(self.fd, cython.address(message), MSG_NOSIGNAL)
         if count < 0:
-            if errno == EAGAIN:
+            if errno == EAGAIN or self._may_try_later():
                 self.ready &= ~WRITE
                 return 0
             self._break()
@@ -575,6 +586,8 @@ class Connection(Pollable):
             reads += 1
         if count < 0 and errno == EAGAIN:
             self.ready &= ~READ
+        elif count < 0 and self.reactor.is_shortage(errno):
+            self.reactor.starve(self)
         elif count <= 0:
             self.close()
         else:

@@ -200,9 +200,10 @@ class HostPool(Keeper):
             return DOWNSTREAM_GONE
         if not connection.ready & WRITE:
             return CONNECT_TIMEOUT
-        if getsockopt(connection.fd, SOL_SOCKET, SO_ERROR, cython.address(error), cython.address(length)) < 0 or error:
-            return CONNECT_FAILED
-        return 0
+        if getsockopt(connection.fd, SOL_SOCKET, SO_ERROR, cython.address(error), cython.address(length)) < 0:
+            error = errno
+            self.reactor.is_shortage(error)
+        return CONNECT_FAILED if error else 0
 
     def give_back(self, connection: Connection) -> cython.int:
         """The response is complete and the connection may carry another request: keep it, unless a limit says otherwise."""
