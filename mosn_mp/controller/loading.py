@@ -13,7 +13,7 @@ from mosn_mp.controller.edits import check_edit
 from mosn_mp.controller.plan import make_plan
 from mosn_mp.controller.stamp import Origin, stamp_of
 from mosn_mp.ipc.frames import Frame, Load, Loaded, Rejected, Unchanged
-from mosn_mp.ipc.memfd import seal_bytes
+from mosn_mp.ipc.memfd import seal_bytes, seal_each
 from mosn_mp.ipc.plan import encode_plan
 from mosn_mp.ipc.report import Changes, Delta
 from mosn_mp.plugin import CATALOGUE, Edition, Module, Sources
@@ -60,7 +60,7 @@ def _judge(
 ) -> Found:
     problems = [str(problem) for problem in report.errors]
     if report.config is None:
-        return _reject(wish, problems, edition)
+        return reject(wish, problems, edition)
     sources = edition.sources()
     changes = _changes(served, report.config, before, sources, tuple(map(str, report.warnings)))
     problems = [
@@ -69,19 +69,21 @@ def _judge(
         if name in NEEDS_RESTART
     ]
     if problems:
-        return _reject(wish, problems, edition)
-    changes_fd = seal_bytes("mosn_mp-changes", msgspec.msgpack.encode(changes))
+        return reject(wish, problems, edition)
+    packed_changes = msgspec.msgpack.encode(changes)
     if sources == before and report.config == served:
-        return Found(Unchanged(wish.number), (changes_fd,), edition, origin=origin)
-    fds = (
-        seal_bytes("mosn_mp-snapshot", encode(report.config, sources)),
-        seal_bytes("mosn_mp-plan", encode_plan(make_plan(report.config, wish.path, log_level, origin.stamp if origin else ""))),
-        changes_fd,
-    )
+        return Found(Unchanged(wish.number), (seal_bytes("mosn_mp-changes", packed_changes),), edition, origin=origin)
+    plan = make_plan(report.config, wish.path, log_level, origin.stamp if origin else "")
+    fds = seal_each({
+        "mosn_mp-snapshot": encode(report.config, sources),
+        "mosn_mp-plan": encode_plan(plan),
+        "mosn_mp-changes": packed_changes,
+    })  # fmt: skip
     return Found(Loaded(wish.number), fds, edition, None if wish.is_dry_run else report.config, origin)
 
 
-def _reject(wish: Load, problems: list[str], edition: Edition) -> Found:
+def reject(wish: Load, problems: list[str], edition: Edition) -> Found:
+    """What is said where nothing comes of *wish*."""
     return Found(Rejected(wish.number), (seal_bytes("mosn_mp-problems", "\n".join(problems).encode()),), edition)
 
 

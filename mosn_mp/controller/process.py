@@ -1,5 +1,6 @@
 """The controller after its start: listens to the master, serves admin HTTP, decides nothing that the data plane waits for."""
 
+import contextlib
 import logging
 import os
 
@@ -17,10 +18,19 @@ from mosn_mp.controller.admin_source import ControllerSource
 from mosn_mp.controller.arguments import Arguments
 from mosn_mp.controller.config_file import ConfigFile
 from mosn_mp.controller.figures import FiguresOfAll
-from mosn_mp.controller.loading import Found, load_anew, load_edit
+from mosn_mp.controller.loading import Found, load_anew, load_edit, reject
 from mosn_mp.controller.proposals import Proposals
 from mosn_mp.controller.stamp import Origin
-from mosn_mp.ipc.channel import Channel, ChannelClosedError, ChannelStuckError, Delivery, close_fds
+from mosn_mp.ipc.channel import (
+    SHORT_S,
+    Channel,
+    ChannelClosedError,
+    ChannelShortError,
+    ChannelStuckError,
+    Delivery,
+    LostFdsError,
+    close_fds,
+)
 from mosn_mp.ipc.conversation import converse
 from mosn_mp.ipc.frames import (
     Adopt,
@@ -59,6 +69,7 @@ class ControllerProcess:
     def __init__(self, channel: Channel, config: Config | None, arguments: Arguments, origin: Origin) -> None:
         """*config* None: it comes with Adopt; else it was read from *origin*."""
         self._channel = channel
+        self._flusher: gevent.Greenlet[[], None] | None = None  # while something waits to be sent
         self._config = config
         self._log_level = arguments.log_level
         self._gates = parse_gates(os.environ.get(ENVIRONMENT, ""))
@@ -87,7 +98,11 @@ class ControllerProcess:
         try:
             converse(self._channel, self._take)
         except ChannelClosedError:
-            self._ended.set()  # without a master there is nothing to decide
+            pass  # without a master there is nothing to decide
+        except LostFdsError as e:
+            log.error("%s: another controller has to go on", e)
+        finally:
+            self._ended.set()
 
     def _take(self, delivery: Delivery) -> None:
         try:
@@ -147,6 +162,17 @@ class ControllerProcess:
             self._channel.send(frame, fds)
         except (ChannelClosedError, ChannelStuckError):
             return  # end-of-file tells the reader; a master that does not read finds out by itself
+        except ChannelShortError as e:
+            log.error("a %s frame was not sent: %s: another controller has to go on", type(frame).__name__, e)
+            self._ended.set()
+        if self._channel.has_waiting() and not self._flusher:
+            self._flusher = gevent.spawn(self._flush)
+
+    def _flush(self) -> None:
+        with contextlib.suppress(ChannelClosedError):
+            while self._channel.has_waiting():
+                gevent.sleep(SHORT_S)
+                self._channel.flush()
 
     def _adopt(self, adopt: Adopt, snapshot: bytes, packed_plan: bytes) -> None:
         plan = decode_plan(packed_plan)
@@ -159,10 +185,13 @@ class ControllerProcess:
 
     def _load(self, wish: Load, fds: list[int]) -> None:
         assert self._config is not None
-        if wish.edit:
-            found = load_edit(wish, read_sealed(fds[0]), self._config, self._log_level)
-        else:
-            found = load_anew(wish, self._config, self._log_level)
+        try:
+            if wish.edit:
+                found = load_edit(wish, read_sealed(fds[0]), self._config, self._log_level)
+            else:
+                found = load_anew(wish, self._config, self._log_level)
+        except OSError as e:  # no descriptor or memory for what was found
+            found = reject(wish, [f"{wish.edit or wish.path}: {e.strerror or e}"], CATALOGUE.edition)
         if isinstance(found.frame, Unchanged) and found.origin is not None:
             self._file.says(found.origin, self._version)
             if self._source is not None:

@@ -23,6 +23,9 @@ MAX_WAITING_FRAMES = 256
 
 _FD_SIZE = array.array("i").itemsize
 _GONE = (errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN)
+# The kernel has no memory or descriptor just now; ETOOMANYREFS: too many descriptors are on their way (unix(7)).
+_SHORT = (errno.ENOBUFS, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ETOOMANYREFS)
+SHORT_S = 0.05  # after which it is worth another try
 
 
 class ChannelClosedError(Exception):
@@ -35,6 +38,18 @@ class ChannelStuckError(Exception):
 
 class BadFrameError(Exception):
     """What came is a frame, and not one that the other end may send, or not with what it came with."""
+
+
+class ChannelShortError(Exception):
+    """The kernel has no memory or descriptor for it just now; what was to be received is still there."""
+
+
+class LostFdsError(ValueError):
+    """*frame* arrived without its descriptors: this process may open no more. The kernel has closed them (MSG_CTRUNC)."""
+
+    def __init__(self, frame: AnyFrame) -> None:
+        super().__init__(f"a {type(frame).__name__} frame lost its descriptors: no more may be opened (LimitNOFILE, ulimit -n)")
+        self.frame = frame
 
 
 class Delivery(NamedTuple):
@@ -83,14 +98,16 @@ class Channel:
         return bool(self._waiting)
 
     def send(self, frame: Frame, fds: Sequence[int] = ()) -> None:
-        """Send *frame* with *fds* (duplicated: the caller keeps its own); raises ChannelClosedError, or ChannelStuckError."""
+        """Send *frame* with *fds* (duplicated: the caller keeps its own); raises ChannelClosedError, ChannelStuckError, or
+        ChannelShortError (nothing was sent, nor waits).
+        """
         packed = encode_frame(frame)
         if len(fds) > MAX_FDS:
             raise ValueError(f"{len(fds)} descriptors with one frame: at most {MAX_FDS}")
         if self._waiting or not self._send_packet(packed, fds):
             if len(self._waiting) >= MAX_WAITING_FRAMES:
                 raise ChannelStuckError(f"{MAX_WAITING_FRAMES} frames wait for the other end to read")
-            self._waiting.append((packed, [os.dup(fd) for fd in fds]))
+            self._waiting.append((packed, _duplicates(fds)))
 
     def flush(self) -> None:
         """Send what waits, as far as the kernel takes it; raises ChannelClosedError."""
@@ -102,7 +119,9 @@ class Channel:
             close_fds(fds)
 
     def receive_nowait(self) -> Delivery | None:
-        """The next frame, or None if there is none yet; raises ChannelClosedError; ValueError for no frame."""
+        """The next frame, or None if there is none yet; raises ChannelClosedError, ChannelShortError; LostFdsError for a frame
+        whose descriptors are lost, ValueError for no frame.
+        """
         try:
             packed, ancillary, flags, _ = self._sock.recvmsg(
                 MAX_FRAME_BYTES, _ancillary_bytes(self.max_fds), socket.MSG_CMSG_CLOEXEC
@@ -112,15 +131,20 @@ class Channel:
         except OSError as e:
             if e.errno in _GONE:
                 raise ChannelClosedError("the other end is gone") from e
+            if e.errno in _SHORT:
+                raise ChannelShortError(e.strerror) from e
             raise
         fds = _received_fds(ancillary)
         if not packed:
             close_fds(fds)
             raise ChannelClosedError("the other end is gone")
         try:
-            if flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
+            if flags & socket.MSG_TRUNC or (flags & socket.MSG_CTRUNC and len(fds) >= self.max_fds):
                 raise ValueError(f"a packet larger than a frame, or with more than {self.max_fds} descriptors")
-            return Delivery(decode_frame(packed), fds)
+            frame = decode_frame(packed)
+            if flags & socket.MSG_CTRUNC:
+                raise LostFdsError(frame)
+            return Delivery(frame, fds)
         except ValueError:
             close_fds(fds)
             raise
@@ -131,7 +155,11 @@ class Channel:
         poller = select.poll()
         poller.register(self._sock, select.POLLIN)
         while True:
-            delivery = self.receive_nowait()
+            try:
+                delivery = self.receive_nowait()
+            except ChannelShortError:
+                delivery = None
+                time.sleep(min(SHORT_S, timeout_s))
             if delivery is not None:
                 return delivery
             left_s = until - time.monotonic()
@@ -150,7 +178,7 @@ class Channel:
         self._sock.close()
 
     def _send_packet(self, packed: bytes, fds: Sequence[int]) -> bool:
-        """Whether the kernel took the packet."""
+        """Whether the kernel took the packet. Where it has no memory it is as if the other end did not read."""
         ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
         try:
             self._sock.sendmsg([packed], ancillary, socket.MSG_NOSIGNAL)
@@ -159,6 +187,8 @@ class Channel:
         except OSError as e:
             if e.errno in _GONE:
                 raise ChannelClosedError("the other end is gone") from e
+            if e.errno in _SHORT:
+                return False
             raise
         return True
 
@@ -171,6 +201,18 @@ def close_fds(fds: Sequence[int]) -> None:
 
 def _ancillary_bytes(fds: int) -> int:
     return socket.CMSG_LEN(fds * _FD_SIZE) if fds else 0  # CMSG_SPACE has room for one more where the number is odd
+
+
+def _duplicates(fds: Sequence[int]) -> list[int]:
+    """A duplicate of each of *fds*; ChannelShortError if there are no more to be had."""
+    made: list[int] = []
+    try:
+        for fd in fds:
+            made.append(os.dup(fd))
+    except OSError as e:
+        close_fds(made)
+        raise ChannelShortError(e.strerror) from e
+    return made
 
 
 def _received_fds(ancillary: list[tuple[int, int, bytes]]) -> list[int]:

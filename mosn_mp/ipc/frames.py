@@ -3,7 +3,7 @@
 ```
 worker      <- Sockets, Lend, Withdraw, Prepare, Commit, Abort, Give, Receive, Drain, Quit, ReopenLogs, OpenLog, SetLogLevel,
                SetLogEnabled
-worker      -> Ready | Refused, Committed, Given, Pulse
+worker      -> Ready | Refused, Committed, Given, Missed, Pulse
 worker      -> Transfer -> worker -> Taken | Kept -> worker
 controller  <- Load, Adopt, Served, Failed, Concluded, Figures, Retire, Quit, ReopenLogs, OpenLog, SetLogLevel, SetLogEnabled,
                State
@@ -46,6 +46,12 @@ class Sockets(Frame, frozen=True):
 
 class Lend(Frame, frozen=True):
     """master -> worker: sockets of a slot that nobody serves just now; accept from them at once, until Withdraw."""
+
+    names: list[SocketName]
+
+
+class Missed(Frame, frozen=True):
+    """worker -> master: these lent sockets did not arrive, for want of descriptors: let another one have them."""
 
     names: list[SocketName]
 
@@ -429,8 +435,8 @@ class Answer(Frame, frozen=True):
 
 
 AnyFrame = (
-    Sockets | Lend | Withdraw | Prepare | Ready | Refused | Commit | Abort | Committed | Give | Receive | Given | Transfer | Taken
-    | Kept | Drain | Quit | ReopenLogs | OpenLog
+    Sockets | Lend | Missed | Withdraw | Prepare | Ready | Refused | Commit | Abort | Committed | Give | Receive | Given
+    | Transfer | Taken | Kept | Drain | Quit | ReopenLogs | OpenLog
     | SetLogLevel | SetLogEnabled | Pulse | Load | Loaded | Unchanged | Rejected | Adopt | Served | Failed | Propose
     | Filed | Concluded | Measure | Figures | State | AdminUp | Ask | Answer | Handover | HandoverSockets | UpgradeReady
     | UpgradeFailed | TakeOver | TookOver | ReceiveFrom | Retire | SwitchHost | Forward

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+from collections.abc import Mapping
 
 _SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
 
@@ -18,6 +19,19 @@ def seal_bytes(name: str, content: bytes) -> int:
         os.close(fd)
         raise
     return fd
+
+
+def seal_each(contents: Mapping[str, bytes]) -> tuple[int, ...]:
+    """A sealed memfd for each of *contents*, by its name: all of them, or OSError and none."""
+    fds: list[int] = []
+    try:
+        for name, content in contents.items():
+            fds.append(seal_bytes(name, content))
+    except OSError:
+        for fd in fds:
+            os.close(fd)
+        raise
+    return tuple(fds)
 
 
 # What each kind may hold. 100,000 hosts with weights of their own are a plan of 4.6 MB.

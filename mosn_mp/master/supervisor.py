@@ -26,6 +26,7 @@ from mosn_mp.ipc.frames import (
     Given,
     Loaded,
     Measure,
+    Missed,
     Propose,
     Ready,
     ReceiveFrom,
@@ -122,7 +123,7 @@ class Master:
         self._controller.attach(launched)
         self._figures = FigureReader(self._workers, self._controller)
         self._transfers = Transfers(self._workers)
-        self._lending = Lending(self._workers, served.sockets)
+        self._lending = Lending(loop, self._workers, served)
         self._draining = Draining(loop, self._workers, served, self._transfers)
         self._rebalancer = Rebalancer(loop, self._workers, served, self._transfers)
         self._deployments = Deployments(loop, self._workers, served, self._lending)
@@ -257,6 +258,8 @@ class Master:
             self._deployments.take(worker, frame)
         elif isinstance(frame, Given):
             self._transfers.take(worker, frame)
+        elif isinstance(frame, Missed):
+            self._lending.missed(worker, frame.names)
 
     def _on_worker_death(self, worker: Worker, how: str) -> None:
         # After an upgrade its row is the new master's to take back: it may have given it to a worker of its own.

@@ -70,6 +70,7 @@ class DataPlane:
         self.leaving: list[Service] = []  # of listeners that were removed, while they have connections
         self.owners: dict[str, str] = {}  # address -> listener
         self.open: dict[SocketKey, Open] = {}
+        self.unopened: dict[SocketKey, int] = {}  # that there was no descriptor or memory for; tried again every second
         self.finishing: list[Listener] = []  # that were withdrawn while descriptors are short
         self.is_draining = False
         self.reactor.start()
@@ -80,6 +81,7 @@ class DataPlane:
     def prepare(self, snapshot: Snapshot, version: int, sockets: Mapping[SocketKey, int], tables: bytes) -> Prepared:
         """Compile *snapshot*; ConfigError (or what a plug-in raises) if it cannot be served."""
         edition = CATALOGUE.edition.successor(snapshot.sources, is_sealed=True)
+        self.descriptors.look(descriptor_limit())
         self.descriptors.check(len(sockets))
         compiler = Compiler(snapshot, decode_tables(tables), version, self.served, edition, self.pools, self.logs)
         return do_in_pieces(compiler.steps(), lambda: CATALOGUE.using(edition))
@@ -137,12 +139,20 @@ class DataPlane:
             return
         if found is not None:
             found.listener.close()  # the listener was renamed; the queue stays in the socket
+            del self.open[key]
+        self.unopened[key] = fd
         listener = Listener()
-        listener.open(os.dup(fd), self.descriptors, self.services[name])
-        self.open[key] = Open(name, listener)
+        try:
+            listener.open(os.dup(fd), self.descriptors, self.services[name])
+        except OSError as e:
+            self.log.error("%s: nobody is accepted from slot %d yet: %s", key[0], key[1], e.strerror)
+        else:
+            del self.unopened[key]
+            self.open[key] = Open(name, listener)
 
     def withdraw(self, key: SocketKey) -> None:
         """Take what is queued in this socket, then accept from it no more."""
+        self.unopened.pop(key, None)
         found = self.open.pop(key, None)
         if found is not None and not found.listener.finish():
             self.finishing.append(found.listener)
@@ -220,6 +230,8 @@ class DataPlane:
                 service.trim()
             self.pipes.trim()
             heap.look()
+            for name, fd in list(self.unopened.items()):
+                self.lend(name, fd)
             self.descriptors.look(descriptor_limit())
             vitals = self._vitals()
             for key, value in vitals.items():

@@ -23,6 +23,7 @@ from mosn_mp.ipc.channel import Channel, ChannelClosedError, ChannelStuckError, 
 from mosn_mp.ipc.conversation import converse
 from mosn_mp.ipc.frames import (
     Abort,
+    AnyFrame,
     Commit,
     Committed,
     Drain,
@@ -30,6 +31,7 @@ from mosn_mp.ipc.frames import (
     Give,
     Given,
     Lend,
+    Missed,
     OpenLog,
     Prepare,
     Pulse,
@@ -54,6 +56,7 @@ BEAT_EVERY_S = 0.25  # the master takes a worker that misses several of these fo
 DRAIN_POLL_S = 0.02
 # A worker that nothing else keeps waits for handshakes under way this long; on the longest ways they take 0.3 s, on most 0.05 s.
 HANDSHAKE_S = 0.1
+NO_DESCRIPTORS = "a worker has no descriptors left for it: raise LimitNOFILE (ulimit -n)"
 MAX_REASON = 8192  # characters; what a plug-in puts into an exception has no limit, a frame has
 
 
@@ -68,6 +71,7 @@ class WorkerProcess:
         self._log = logging.getLogger("mosn_mp.worker")
         self._graceful_timeout_s = graceful_timeout_s
         self._sockets: dict[SocketKey, int] = {}
+        self._missed: set[SocketKey] = set()  # that came without their descriptors
         self._prepared: tuple[int, Any] | None = None
         self._version = 0
         self._is_draining = False
@@ -116,7 +120,7 @@ class WorkerProcess:
     def _converse(self) -> None:
         """Read frames until the end; a bug in here ends the process, so that the master starts a sound one."""
         try:
-            converse(self._channel, lambda delivery: self._actions[type(delivery.frame)](delivery))
+            converse(self._channel, lambda delivery: self._actions[type(delivery.frame)](delivery), self._take_bare)
         except ChannelClosedError:
             self._log.warning("the master is gone: finishing what is in flight")
             self._drain(self._graceful_timeout_s)
@@ -124,6 +128,18 @@ class WorkerProcess:
             self._log.exception("worker: the conversation with the master failed")
             self._failure = 1
             self._ended.set()
+
+    def _take_bare(self, frame: AnyFrame) -> None:
+        """*frame* came without its descriptors, because this process may open no more: say what will not be done."""
+        self._log.error("a %s frame lost its descriptors: no more may be opened (LimitNOFILE, ulimit -n)", type(frame).__name__)
+        if isinstance(frame, Prepare):
+            self._send(Refused(frame.version, NO_DESCRIPTORS))
+        elif isinstance(frame, Sockets):
+            self._missed.update((name.address, name.slot) for name in frame.names)
+        elif isinstance(frame, Lend):
+            self._send(Missed(frame.names))
+        elif isinstance(frame, Give):
+            self._send(Given(frame.number, 0))
 
     def _send(self, frame: Frame) -> None:
         try:
@@ -158,6 +174,7 @@ class WorkerProcess:
     def _withdraw(self, delivery: Delivery) -> None:
         assert isinstance(delivery.frame, Withdraw)
         for name in delivery.frame.names:
+            self._missed.discard((name.address, name.slot))
             self._plane.withdraw((name.address, name.slot))
             fd = self._sockets.pop((name.address, name.slot), None)
             if fd is not None:
@@ -166,6 +183,10 @@ class WorkerProcess:
     def _prepare(self, delivery: Delivery) -> None:
         assert isinstance(delivery.frame, Prepare)
         version = delivery.frame.version
+        if self._missed:
+            close_fds(delivery.fds)
+            self._send(Refused(version, NO_DESCRIPTORS))
+            return
         try:
             snapshot, tables = (read_sealed(fd) for fd in delivery.fds)
             prepared = self._plane.prepare(decode(snapshot), version, self._sockets, tables)

@@ -17,9 +17,9 @@ from collections.abc import Callable, Iterable
 import msgspec
 from gevent import socket as gevent_socket
 
-from mosn_mp.ipc.channel import Channel, ChannelClosedError, ChannelStuckError, close_fds
+from mosn_mp.ipc.channel import Channel, ChannelClosedError, ChannelShortError, ChannelStuckError, close_fds
 from mosn_mp.ipc.conversation import converse
-from mosn_mp.ipc.frames import Kept, Taken, Transfer
+from mosn_mp.ipc.frames import AnyFrame, Kept, Taken, Transfer
 from mosn_mp.proxy.moving.arrival import arrive
 from mosn_mp.proxy.moving.departure import Departure
 from mosn_mp.proxy.moving.giving import ask_tunnels, departures
@@ -50,17 +50,19 @@ class Giver:
     def run(self) -> int:
         """Give until there is nothing more to give; what is refused, or not answered, stays here."""
         progress_at = time.monotonic()
-        while not self._is_closed:
-            before = self.given
-            self._look()
-            self._take_answers()
-            if self.given != before:
-                progress_at = time.monotonic()
-            if not self._away and (self._left() <= 0 or self._is_over(progress_at)):
-                break
-            self._check_silence()
-            self._wait()
-        self._shut()
+        try:
+            while not self._is_closed:
+                before = self.given
+                self._look()
+                self._take_answers()
+                if self.given != before:
+                    progress_at = time.monotonic()
+                if not self._away and (self._left() <= 0 or self._is_over(progress_at)):
+                    break
+                self._check_silence()
+                self._wait()
+        finally:
+            self._shut()
         return self.given
 
     def _is_over(self, progress_at: float) -> bool:
@@ -90,7 +92,7 @@ class Giver:
         frame = msgspec.structs.replace(departure.frame, serial=self._serial)
         try:
             self._channel.send(frame, departure.fds)
-        except (ChannelClosedError, ChannelStuckError, ValueError):
+        except (ChannelClosedError, ChannelStuckError, ChannelShortError, ValueError):
             departure.kept()
             return
         self._away[self._serial] = (departure, time.monotonic())
@@ -109,6 +111,8 @@ class Giver:
                     self.given += 1
                 else:
                     departure.kept()
+        except ChannelShortError:
+            return  # what it said is still there
         except (ChannelClosedError, ValueError):
             self._is_closed = True
 
@@ -150,9 +154,14 @@ class Receiver:
     def run(self) -> None:
         """Serve what comes."""
         try:
-            converse(self._channel, lambda delivery: self._take(delivery.frame, delivery.fds))
+            converse(self._channel, lambda delivery: self._take(delivery.frame, delivery.fds), self._keep_away)
         except ChannelClosedError:
             self._channel.close()
+
+    def _keep_away(self, frame: AnyFrame) -> None:
+        """The descriptors of *frame* are lost here: the giver has its own."""
+        if isinstance(frame, Transfer):
+            self._channel.send(Kept(frame.serial))
 
     def _take(self, frame: object, fds: list[int]) -> None:
         if not isinstance(frame, Transfer):

@@ -1,11 +1,14 @@
 """Many clients at once, served by one thread, and a host that answers as many; every wait has a deadline."""
 
 import contextlib
+import multiprocessing
 import select
 import socket
 import threading
 import time
 from collections import Counter
+from multiprocessing.connection import Connection
+from typing import Self
 
 from tests.process.proxy.wire import request
 
@@ -149,3 +152,52 @@ class QuickHost:
             self._held.append(clients[fd])
         else:
             clients[fd].send(ANSWER * data.count(b"\r\n\r\n"))
+
+
+class FarHost:
+    """A QuickHost in a process of its own, which has descriptors of its own."""
+
+    def __init__(self) -> None:
+        spawning = multiprocessing.get_context("spawn")
+        self._pipe, other = spawning.Pipe()
+        self._process = spawning.Process(target=_serve_far, args=(other,), daemon=True)
+        self._process.start()
+        other.close()
+        self.port: int = self._pipe.recv()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pipe.close()
+        self._process.join(DEADLINE_S)
+
+    def hold(self) -> None:
+        """Let requests wait for their answers."""
+        self._pipe.send(True)
+
+    def answer(self) -> None:
+        """Answer those that wait, and what comes."""
+        self._pipe.send(False)
+
+    @property
+    def held(self) -> int:
+        """Requests that wait for their answers."""
+        self._pipe.send(None)
+        return int(self._pipe.recv())
+
+
+def _serve_far(pipe: Connection) -> None:
+    """The process of a FarHost: does what it is told, until nobody tells any more."""
+    host = QuickHost()
+    pipe.send(host.port)
+    with contextlib.suppress(EOFError):
+        while True:
+            order = pipe.recv()
+            if order is None:
+                pipe.send(host.held)
+            elif order:
+                host.holds.set()
+            else:
+                host.holds.clear()
+    host.close()

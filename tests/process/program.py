@@ -38,6 +38,17 @@ def wait_equal(look: Callable[[], Any], expected: Any, deadline_s: float = DEADL
     assert found == expected, f"not within {deadline_s} s: {found} is not {expected}"
 
 
+def settled(look: Callable[[], Any], pause_s: float) -> Any:
+    """What *look* finds once it finds the same twice, *pause_s* apart; AssertionError after the deadline."""
+    until = time.monotonic() + DEADLINE_S
+    while time.monotonic() < until:
+        found = look()
+        time.sleep(pause_s)
+        if look() == found:
+            return found
+    raise AssertionError(f"not the same for {pause_s} s within {DEADLINE_S} s: {found}")
+
+
 def say(text: str) -> None:
     """Print *text*, for whoever runs pytest with -s or reads why a test failed."""
     sys.stdout.write(f"{text}\n")

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.process.crowd import QuickHost
+from tests.process.crowd import FarHost, QuickHost
 from tests.process.program import HERE
 from tests.process.proxy.setting import Setting
 
@@ -17,7 +17,7 @@ class Scarce(Setting):
 
     descriptors = 256
 
-    def __init__(self, directory: Path, host: QuickHost) -> None:
+    def __init__(self, directory: Path, host: QuickHost | FarHost) -> None:
         super().__init__(directory)
         self.server["processor"] = 2
         filters = [{"type": "hoarder:Hoarder", "python_path": str(HERE), "config": {}}]
@@ -26,7 +26,7 @@ class Scarce(Setting):
         self.add_cluster("hosts", *(self.other_hosts(host)))
 
     @staticmethod
-    def other_hosts(host: QuickHost) -> list[int]:
+    def other_hosts(host: QuickHost | FarHost) -> list[int]:
         """The same host once more: a pool of its own."""
         return [host.port]
 

@@ -17,6 +17,7 @@ from mosn_mp.ipc.frames import (
     Given,
     Loaded,
     Measure,
+    Missed,
     Propose,
     Pulse,
     Ready,
@@ -53,7 +54,7 @@ _FDS: dict[type, int] = {
     Pulse: 0,
     Measure: 0,
 }
-_OF_WORKERS = (Pulse, Ready, Refused, Committed, Given)
+_OF_WORKERS = (Pulse, Ready, Refused, Committed, Given, Missed)
 
 
 def check_controller_frame(delivery: Delivery) -> None:

@@ -4,6 +4,7 @@ Each connection is one Ask and one Answer over SOCK_SEQPACKET. Only the master's
 """
 
 import contextlib
+import errno
 import logging
 import os
 import socket
@@ -19,12 +20,13 @@ from mosn_mp.ipc.frames import Answer, Ask
 from mosn_mp.ipc.memfd import seal_bytes
 from mosn_mp.master.border.paths import Place, find_place
 from mosn_mp.master.events.channel import EventChannel
-from mosn_mp.master.events.loop import Loop, Timer
+from mosn_mp.master.events.loop import READABLE, Loop, Timer
 
 log = logging.getLogger("mosn_mp.master")
 
 MAX_CLIENTS = 16  # a person and a few scripts; the rest waits in the backlog
 CLIENT_TIMEOUT_S = 10.0
+RETRY_S = 0.2  # of what there is no descriptor or memory for now
 _UCRED = struct.Struct("3i")
 
 
@@ -103,7 +105,10 @@ class ControlSocket:
     def _accept(self, _: int) -> None:
         try:
             sock, _address = self._sock.accept()
-        except OSError:  # it hung up again, or we are out of descriptors: the next one may have more luck
+        except OSError as e:  # it hung up again, or we are out of descriptors: then it waits, and so do we
+            if e.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
+                self._loop.rewatch(self._sock.fileno(), 0)
+                self._loop.call_later(RETRY_S, self._accept_again)
             return
         _pid, uid, _gid = _UCRED.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size))
         if uid not in (0, os.geteuid()) or len(self._clients) >= MAX_CLIENTS:
@@ -113,17 +118,29 @@ class ControlSocket:
 
     def adopt(self, fd: int, ask: Ask) -> None:
         """Answer *ask* of the client *fd*, which the master before us has heard."""
-        self._ask(self._add(socket.socket(fileno=fd)), ask)
+        number = self._add(socket.socket(fileno=fd))
+        if number >= 0:
+            self._ask(number, ask)
 
     def _add(self, sock: socket.socket) -> int:
+        """The number of a client, -1 if there is nothing left to hear it with."""
         number = self._next_number
         self._next_number += 1
-        channel = EventChannel(
-            self._loop, Channel(sock), "control client", lambda d: self._reply(number, d), lambda: self._drop(number),
-            on_end=lambda: self._drop(number),
-        )  # fmt: skip
+        try:
+            channel = EventChannel(
+                self._loop, Channel(sock), "control client", lambda d: self._reply(number, d), lambda: self._drop(number),
+                on_end=lambda: self._drop(number),
+            )  # fmt: skip
+        except OSError as e:
+            log.error("a control client was not heard: %s", e.strerror)
+            sock.close()
+            return -1
         self._clients[number] = Client(channel, self._loop.call_later(CLIENT_TIMEOUT_S, lambda: self._drop(number)))
         return number
+
+    def _accept_again(self) -> None:
+        if self._sock.fileno() >= 0:
+            self._loop.rewatch(self._sock.fileno(), READABLE)
 
     def _reply(self, number: int, delivery: Delivery) -> None:
         if isinstance(delivery.frame, Ask):
@@ -146,11 +163,16 @@ class ControlSocket:
 
     def _tell(self, number: int, answer: Answer) -> None:
         client = self._clients.get(number)
-        if client is not None:  # it did not hang up meanwhile
+        if client is None:
+            return  # it hung up meanwhile
+        try:
             fds = (seal_bytes("mosn_mp-answer", answer.body),) if answer.body else ()
-            client.channel.send(replace(answer, body=b""), fds)
-            close_fds(fds)
-            self._clients[number] = Client(client.channel, self._loop.call_later(CLIENT_TIMEOUT_S, lambda: self._drop(number)))
+        except OSError:
+            self._loop.call_later(RETRY_S, lambda: self._tell(number, answer))
+            return
+        client.channel.send(replace(answer, body=b""), fds)
+        close_fds(fds)
+        self._clients[number] = Client(client.channel, self._loop.call_later(CLIENT_TIMEOUT_S, lambda: self._drop(number)))
 
     def _drop(self, number: int) -> None:
         client = self._clients.pop(number, None)

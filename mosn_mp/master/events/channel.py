@@ -5,7 +5,15 @@ import os
 import time
 from collections.abc import Callable
 
-from mosn_mp.ipc.channel import BadFrameError, Channel, ChannelClosedError, ChannelStuckError, Delivery
+from mosn_mp.ipc.channel import (
+    SHORT_S,
+    BadFrameError,
+    Channel,
+    ChannelClosedError,
+    ChannelShortError,
+    ChannelStuckError,
+    Delivery,
+)
 from mosn_mp.ipc.frames import Frame
 from mosn_mp.master.events.loop import READABLE, WRITABLE, Loop
 
@@ -60,6 +68,9 @@ class EventChannel:
         except ChannelStuckError as e:
             self._fault(str(e))
             return
+        except ChannelShortError as e:
+            log.error("%s: a %s frame was not sent: %s", self._who, type(frame).__name__, e)
+            return
         if self._channel.has_waiting():
             self._loop.rewatch(self._channel.fileno(), READABLE | WRITABLE)
 
@@ -78,6 +89,8 @@ class EventChannel:
             self.close()  # watched on, end-of-file would keep the loop spinning until SIGCHLD
             if self._on_end is not None:
                 self._on_end()
+        except ChannelShortError:
+            self._pause()
         except ValueError as e:
             self._fault(f"it sent what is no frame: {str(e)[:200]}")
 
@@ -123,8 +136,19 @@ class EventChannel:
         except ChannelClosedError:
             self.close()
             return
-        if not self._channel.has_waiting():
+        if self._channel.has_waiting():
+            self._pause()  # the socket would take it, but the kernel has no memory
+        else:
             self._loop.rewatch(self._channel.fileno(), READABLE)
+
+    def _pause(self) -> None:
+        """Try again in a moment: what is ready and cannot be done would keep the loop spinning."""
+        self._loop.rewatch(self._channel.fileno(), 0)
+        self._loop.call_later(SHORT_S, self._go_on)
+
+    def _go_on(self) -> None:
+        if self._is_open:
+            self._loop.rewatch(self._channel.fileno(), READABLE | WRITABLE if self._channel.has_waiting() else READABLE)
 
     def _fault(self, problem: str) -> None:
         log.error("%s: %s: giving up on it", self._who, problem)

@@ -65,8 +65,8 @@ class Loop:
 
     def watch(self, fd: int, on_ready: Callable[[int], None], events: int = READABLE) -> None:
         """Call *on_ready* with the epoll events whenever *fd* has any of *events*."""
-        self._callbacks[fd] = on_ready
         self._epoll.register(fd, events)
+        self._callbacks[fd] = on_ready
 
     def rewatch(self, fd: int, events: int) -> None:
         """Change the events that a watched *fd* is waited for."""

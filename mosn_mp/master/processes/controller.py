@@ -59,10 +59,11 @@ class ControllerProcess:
 
     def attach(self, launched: Launched) -> None:
         """Talk to the controller that was just *launched*."""
+        who = f"controller (pid {launched.pid})"
+        channel = Channel(launched.sock)
+        self._channel = EventChannel(self._loop, channel, who, self._on_frame, self.kill, max_fds=CONTROLLER_FDS)
         self.pid = launched.pid
         self.started_at = time.monotonic()
-        who = f"controller (pid {self.pid})"
-        self._channel = EventChannel(self._loop, Channel(launched.sock), who, self._on_frame, self.kill, max_fds=CONTROLLER_FDS)
 
     def restart(self, how: str, on_up: Callable[[], None]) -> None:
         """It died as *how* says: start another one, at once or after a while, and then call *on_up*."""
@@ -107,8 +108,16 @@ class ControllerProcess:
             self._channel.send(frame, fds)
 
     def adopt(self, version: int, snapshot_fd: int, plan: Plan) -> None:
-        """Let it take this snapshot, which it did not load, for what is served; it learns what was said in *filed*, too."""
-        plan_fd = seal_bytes("mosn_mp-plan", encode_plan(plan))
+        """Let it take this snapshot, which it did not load, for what is served; it learns what was said in *filed*, too.
+
+        If there is no descriptor or memory to tell it, another one will be told.
+        """
+        try:
+            plan_fd = seal_bytes("mosn_mp-plan", encode_plan(plan))
+        except OSError as e:
+            log.error("the new controller cannot be told what is served: %s", e.strerror)
+            self.kill()
+            return
         self.send(Adopt(version, self.filed), (snapshot_fd, plan_fd))
         os.close(plan_fd)
 

@@ -3,12 +3,15 @@
 The master makes a channel and gives one end to each; what passes between both it does not see (worker/transfer.py).
 """
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from mosn_mp.ipc.channel import Channel
 from mosn_mp.ipc.frames import Give, Given, Receive
 from mosn_mp.master.processes.workers import Worker, Workers
+
+log = logging.getLogger("mosn_mp.master")
 
 Send = Callable[[Receive, tuple[int, ...]], None]
 
@@ -33,7 +36,12 @@ class Transfers:
 
     def begin(self, giver: Worker, send: Send, count: int, done: Callable[[int], None]) -> None:
         """Let *giver* give *count* connections (-1: all) to the one that *send* reaches; *done* hears how many went."""
-        one, other = Channel.pair()
+        try:
+            one, other = Channel.pair()
+        except OSError as e:
+            log.error("%s: its connections stay: %s", giver, e.strerror)
+            done(0)
+            return
         self._numbers += 1
         self._under_way[self._numbers] = (giver.pid, done)
         send(Receive(), (other.fileno(),))

@@ -109,21 +109,37 @@ class Workers:
         """Fork a worker of *slot*; OSError if there is no process, descriptor or row for it."""
         row = self._free_row(slot)
         ours, theirs = Channel.pair()
-        order = self._make_order(slot, row, theirs)
+        pid = 0
+        try:
+            pid = self._fork(self._make_order(slot, row, theirs))
+            worker = Worker(slot, row, pid)
+            worker.channel = EventChannel(
+                self._loop, ours, str(worker), lambda d: self._take(worker, d), lambda: self.kill(worker)
+            )
+        except OSError:
+            ours.close()
+            if pid:
+                os.kill(pid, signal.SIGKILL)  # nobody could talk to it
+            raise
+        finally:
+            theirs.close()
+        self._by_pid[pid] = worker
+        self._respawns.setdefault(slot, Respawn())
+        return worker
+
+    @staticmethod
+    def _fork(order: WorkerOrder) -> int:
         gc.collect()
         gc.freeze()  # the collector never writes into the pages that master and workers share
         # A signal between fork() and the new handlers would be written to the wake-up pipe, which is still the master's.
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-        pid = os.fork()
-        if pid == 0:
-            run_worker(order)
-        signal.pthread_sigmask(signal.SIG_SETMASK, ())
-        theirs.close()
-        worker = Worker(slot, row, pid)
-        worker.channel = EventChannel(self._loop, ours, str(worker), lambda d: self._take(worker, d), lambda: self.kill(worker))
-        self._by_pid[pid] = worker
-        self._respawns.setdefault(slot, Respawn())
-        return worker
+        try:
+            pid = os.fork()
+            if pid == 0:
+                run_worker(order)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        return pid
 
     def send(self, worker: Worker, frame: Frame, fds: tuple[int, ...] = ()) -> None:
         """Send *frame* to *worker*; one that is gone is left to reaped(), one that does not read is killed."""

@@ -28,7 +28,11 @@ def propose(reloader: Reloader, proposal: Propose, body: bytes, send: Send) -> N
 
 def conclude(proposal: Propose, report: ReloadReport, send: Send) -> None:
     """*send* what came of *proposal*."""
-    fd = seal_bytes("mosn_mp-report", msgspec.msgpack.encode(report))
+    try:
+        fd = seal_bytes("mosn_mp-report", msgspec.msgpack.encode(report))
+    except OSError as e:
+        log.error("%s: what came of it cannot be told: %s", printable(proposal.edit[:100]), e.strerror)
+        return
     send(Concluded(proposal.token), (fd,))
     close_fds([fd])
 

@@ -194,9 +194,13 @@ class Reloader:
     def _send_load(self, job: Job) -> None:
         if not self._controller.pid:
             return  # on_controller_up() will come
-        job.is_sent = True
         request = job.request
-        fds = (seal_bytes("mosn_mp-edit", request.body),) if request.edit else ()
+        try:
+            fds = (seal_bytes("mosn_mp-edit", request.body),) if request.edit else ()
+        except OSError as e:
+            self._refuse([f"{job.name()}: {e.strerror}"])
+            return
+        job.is_sent = True
         self._controller.send(Load(job.number, request.path or self._served.config_path, request.is_dry_run, request.edit), fds)
         close_fds(fds)
 

@@ -31,7 +31,6 @@ class Renewal:
         except GrantError as e:
             on_end(granted, e.problems)
             return
-        self._reading = reading
 
         def take(_: int) -> None:
             if not reading.take():
@@ -45,7 +44,13 @@ class Renewal:
             else:
                 on_end(fresh if is_roots else granted, [])
 
-        self._loop.watch(reading.fileno(), take)
+        try:
+            self._loop.watch(reading.fileno(), take)
+        except OSError as e:
+            reading.close()
+            on_end(granted, [f"{path}: {e.strerror}"])
+            return
+        self._reading = reading
 
     def close(self) -> None:
         """Nobody waits for it any more."""

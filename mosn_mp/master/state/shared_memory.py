@@ -35,6 +35,7 @@ LEAST_HOSTS = 1 << 20
 DISABLED = 0x80  # a health flag of ours beside MOSN's (cluster/state.pxd): an operator took the host out of rotation
 
 _CONNECTIONS_AT = WORKER.cell("connections").at
+_BUDGET_AT = [WORKER.cell(key).at for key in ("fd_limit", "fd_used", "fd_reserved", "accept_paused")]
 _ACTIVE_AT = UPSTREAM.cell("request_active").at
 
 Labels = list[tuple[str, str]]
@@ -173,6 +174,11 @@ class SharedMemory:
     def connections_of(self, row: int) -> int:
         """How many connections of clients the worker of *row* has."""
         return int(self.metrics.row(row, _CONNECTIONS_AT, 1)[0])
+
+    def room_of(self, row: int) -> int:
+        """How many more descriptors the worker of *row* could use for clients; -1: clients wait for want of them."""
+        limit, used, reserved, is_paused = (int(self.metrics.row(row, at, 1)[0]) for at in _BUDGET_AT)
+        return -1 if is_paused else max(0, limit - used - reserved)
 
     def retire_unused(self, plan: Plan) -> int:
         """Let go of what *plan* does not name and nothing counts in any more; returns how many are kept for now.

@@ -22,7 +22,7 @@ import msgspec
 
 from mosn_mp.ipc.channel import Channel, Delivery, close_fds
 from mosn_mp.ipc.frames import Concluded, Frame, Handover, HandoverSockets, TookOver, UpgradeFailed, UpgradeReady, chunked
-from mosn_mp.ipc.memfd import seal_bytes
+from mosn_mp.ipc.memfd import seal_each
 from mosn_mp.ipc.plan import encode_plan
 from mosn_mp.ipc.report import UpgradeReport
 from mosn_mp.master.events.channel import EventChannel
@@ -203,12 +203,12 @@ class OldSide:
             filed=self._controller.filed,
             sockets=len(sockets),
         )
-        own = [
-            seal_bytes("mosn_mp-plan", encode_plan(snapshot.plan)),
-            seal_bytes("mosn_mp-tables", shared.place(snapshot.plan)),
-            seal_bytes("mosn_mp-totals", shared.totals()),
-            seal_bytes("mosn_mp-switches", msgspec.msgpack.encode(self._switches())),
-        ]
+        own = seal_each({
+            "mosn_mp-plan": encode_plan(snapshot.plan),
+            "mosn_mp-tables": shared.place(snapshot.plan),
+            "mosn_mp-totals": shared.totals(),
+            "mosn_mp-switches": msgspec.msgpack.encode(self._switches()),
+        })  # fmt: skip
         segments = (shared.metrics.segment.fd, shared.state.segment.fd)
         self.send(frame, (*self._instance_fds(), snapshot.snapshot_fd, *own, *segments))
         close_fds(own)

@@ -201,7 +201,10 @@ class Connection(Pollable):
         if self.ready & (HANGUP | FIN) or self.fd < 0:
             return False
         if self.ready & READ:
-            if recv(self.fd, cython.address(one), 1, MSG_PEEK | MSG_DONTWAIT) >= 0 or errno != EAGAIN:
+            if recv(self.fd, cython.address(one), 1, MSG_PEEK | MSG_DONTWAIT) >= 0:
+                return False
+            if errno != EAGAIN:
+                self.reactor.is_shortage(errno)
                 return False
             self.ready &= ~READ
         return True

@@ -38,6 +38,6 @@ cdef class Descriptors(Timed):
     cdef void _publish(self) noexcept
     cdef void _press(self, bint is_pressed) noexcept
     cdef void _press_pools(self, bint is_pressed) noexcept
-    cdef bint _may_connect(self) noexcept
+    cdef bint may_connect(self) noexcept
     cdef int _close_idle(self) except -1
     cdef bint _is_queued(self) noexcept

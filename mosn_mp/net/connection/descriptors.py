@@ -196,7 +196,7 @@ class Descriptors(Timed):
         clients: cython.int = cython.cast(cython.int, self.cells[W_CONNECTIONS])
         return self.used() + clients + 4 <= self.most and 2 * (made + 1) <= self.limit // PIPE_PART
 
-    def _may_connect(self) -> cython.bint:
+    def may_connect(self) -> cython.bint:
         """Streams may have half of the reserve as well: so they end, and give back what they have."""
         return self.used() < self.limit - self.reserve // 2
 
@@ -205,7 +205,7 @@ class Descriptors(Timed):
 
         *failed*: the kernel has just said that there is none, so wait in any case.
         """
-        if not failed and (self.used() < self.most or self._close_spare() or self._may_connect()):
+        if not failed and (self.used() < self.most or self._close_spare() or self.may_connect()):
             return True
         self.cells[W_CONNECT_WAITS] += 1
         task.expired = False
@@ -217,7 +217,7 @@ class Descriptors(Timed):
             self.reactor.sleep(task)
             if task in self.waiting:
                 self.waiting.remove(task)
-            if self._may_connect():
+            if self.may_connect():
                 break
         self.reactor.wheel.arm(task, 0)
         self._press_pools(len(self.waiting) > 0)

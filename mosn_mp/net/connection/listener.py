@@ -48,7 +48,12 @@ class Listener(Taker):
         self.reactor = descriptors.reactor
         self.descriptors = descriptors
         self.acceptor = acceptor
-        self.reactor.register(self)
+        try:
+            self.reactor.register(self)
+        except OSError:
+            close(fd)
+            self.fd = -1
+            raise
 
     def finish(self) -> bool:
         """Accept everything that is in the queue, then close(): at once (True), or as descriptors are given back."""

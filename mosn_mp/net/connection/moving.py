@@ -84,13 +84,18 @@ def put_unread(connection: Connection, unread: bytes) -> cython.bint:
 
 
 def go_on_with(connection: Connection, fd: cython.int) -> cython.int:
-    """*connection* goes on with the non-blocking descriptor *fd* instead of its own, which another process has now."""
+    """*connection* goes on with the non-blocking descriptor *fd* instead of its own, which another process has now. If the
+    kernel has no memory to watch it, it is closed, and the process that awaits something from it says so."""
     old: cython.int = connection.fd
     connection.reactor.unwatch(connection)
     close(old)
     connection.fd = fd
     connection.ready = WRITE
-    return connection.reactor.register(connection)
+    try:
+        connection.reactor.register(connection)
+    except OSError:
+        connection.close()
+    return 0
 
 
 def leave(connection: Connection) -> cython.void:

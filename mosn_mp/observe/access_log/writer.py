@@ -20,7 +20,7 @@ import threading
 
 import cython
 from cython.cimports.cpython.bytes import PyBytes_AS_STRING, PyBytes_GET_SIZE
-from cython.cimports.libc.errno import EAGAIN, EINTR, errno
+from cython.cimports.libc.errno import EAGAIN, EINTR, EMFILE, ENFILE, ENOMEM, errno
 from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.libc.stdlib import free, malloc
 from cython.cimports.libc.string import memchr, memcpy
@@ -234,6 +234,11 @@ class LogWriter:
             if take_flag(cython.address(self.reopen_asked)):
                 problem = self.reopen_now()
                 if problem:
+                    if (problem == EMFILE or problem == ENFILE or problem == ENOMEM) and not load_acquire(
+                        cython.address(self.stop_asked)
+                    ):
+                        raise_flag(cython.address(self.reopen_asked), 1)
+                        self.wait_wake(RETRY_MS)
                     return problem
             if self.used() == 0:
                 if load_acquire(cython.address(self.stop_asked)):

@@ -127,12 +127,8 @@ def depart_session(service: Service, session: ServerSession) -> Departure:
     departure.relay_fd = -1
     departure.fds = [connection.fd]
     waiting: list = list(session.calls)
-    if session.in_flight:
-        ours, theirs = socket.socketpair()
-        ours.setblocking(False)
-        departure.relay_fd = ours.detach()
-        departure.own_fds = [theirs.detach()]
-        departure.fds.extend(departure.own_fds)
+    if session.in_flight and not open_relay_pair(service, departure):
+        return None
     unsent = hide_unsent(connection, cython.address(departure.hidden))
     departure.frame = describe(service, connection, kind, session.codec.state_word(), unsent, waiting)
     session.moving = True
@@ -140,6 +136,24 @@ def depart_session(service: Service, session: ServerSession) -> Departure:
     connection.watched = False
     service.reactor.arm(connection, 0)
     return departure
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def open_relay_pair(service: Service, departure: SessionDeparture) -> cython.bint:
+    """The socket pair for the answers that are owed; False: there are no descriptors for it now."""
+    if not service.descriptors.may_connect():
+        return False
+    try:
+        ours, theirs = socket.socketpair()
+    except OSError as error:
+        service.reactor.is_shortage(error.errno)
+        return False
+    ours.setblocking(False)
+    departure.relay_fd = ours.detach()
+    departure.own_fds = [theirs.detach()]
+    departure.fds.extend(departure.own_fds)
+    return True
 
 
 @cython.cfunc

@@ -15,7 +15,8 @@
 
 enum call {
     ACCEPT4, SOCKET, CONNECT, SEND, RECV, SENDMSG, RECVMSG, SPLICE, PIPE2, EPOLL_CTL, EPOLL_WAIT, GETSOCKOPT, SETSOCKOPT,
-    GETSOCKNAME, GETPEERNAME, SOCKETPAIR, SHUTDOWN, EVENTFD, DUP, POLL, WRITE, OPEN, FCNTL, CALLS
+    GETSOCKNAME, GETPEERNAME, SOCKETPAIR, SHUTDOWN, EVENTFD, DUP, POLL, WRITE, OPEN, FCNTL, MEMFD_CREATE,
+    CALLS
 };
 
 struct plan {
@@ -87,6 +88,7 @@ WRAP(int, GETPEERNAME, getpeername, (int fd, struct sockaddr *a, socklen_t *n), 
 WRAP(int, SOCKETPAIR, socketpair, (int family, int type, int protocol, int *ends), (family, type, protocol, ends))
 WRAP(int, SHUTDOWN, shutdown, (int fd, int how), (fd, how))
 WRAP(int, EVENTFD, eventfd, (unsigned initial, int flags), (initial, flags))
+WRAP(int, MEMFD_CREATE, memfd_create, (const char *name, unsigned flags), (name, flags))
 WRAP(int, DUP, dup, (int fd), (fd))
 WRAP(int, POLL, poll, (struct pollfd *p, nfds_t n, int ms), (p, n, ms))
 WRAP(ssize_t, WRITE, write, (int fd, const void *p, size_t n), (fd, p, n))

@@ -12,7 +12,7 @@ HERE = Path(__file__).parent
 CALLS = (
     "accept4", "socket", "connect", "send", "recv", "sendmsg", "recvmsg", "splice", "pipe2", "epoll_ctl", "epoll_wait",
     "getsockopt", "setsockopt", "getsockname", "getpeername", "socketpair", "shutdown", "eventfd", "dup", "poll", "write", "open",
-    "fcntl",
+    "fcntl", "memfd_create",
 )  # fmt: skip
 _PLAN = struct.Struct("=4i3q")
 _SEEN = struct.Struct(f"={len(CALLS)}q")
