@@ -56,7 +56,8 @@ class UpgradeSetting(Setting):
     def end(self) -> None:
         """End whichever generation there is."""
         for pid in self.family():
-            os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # it has drained meanwhile
+                os.kill(pid, signal.SIGKILL)
         wait_until(lambda: not self.family(), "nothing left")
         assert self.master is not None
         self.master.communicate()
