@@ -1,5 +1,6 @@
 """Servers behind the proxy that we did not write, each ended after its test."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -18,22 +19,35 @@ HERE = Path(__file__).parent
 ONE_MIB = bytes(range(256)) * 4096
 
 
+@contextlib.contextmanager
+def proxies_in(directory: Path) -> Iterator[Callable[..., Proxied]]:
+    """Starts a proxy before the given port, and ends it."""
+    with contextlib.ExitStack() as stack:
+
+        def start(port: int, **settings: object) -> Proxied:
+            made = Proxied(directory, [port], **settings)  # type: ignore[arg-type]
+            stack.callback(made.end)
+            made.start()
+            return made
+
+        yield start
+
+
 @pytest.fixture
 def proxy_to(tmp_path: Path) -> Iterator[Callable[..., Proxied]]:
     """Starts a proxy before the given port."""
-    made: list[Proxied] = []
-
-    def start(port: int, **settings: object) -> Proxied:
-        made.append(Proxied(tmp_path, [port], **settings))  # type: ignore[arg-type]
-        made[-1].start()
-        return made[-1]
-
-    yield start
-    for proxied in made:
-        proxied.end()
+    with proxies_in(tmp_path) as start:
+        yield start
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
+def shared_proxy_to(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Proxied]]:
+    """Starts a proxy that all tests of a module use."""
+    with proxies_in(tmp_path_factory.mktemp("proxied")) as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
 def origin() -> Iterator[int]:
     """The port of tests/interop/origin.py."""
     process = subprocess.Popen([sys.executable, str(HERE / "origin.py")], stdout=subprocess.PIPE, text=True)
@@ -43,10 +57,10 @@ def origin() -> Iterator[int]:
     process.communicate()
 
 
-@pytest.fixture
-def to_origin(origin: int, proxy_to: Callable[..., Proxied]) -> Proxied:
+@pytest.fixture(scope="module")
+def to_origin(origin: int, shared_proxy_to: Callable[..., Proxied]) -> Proxied:
     """A proxy before the origin."""
-    return proxy_to(origin)
+    return shared_proxy_to(origin)
 
 
 class Nginx:
@@ -110,12 +124,26 @@ http {{
         self.process.wait(10)
 
 
-@pytest.fixture
-def nginx(tmp_path: Path) -> Iterator[Nginx]:
-    """An nginx that listens."""
-    made = Nginx(tmp_path / "nginx")
+@contextlib.contextmanager
+def nginx_in(directory: Path) -> Iterator[Nginx]:
+    """An nginx that listens, ended."""
+    made = Nginx(directory / "nginx")
     try:
         wait_until(made.is_listening, "nginx listening")
         yield made
     finally:
         made.end()
+
+
+@pytest.fixture
+def nginx(tmp_path: Path) -> Iterator[Nginx]:
+    """An nginx that listens."""
+    with nginx_in(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def shared_nginx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nginx]:
+    """An nginx that all tests of a module use."""
+    with nginx_in(tmp_path_factory.mktemp("nginx")) as made:
+        yield made

@@ -51,23 +51,40 @@ class EchoServer:
         assert connection.close_code is not None
         self.closes.append((connection.close_code, connection.close_reason or ""))
 
+    def forget(self) -> None:
+        """Wait for the end of every connection, for the next test to begin with none."""
+        wait_until(lambda: len(self.closes) == len(self.paths), "the end of the test's connections")
+        self.closes.clear()
+        self.paths.clear()
+
     def end(self) -> None:
         """Stop serving."""
         self.server.shutdown()
         self.thread.join()
 
 
-@pytest.fixture
-def echo() -> Iterator[EchoServer]:
+@pytest.fixture(scope="module")
+def server() -> Iterator[EchoServer]:
     made = EchoServer()
     yield made
     made.end()
 
 
+@pytest.fixture(scope="module")
+def proxied(server: EchoServer, shared_proxy_to: Callable[..., Proxied]) -> Proxied:
+    return shared_proxy_to(server.port)
+
+
 @pytest.fixture
-def client_of(echo: EchoServer, proxy_to: Callable[..., Proxied]) -> Connect:
-    """Opens a WebSocket to the echo server through a proxy."""
-    proxied = proxy_to(echo.port)
+def echo(server: EchoServer) -> Iterator[EchoServer]:
+    """The server, without memory of other tests."""
+    yield server
+    server.forget()
+
+
+@pytest.fixture
+def client_of(echo: EchoServer, proxied: Proxied) -> Connect:
+    """Opens a WebSocket to the echo server through the proxy."""
 
     def open_one(path: str = "/chat", **options: Any) -> ClientConnection:
         return connect(f"ws://127.0.0.1:{proxied.port}{path}", max_size=None, proxy=None, **options)

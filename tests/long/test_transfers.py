@@ -24,12 +24,12 @@ def run(*words: object) -> dict[str, object]:
     return found
 
 
-@pytest.fixture
-def proxied(proxy_to: Callable[..., Proxied]) -> Iterator[Proxied]:
+@pytest.fixture(scope="module")
+def proxied(shared_proxy_to: Callable[..., Proxied]) -> Iterator[Proxied]:
     """A proxy before bulk.py, each of its processes with one small transfer of each kind behind it."""
     server = subprocess.Popen([*COMMAND, "serve"], stdout=subprocess.PIPE, text=True)
     assert server.stdout is not None
-    made = proxy_to(int(server.stdout.readline()), timeout="20m")
+    made = shared_proxy_to(int(server.stdout.readline()), timeout="20m")
     for _ in range(6):
         for framing in ("length", "chunked"):
             run("download", made.port, framing, 3 * MIB)
