@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tests.ports import free_port
-from tests.process.program import Program
+from tests.process.program import Program, wait_until
 
 HERE = Path(__file__).parent
 WRK_CONNECTIONS = 8
@@ -84,13 +84,15 @@ class Loaded(Program):
         return count
 
     def begin_load(self, wrk_s: int = 0) -> None:
-        """Let the clients begin; *wrk_s* 0: without wrk."""
+        """Let the clients begin, and wait until they are well under way; *wrk_s* 0: without wrk."""
         self.client = self._run("client", str(self.port))
         self.wrk: subprocess.Popen[str] | None = None
         if wrk_s and shutil.which("wrk"):
             command = ["wrk", "-t1", f"-c{WRK_CONNECTIONS}", f"-d{wrk_s}s", "--timeout", "10s", f"http://127.0.0.1:{self.port}/up/7/100"]
             self.wrk = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
             self.children.append(self.wrk)
+        before = sum(map(self.hits, self.upstreams))
+        wait_until(lambda: sum(map(self.hits, self.upstreams)) > before + 50, "the load well under way")
 
     def end_load(self) -> Result:
         """Stop the clients and count."""

@@ -13,6 +13,7 @@ from typing import Any
 
 from mosn_mp.master.control.client import AskError, ask_status, report_json
 from tests.ports import free_port
+from tests.process.command import TIMEOUT_S, run_command
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).parent
@@ -21,13 +22,14 @@ DEADLINE_S = 30.0  # what is waited for takes milliseconds, and seconds where ot
 
 def wait_until(condition: Callable[[], Any], what: str, deadline_s: float = DEADLINE_S) -> Any:
     """The first true value of *condition*; AssertionError naming *what* after the deadline."""
-    until = time.monotonic() + deadline_s
+    began = time.monotonic()
     while True:
         value = condition()
         if value:
             return value
-        assert time.monotonic() < until, f"not within {deadline_s} s: {what}"
-        time.sleep(0.01)
+        waited_s = time.monotonic() - began
+        assert waited_s < deadline_s, f"not within {deadline_s} s: {what}"
+        time.sleep(min(0.01 + waited_s / 20, 0.05))  # a look costs the program time too, as a question at its admin address
 
 
 def wait_equal(look: Callable[[], Any], expected: Any, deadline_s: float = DEADLINE_S) -> None:
@@ -164,8 +166,11 @@ class Program:
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run the command `mosn_mp` with *arguments* and `-c` this configuration."""
-        command = [self.python, "-m", "mosn_mp", *arguments, "-c", str(self.path)]
-        return subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=30, check=False)
+        words = [*arguments, "-c", str(self.path)]
+        if self.python == sys.executable:
+            return run_command(words, self.environment)
+        command = [self.python, "-m", "mosn_mp", *words]
+        return subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
 
     def status(self) -> dict[str, Any]:
         """What `mosn_mp status --json` prints, without a process for each look."""
