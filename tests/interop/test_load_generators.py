@@ -74,5 +74,6 @@ def test_wrk_with_a_mix_of_bodies_and_hosts_that_close(proxied: Proxied, tmp_pat
 def test_h2load_over_http1(proxied: Proxied, depth: int) -> None:
     command = ["h2load", "--h1", "-t1", "-c50", f"-m{depth}", f"-n{REQUESTS}", f"http://127.0.0.1:{proxied.port}/hello"]
     output = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True).stdout
-    assert "{0} total, {0} started, {0} done, {0} succeeded, 0 failed, 0 errored, 0 timeout".format(REQUESTS) in output, output
-    assert f"status codes: {REQUESTS} 2xx" in output
+    n = REQUESTS
+    assert f"{n} total, {n} started, {n} done, {n} succeeded, 0 failed, 0 errored, 0 timeout" in output, output
+    assert f"status codes: {n} 2xx" in output

@@ -100,7 +100,7 @@ def blame(kills: list[Kill], broken: list[tuple[int, float, float]]) -> list[tup
     return costs
 
 
-@pytest.mark.parametrize("times", [5, pytest.param(50, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("times", [3, pytest.param(50, marks=pytest.mark.slow)])
 def test_kills_of_random_workers_cost_no_more_than_what_was_in_flight_in_them(
     nginx: Nginx, proxy_to: Callable[..., Proxied], times: int, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -20,6 +20,8 @@ from gevent.event import Event
 from gevent.server import StreamServer
 
 KEEPERS, NEWCOMERS, UPLOADERS = 4, 2, 2
+# Between two requests of a client; a few hundred a second together leave the machine to what is tested, and to other tests.
+PAUSES_S = (0, 0.001, 0.01, 0.03)
 UPLOAD_BYTES = 200_000
 TIMEOUT_S = 20.0
 
@@ -132,7 +134,7 @@ def run_client(port: int) -> None:
                 client.close()
             if kind == "new":
                 client.close()
-            gevent.sleep(random.choice((0, 0, 0.001, 0.01)))
+            gevent.sleep(random.choice(PAUSES_S))
         client.close()
 
     kinds = ["keep"] * KEEPERS + ["new"] * NEWCOMERS + ["upload"] * UPLOADERS
