@@ -37,52 +37,54 @@ def make_hot_module(tree: Path) -> Path:
     return package
 
 
-def test_the_seed_of_a_run_is_printed_and_can_be_given(tmp_path: Path) -> None:
-    code, output = run_tests(tmp_path, "def test_one(): pass\n", "--hypothesis-seed=7")
-    assert (code, "hypothesis seed: 7" in output) == (0, True)
-    assert "hypothesis seed: " in run_tests(tmp_path, "def test_one(): pass\n")[1]
+SAMPLE = """
+@pytest.mark.slow
+def test_soak(): pass
+@pytest.mark.interop('sh', 'no-such-program', 'python:no_such_module')
+def test_missing(): pass
+@pytest.mark.interop('sh', 'python:json')
+def test_there(): pass
+"""
 
 
-@pytest.mark.parametrize(("arguments", "outcome"), [((), "1 skipped"), (("--long",), "1 passed")])
-def test_long_tests_run_only_when_asked_for(tmp_path: Path, arguments: tuple[str, ...], outcome: str) -> None:
-    _, output = run_tests(tmp_path, "@pytest.mark.slow\ndef test_soak(): pass\n", *arguments)
-    assert outcome in output
-
-
-def test_a_test_against_a_missing_program_is_skipped_and_names_it(tmp_path: Path) -> None:
-    text = "@pytest.mark.interop('sh', 'no-such-program', 'python:no_such_module')\ndef test_one(): pass\n"
-    _, output = run_tests(tmp_path, text)
+def test_long_tests_and_those_against_missing_programs_are_skipped_and_a_seed_is_printed(tmp_path: Path) -> None:
+    _, output = run_tests(tmp_path, SAMPLE)
+    assert "1 passed, 2 skipped" in output
+    assert "takes minutes: run it by scripts/test --long" in output
     assert "no-such-program, python:no_such_module not installed here" in output
+    assert "hypothesis seed: " in output
 
 
-def test_a_test_against_programs_that_are_here_runs(tmp_path: Path) -> None:
-    assert "1 passed" in run_tests(tmp_path, "@pytest.mark.interop('sh', 'python:json')\ndef test_one(): pass\n")[1]
+def test_long_tests_run_when_asked_for_and_a_seed_can_be_given(tmp_path: Path) -> None:
+    code, output = run_tests(tmp_path, SAMPLE, "--long", "--hypothesis-seed=7")
+    assert (code, "2 passed, 1 skipped" in output, "hypothesis seed: 7" in output) == (0, True, True)
 
 
-@however_run
-def test_a_test_that_hangs_fails_with_the_line_it_hangs_in(tmp_path: Path, side_by_side: tuple[str, ...]) -> None:
-    text = "import time\n@pytest.mark.timeout(0.5)\ndef test_hang():\n    time.sleep(30)  # here\n"
-    code, output = run_tests(tmp_path, text, *side_by_side)
+HANG = "import os, time\n@pytest.mark.timeout(0.5)\ndef test_hang():\n    time.sleep(30)  # here\n"
+
+
+def test_a_test_that_hangs_fails_with_the_line_it_hangs_in(tmp_path: Path) -> None:
+    code, output = run_tests(tmp_path, HANG)
     assert (code, "time.sleep(30)  # here" in output, "test_hang" in output) == (1, True, True)
 
 
 @needs_xdist
-def test_a_test_that_kills_its_process_is_named_with_its_stack(tmp_path: Path) -> None:
-    text = "import os\ndef test_abort():\n    os.abort()\ndef test_other(): pass\n"
-    code, output = run_tests(tmp_path, text, "-n2")
-    assert code == 1
+def test_side_by_side_a_hang_and_the_end_of_a_process_are_named_and_what_is_no_text_is_reported(tmp_path: Path) -> None:
+    text = """
+def test_abort():
+    os.abort()
+def test_one():
+    print('printed \\ud800')
+    assert False, 'said \\ud801'
+def test_two(): pytest.skip('why')
+"""
+    code, output = run_tests(tmp_path, HANG + text, "-n2")
+    assert (code, "time.sleep(30)  # here" in output) == (1, True)
     assert "crashed while running 'tests/test_sample.py::test_abort'" in output
-    assert 'test_sample.py", line 4 in test_abort' in output
-
-
-@needs_xdist
-def test_what_is_no_text_is_reported_all_the_same(tmp_path: Path) -> None:
-    text = "def test_one():\n    print('printed \\ud800')\n    assert False, 'said \\ud801'\ndef test_two(): pytest.skip('why')\n"
-    code, output = run_tests(tmp_path, text, "-n2")
-    assert code == 1
+    assert 'test_sample.py", line 8 in test_abort' in output
     assert r"printed \ud800" in output
     assert r"said \ud801" in output
-    assert "SKIPPED [1] tests/test_sample.py:5: why" in output
+    assert "SKIPPED [1] tests/test_sample.py:12: why" in output
 
 
 @needs_xdist
