@@ -78,7 +78,7 @@ def made(tmp_path: Path) -> Iterator[WithPython]:
                 os.kill(pid, signal.SIGKILL)
 
 
-@pytest.mark.parametrize("how", ["edited", "broken", "deleted"])
+@pytest.mark.parametrize("how", ["edited", pytest.param("broken", marks=pytest.mark.slow), "deleted"])
 def test_a_worker_that_replaces_a_dead_one_serves_what_was_accepted(made: WithPython, how: str) -> None:
     made.start()
     made.spoil(how)
@@ -91,7 +91,7 @@ def test_a_worker_that_replaces_a_dead_one_serves_what_was_accepted(made: WithPy
     assert "cannot serve" not in made.log_text()
 
 
-@pytest.mark.parametrize("how", ["edited", "broken", "deleted"])
+@pytest.mark.parametrize("how", ["edited", "broken", pytest.param("deleted", marks=pytest.mark.slow)])
 def test_a_controller_that_replaces_a_dead_one_judges_what_was_accepted(made: WithPython, how: str) -> None:
     made.start()
     made.spoil(how)

@@ -26,7 +26,7 @@ def named(name: str) -> str:
 
 def run(directory: Path, *command: str) -> str:
     """The output of a command in *directory*, with the package importable."""
-    environment = {"PYTHONPATH": str(ROOT), "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "CC": "cc"}
+    environment = {"PYTHONPATH": str(ROOT), "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "CC": "cc", "CFLAGS": "-O0"}
     ran = subprocess.run(command, capture_output=True, text=True, timeout=55, cwd=directory, env=environment)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     return ran.stdout
