@@ -180,6 +180,10 @@ class Program:
             raise AssertionError(str(e)) from e
         return report
 
+    def version(self) -> int:
+        """The version of the configuration that serves."""
+        return int(self.status()["config_version"])
+
     def pids(self, role: str) -> list[int]:
         """The processes of *role*."""
         return [process["pid"] for process in self.status()["processes"] if process["role"] == role]

@@ -24,14 +24,14 @@ def test_all_workers_answer_once_the_start_is_through(running: Program) -> None:
     assert {running.get() for _ in range(40)} == workers
 
 
-def test_the_pid_file_names_the_master(running: Program) -> None:
-    assert running.master is not None
-    assert (running.directory / "logs/mosn.pid").read_text() == f"{running.master.pid}\n"
+def test_the_pid_file_names_the_master(serving: Program) -> None:
+    assert serving.master is not None
+    assert (serving.directory / "logs/mosn.pid").read_text() == f"{serving.master.pid}\n"
 
 
-def test_no_shared_memory_file_stays_visible(running: Program) -> None:
-    assert running.master is not None
-    assert not [name for name in os.listdir("/dev/shm") if f"-{running.master.pid}-" in name]
+def test_no_shared_memory_file_stays_visible(serving: Program) -> None:
+    assert serving.master is not None
+    assert not [name for name in os.listdir("/dev/shm") if f"-{serving.master.pid}-" in name]
 
 
 def test_a_bad_config_is_refused_with_all_its_errors(program: Program) -> None:
@@ -86,9 +86,9 @@ def test_an_address_in_use_is_refused_with_its_holder(program: Program) -> None:
     assert f"pid {os.getpid()}" in errors
 
 
-def test_workers_hold_no_channel_but_their_own(running: Program) -> None:
+def test_workers_hold_no_channel_but_their_own(serving: Program) -> None:
     """A copy of another worker's channel would hide the master's death from it."""
-    for pid in running.pids("worker"):
+    for pid in serving.pids("worker"):
         links = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
         sockets = {link for link in links if link.startswith("socket:")}
         assert len(sockets) == 2, links  # the channel, its slot's listening socket

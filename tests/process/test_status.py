@@ -7,8 +7,8 @@ import stat
 from tests.process.program import Program
 
 
-def test_status_shows_every_process(running: Program) -> None:
-    report = running.status()
+def test_status_shows_every_process(serving: Program) -> None:
+    report = serving.status()
     assert report["state"] == "running"
     assert report["config_version"] == 1
     roles = [process["role"] for process in report["processes"]]
@@ -18,17 +18,17 @@ def test_status_shows_every_process(running: Program) -> None:
     assert [worker["version"] for worker in workers] == [1, 1]
     assert all(process["pss_bytes"] > 1_000_000 for process in report["processes"])
     assert report["pss_bytes"] == sum(process["pss_bytes"] for process in report["processes"])
-    assert report["listeners"][0]["address"] == f"127.0.0.1:{running.port}"
+    assert report["listeners"][0]["address"] == f"127.0.0.1:{serving.port}"
 
 
-def test_all_processes_together_fit_80_mib(running: Program) -> None:
-    assert running.status()["pss_bytes"] < 80 * 1024 * 1024
+def test_all_processes_together_fit_80_mib(serving: Program) -> None:
+    assert serving.status()["pss_bytes"] < 80 * 1024 * 1024
 
 
-def test_status_for_people_names_the_same(running: Program) -> None:
-    done = running.run("status")
+def test_status_for_people_names_the_same(serving: Program) -> None:
+    done = serving.run("status")
     assert done.returncode == 0, done.stderr
-    for word in ("running", "controller", "worker 0", "worker 1", "front", f"127.0.0.1:{running.port}", "16 KiB"):
+    for word in ("running", "controller", "worker 0", "worker 1", "front", f"127.0.0.1:{serving.port}", "16 KiB"):
         assert word in done.stdout
 
 
@@ -38,8 +38,8 @@ def test_status_of_what_does_not_run_says_so(program: Program) -> None:
     assert "not running" in done.stderr
 
 
-def test_the_control_socket_is_for_its_owner_only(running: Program) -> None:
-    mode = os.stat(running.directory / "logs/mosn.pid.sock").st_mode
+def test_the_control_socket_is_for_its_owner_only(serving: Program) -> None:
+    mode = os.stat(serving.directory / "logs/mosn.pid.sock").st_mode
     assert stat.S_ISSOCK(mode)
     assert stat.S_IMODE(mode) == 0o600
 
