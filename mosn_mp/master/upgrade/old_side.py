@@ -73,10 +73,9 @@ class OldSide:
         is_changing: Callable[[], bool],
         hand_over: Callable[[int], None],
     ) -> None:
-        """*instance_fds* are those of pid file and control socket; *is_draining*: the generation before this one is there yet,
-        *is_changing*: a change is under way; an upgrade waits for both.
-
-        *hand_over* hears the pid of a new master that serves: this one is to be no longer the program.
+        """*instance_fds* are those of pid file and control socket; an upgrade waits while the generation before
+        this one is there yet (*is_draining*) or a change is under way (*is_changing*). *hand_over* hears the pid of
+        a new master that serves: this one is to be no longer the program.
         """
         self._loop = loop
         self._served = served
