@@ -1,6 +1,7 @@
 from libc.stdint cimport uint32_t, uint64_t
 from mosn_mp.observe.access_log.format cimport LogFormat
 from mosn_mp.observe.access_log.record cimport Record
+from mosn_mp.observe.access_log.shares cimport Shares
 
 cdef enum:
     MAX_LINE = 16384    # a longer line is cut: header values may be 60 KiB of the client's choice
@@ -23,6 +24,7 @@ cdef class LogWriter:
     cdef uint32_t tail          # the oldest byte not written yet
     cdef uint32_t wrap          # while head < tail: where the lines at the ring's end stop
     cdef uint32_t asleep        # SLEEP_
+    cdef Shares shares          # of the ring's second half
     # Wishes of the main thread
     cdef uint32_t stop_asked
     cdef uint32_t reopen_asked
@@ -47,6 +49,7 @@ cdef class LogWriter:
 
     cdef void append(self, LogFormat format, Record record) noexcept
     cdef void append_text(self, bytes line) noexcept
+    cdef bint is_fair(self, Record record, uint32_t length) noexcept
     cdef char* place_at_head(self, uint32_t* room) noexcept
     cdef char* place_at_start(self, uint32_t* room) noexcept
     cdef void commit(self, char* place, uint32_t length) noexcept

@@ -5,10 +5,10 @@
 
 The main thread formats straight into the ring and stores head; the writing thread stores tail: one writer each, no lock. The
 writing thread never needs the interpreter lock but to report an error, so a slow disk or a reader who stopped stalls nobody: the
-ring fills, and further lines are dropped and counted. It sleeps until the first line comes, then until the flush interval is
-over or the ring is half full. A file is opened with O_APPEND and each write(2) holds whole lines, so the workers of one proxy
-share a file without mixing lines: Linux holds the inode lock through a write to a regular file, and a write to a pipe is atomic
-up to PIPE_BUF (pipe(7)), which is why pipes get smaller pieces.
+ring fills, and further lines are dropped and counted, those of a client that floods it before those of others (Shares). It sleeps
+until the first line comes, then until the flush interval is over or the ring is half full. A file is opened with O_APPEND and each
+write(2) holds whole lines, so the workers of one proxy share a file without mixing lines: Linux holds the inode lock through a
+write to a regular file, and a write to a pipe is atomic up to PIPE_BUF (pipe(7)), which is why pipes get smaller pieces.
 
 One piece: both ends of the ring are right only together.
 """
@@ -49,6 +49,7 @@ from cython.cimports.mosn_mp.observe.access_log.posix import (
 )
 from cython.cimports.mosn_mp.observe.access_log.posix import open as open_file
 from cython.cimports.mosn_mp.observe.access_log.record import Record
+from cython.cimports.mosn_mp.observe.access_log.shares import Shares
 
 LOG = logging.getLogger("mosn_mp.access_log")
 
@@ -73,6 +74,7 @@ class LogWriter:
         self.c_path = PyBytes_AS_STRING(self.path_bytes)
         self.enabled = True
         self.flush_interval_ms = flush_interval_ms
+        self.shares = Shares()
         self.capacity = ring_bytes
         if path in STREAMS:
             self.fd = STREAMS[path]
@@ -131,22 +133,34 @@ class LogWriter:
     # --- the main thread's side -------------------------------------------------------------------------------------------
 
     def append(self, format: LogFormat, record: Record) -> cython.void:
-        """The line of *record*, or a dropped line when the ring is full."""
+        """The line of *record*, or a dropped line when the ring is full or its client has had its share of it."""
         room: uint32_t = 0
         length: uint32_t
         place: cython.p_char = self.place_at_head(cython.address(room))
         if place != cython.NULL:
             length = format.write_line(record, place, room)
             if not format.cut or room == MAX_LINE:
-                self.commit(place, length)
+                if self.is_fair(record, length):
+                    self.commit(place, length)
+                else:
+                    self.full += 1
                 return
         place = self.place_at_start(cython.address(room))
         if place != cython.NULL:
             length = format.write_line(record, place, room)
-            if not format.cut or room == MAX_LINE:
+            if (not format.cut or room == MAX_LINE) and self.is_fair(record, length):
                 self.commit(place, length)
                 return
         self.full += 1
+
+    def is_fair(self, record: Record, length: uint32_t) -> cython.bint:
+        """Whether the client of *record* may have *length* bytes more of the ring."""
+        used: uint32_t = self.used()
+        if used < self.capacity // 2:
+            if self.shares.is_used:
+                self.shares.begin()
+            return True
+        return self.shares.take(cython.address(record.downstream_remote), length, self.capacity - used)
 
     def append_text(self, line: bytes) -> cython.void:
         """A finished line."""

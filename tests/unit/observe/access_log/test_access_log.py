@@ -1,3 +1,4 @@
+import contextlib
 import errno
 import logging
 import os
@@ -115,6 +116,34 @@ def test_lines_that_find_no_room_are_dropped_and_counted(tmp_path: Path) -> None
     assert {len(line.lstrip(b"0123456789-")) for line in text.splitlines()} == {99}
     assert logs.close()
     os.close(reader)
+
+
+def test_a_client_that_floods_a_log_does_not_hide_the_lines_of_others(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDWR | os.O_NONBLOCK)
+    with contextlib.suppress(BlockingIOError):
+        while os.write(reader, bytes(4096)):  # the thread that writes finds no room
+            pass
+    logs = AccessLogs(ring_bytes=65536, flush_interval_ms=1)
+    log = logs.open(str(pipe), "%downstream_remote_address%" + "x" * 99, "p")
+
+    def ask(address: bytes, times: int) -> int:
+        record, before = Record(), log.writer.lines
+        record.downstream_remote_address = address
+        for _ in range(times):
+            log.log(record)
+        return log.writer.lines - before
+
+    ask(b"10.0.0.1:1", 1000)
+    line = len("10.0.0.1:1") + 99 + 1
+    assert log.writer.lines * line > 0.85 * 65536, "one client alone has nearly all of the ring"
+    assert ask(b"10.0.0.1:2", 100) == 0
+    assert ask(b"10.0.0.2:1", 20) == 20
+    assert ask(b"[2001:db8::1]:1", 10) == 10
+    assert ask(b"[2001:db8::2]:1", 1000) < 1000, "an owner of a network has one share"
+    os.close(reader)
+    assert logs.close()
 
 
 def test_reopen_goes_on_in_a_new_file(logs: AccessLogs, tmp_path: Path) -> None:
