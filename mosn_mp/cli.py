@@ -18,6 +18,10 @@ config_option = click.option(
     "-c", "--config", "config_path", metavar="FILE", envvar="MOSN_CONFIG", default="configs/mosn_config.json", show_default=True,
     show_envvar=True, help="The configuration, JSON or YAML.",
 )  # fmt: skip
+user_option = click.option(
+    "--user", "user", metavar="NAME[:GROUP]", default="",
+    help="Run by root: whom controller and workers become. Needed where others than root can change the configuration.",
+)  # fmt: skip
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
@@ -37,10 +41,7 @@ def cli() -> None:
     "-f", "--feature-gates", metavar="NAME=BOOL,...", envvar="FEATURE_GATES", show_envvar=True, default="",
     help="auto_config=true: changes made while it runs are written to the configuration file.",
 )  # fmt: skip
-@click.option(
-    "--user", "user", metavar="NAME[:GROUP]", default="",
-    help="Started by root: whom controller and workers become. Needed where others than root can change the configuration.",
-)  # fmt: skip
+@user_option
 def start(config_path: str, log_level: str | None, feature_gates: str, user: str) -> None:
     """Serve in the foreground until SIGTERM (graceful) or SIGINT (now)."""
     from mosn_mp.master.main import GrantError, HandoverError, HotModuleError, import_data_plane, run_master
@@ -201,12 +202,22 @@ def status(config_path: str, as_json: bool) -> None:
 @cli.command()
 @config_option
 @json_option
-def check(config_path: str, as_json: bool) -> None:
-    """Say what is wrong with a configuration (exit 1), or in one line what it would serve (exit 0)."""
+@user_option
+def check(config_path: str, as_json: bool, user: str) -> None:
+    """Say what is wrong with a configuration (exit 1), or in one line what it would serve (exit 0).
+
+    Run by root it imports users' Python as whom the program would become.
+    """
     from mosn_mp.config.load import check as check_config
     from mosn_mp.config.summary import summary
+    from mosn_mp.ipc.privilege import become
+    from mosn_mp.master.border.grant import GrantError, reader_of
 
-    report = check_config(config_path)
+    try:
+        reader = reader_of(config_path, user)
+    except GrantError as e:
+        _fail(str(e))
+    report = check_config(config_path, enter=lambda _: become(reader) if reader is not None else None)
     served = summary(report.config) if report.config is not None else None
     if as_json:
         import json

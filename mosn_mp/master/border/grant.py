@@ -12,7 +12,7 @@ from typing import NamedTuple
 from mosn_mp.config.identity import Identity, look_up
 from mosn_mp.errors import ConfigError, printable
 from mosn_mp.ipc.plan import Plan
-from mosn_mp.master.border.names import FIRST_FREE_PORT, Names, Reading
+from mosn_mp.master.border.names import FIRST_FREE_PORT, NOBODY, Names, Reading
 from mosn_mp.master.border.paths import open_config
 
 
@@ -53,6 +53,22 @@ def grant_at_start(config_path: str, option: str) -> Grant:
     finally:
         reading.close()
     return grant if is_roots else grant._replace(directories=frozenset(), pid_path="")
+
+
+def reader_of(config_path: str, option: str) -> Identity | None:
+    """Whom the program started from this file would become, for a root who only looks at it: before users' Python is imported.
+
+    None: whoever asks. GrantError. A file that does not say it, or is no configuration, has nobody's rights.
+    """
+    if os.geteuid() != 0:
+        return grant_at_start(config_path, option).identity
+    reading, _ = open_reading(config_path, option)
+    try:
+        return grant_of(reading.wait_names(), config_path, option).identity
+    except GrantError:  # whoever reads all of the file says it better
+        return Identity("nobody", NOBODY, NOBODY, ())
+    finally:
+        reading.close()
 
 
 def open_reading(config_path: str, option: str) -> tuple[Reading, bool]:

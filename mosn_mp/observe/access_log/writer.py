@@ -6,7 +6,7 @@
 The main thread formats straight into the ring and stores head; the writing thread stores tail: one writer each, no lock. The
 writing thread never needs the interpreter lock but to report an error, so a slow disk or a reader who stopped stalls nobody: the
 ring fills, and further lines are dropped and counted, those of a client that floods it before those of others (Shares). It sleeps
-until the first line comes, then until the flush interval is over or the ring is half full. A file is opened with O_APPEND and each
+until the first line comes, then until the flush interval is over or the ring is half full. A file is opened with O_APPEND and a
 write(2) holds whole lines, so the workers of one proxy share a file without mixing lines: Linux holds the inode lock through a
 write to a regular file, and a write to a pipe is atomic up to PIPE_BUF (pipe(7)), which is why pipes get smaller pieces.
 

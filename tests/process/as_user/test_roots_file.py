@@ -199,3 +199,37 @@ def test_yaml_says_whom_the_program_becomes(program: Program) -> None:
     program.start()
     for pid in (*program.pids("worker"), *program.pids("controller")):
         check_unprivileged(pid)
+
+
+def test_root_checks_a_file_as_whom_the_program_would_become(program: Program) -> None:
+    open_to_all = program.directory / "marks"
+    open_to_all.mkdir()
+    open_to_all.chmod(0o777)
+    program.directory.chmod(0o755)
+    (program.directory / "mine.py").write_text(
+        "import os\nfrom mosn_mp.filter.stream_filter import StreamFilter\n"
+        f"open(f'{open_to_all}/{{os.geteuid()}}', 'w').close()\n"
+        "class Mine(StreamFilter):\n    pass\n"
+    )
+    program.server["user"] = USER
+    program.server["listeners"][0]["stream_filters"] = [{"type": "mine:Mine", "python_path": "."}]
+    program.write()
+    program.path.chmod(0o644)
+    done = program.run("check")
+    assert done.returncode == 0, done.stderr
+    assert os.listdir(open_to_all) == [str(FOUND.pw_uid)]
+    program.server["user"] = "no-such-user"
+    program.write()
+    program.path.chmod(0o644)
+    assert "no-such-user" in program.run("check").stderr
+    assert "0" not in os.listdir(open_to_all)
+
+
+def test_root_checks_no_file_of_anothers_unless_told_as_whom(program: Program) -> None:
+    program.directory.chmod(0o755)
+    program.path.chmod(0o644)
+    give(program.path)
+    refused = program.run("check")
+    assert refused.returncode == 1
+    assert "root starts only what root alone can change" in refused.stderr
+    assert program.run("check", "--user", USER).returncode == 0
