@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parents[1]
 BUILD = "run scripts/test, or .venv/bin/python scripts/build_hooks/hot_modules.py"
@@ -25,6 +26,9 @@ def pytest_configure(config: pytest.Config) -> None:
     # hypothesis prints the seed of a failed test only; a seed of our own, printed first, repeats the whole run.
     if getattr(config.option, "hypothesis_seed", None) is None:
         config.option.hypothesis_seed = str(random.SystemRandom().randrange(1 << 32))
+    # Its deadline for each example is of wall time, which a busy machine takes for other things; a hang ends by pytest's timeout.
+    settings.register_profile("mosn_mp", deadline=None)
+    settings.load_profile("mosn_mp")
 
 
 def pytest_report_header(config: pytest.Config) -> str:

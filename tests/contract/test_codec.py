@@ -146,7 +146,7 @@ def test_a_head_needs_no_more_room_than_it_says(protocol: Protocol) -> None:
             assert driver(protocol, CLIENT).room_needed(head, side.body_done) > 0
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(data=st.data())
 def test_no_bytes_break_it(data: st.DataObject) -> None:
     protocol = data.draw(st.sampled_from(list(PROTOCOLS.values())))

@@ -118,7 +118,7 @@ PLANS = st.lists(STEPS, min_size=1, max_size=6)
 MODES = st.sampled_from(list(PoolMode))
 
 
-@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=250, suppress_health_check=[HealthCheck.too_slow])
 @given(plan=PLANS, mode=MODES, role=ROLES, pieces=PIECES)
 def test_nothing_comes_out_of_reading_but_events(plan: list[Step], mode: PoolMode, role: int, pieces: list[bytes]) -> None:
     _, side = codec_of(plan, role, mode)
@@ -149,7 +149,7 @@ def heads() -> list[Head]:
     return [request, response]
 
 
-@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=250, suppress_health_check=[HealthCheck.too_slow])
 @given(plan=PLANS, mode=MODES, role=ROLES, body=st.binary(max_size=50))
 def test_what_is_written_is_a_whole_frame_or_nothing(plan: list[Step], mode: PoolMode, role: int, body: bytes) -> None:
     wild, side = codec_of(plan, role, mode)
@@ -177,7 +177,7 @@ def test_what_is_written_is_a_whole_frame_or_nothing(plan: list[Step], mode: Poo
             assert side.take_output() == wild.encoded
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(plan=PLANS, mode=MODES, first=st.binary(max_size=10))
 def test_match_says_one_of_three_things(plan: list[Step], mode: PoolMode, first: bytes) -> None:
     made = type("Made", (Wild,), {"pool_mode": mode})(plan)

@@ -61,7 +61,7 @@ def hold(report: Report) -> None:
         assert str(summary(report.config))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.sampled_from(PATHS), STRAY, st.booleans())
 def test_any_value_in_any_place_gives_an_answer(where: tuple[int, tuple[str | int, ...]], value: object, is_yaml: bool) -> None:
     number, path = where
@@ -73,7 +73,7 @@ def test_any_value_in_any_place_gives_an_answer(where: tuple[int, tuple[str | in
     hold(report_of(yaml.safe_dump(config), "c.yaml") if is_yaml else report_of(json.dumps(config, indent=1), "c.json"))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.integers(0, 2**31),
     st.text(alphabet='{}[]",:\\ \n\t#&*!|>-ab1.', max_size=3),
