@@ -49,6 +49,14 @@ def abi() -> int:
     return max(0, int(_libc().syscall(_CREATE_RULESET, None, 0, _VERSION)))
 
 
+def unconfined() -> list[str]:
+    """What confine() does not do on this kernel, and why."""
+    version = abi()
+    if not version:
+        return ["files: the kernel has no Landlock (5.13)", "signals: the kernel has no Landlock (6.12)"]
+    return [] if version >= _FIRST_WITH_SCOPES else [f"signals: the kernel's Landlock is of ABI {version}; 6 knows them (6.12)"]
+
+
 def confine(reach: Reach | None) -> str:
     """Signal nobody but what this process starts, and keep *reach* and SYSTEM of the file system (None: all of it), for good.
 

@@ -80,6 +80,7 @@ class StatusReport(msgspec.Struct, frozen=True):
     draining_master: int = 0  # pid of the generation before this one, while it lives
     weights: dict[str, int] = {}  # by `cluster/address`, where it is not 1
     filed_version: int = 0  # that config_path says, as far as is known
+    unconfined: list[str] = []  # what the kernel does not take from workers and controller, and why
     file_problem: str = ""  # why the served one could not be written to it
 
 

@@ -17,6 +17,7 @@ import os
 import struct
 from typing import NamedTuple
 
+_GET_ACTION_AVAILABLE = 2
 _SET_MODE_FILTER, _SPEC_ALLOW = 1, 4  # without the flag kernels before 5.16 slow all speculation of the process down
 _PR_SET_SECCOMP = 22
 # BPF_LD|W|ABS, BPF_JMP|JEQ|K, JGE, JSET, BPF_RET|K
@@ -77,6 +78,18 @@ def forbid_system_calls() -> str:
     if libc.syscall(machine.seccomp, _SET_MODE_FILTER, _SPEC_ALLOW, packed) == 0:
         return ""
     if libc.prctl(_PR_SET_SECCOMP, 2, packed, 0, 0) == 0:  # a sandbox around us that knows only this way
+        return ""
+    return os.strerror(ctypes.get_errno())
+
+
+def why_not() -> str:
+    """Why forbid_system_calls() could not work here, "" if it can."""
+    machine = MACHINES.get(os.uname().machine)
+    if machine is None:
+        return f"the numbers of system calls on {os.uname().machine} are not known"
+    libc = ctypes.CDLL(None, use_errno=True)
+    wanted = ctypes.c_uint32(_ERRNO)
+    if libc.syscall(machine.seccomp, _GET_ACTION_AVAILABLE, 0, ctypes.byref(wanted)) == 0:
         return ""
     return os.strerror(ctypes.get_errno())
 

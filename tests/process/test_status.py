@@ -4,6 +4,11 @@ import json
 import os
 import stat
 
+import pytest
+
+from mosn_mp.ipc import landlock
+from mosn_mp.ipc.landlock import abi
+from mosn_mp.ipc.seccomp import MACHINES
 from tests.process.program import Program
 
 
@@ -75,3 +80,20 @@ def test_version_is_printed(program: Program) -> None:
 
     done = subprocess.run([sys.executable, "-m", "mosn_mp", "version"], capture_output=True, text=True, timeout=10, check=True)
     assert done.stdout.startswith("mosn_mp ")
+
+
+def test_status_says_what_the_kernel_cannot_take_from_workers(serving: Program) -> None:
+    expected = [] if os.uname().machine in MACHINES else ["system calls"]
+    expected += [] if abi() >= 6 else ["signals"] if abi() else ["files", "signals"]
+    report = serving.status()
+    assert [line.partition(":")[0] for line in report["unconfined"]] == expected
+    assert serving.run("status").stdout.count("not confined in") == len(expected)
+
+
+def test_a_kernel_without_landlock_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(landlock, "abi", lambda: 0)
+    assert [line.partition(":")[0] for line in landlock.unconfined()] == ["files", "signals"]
+    assert landlock.confine(landlock.Reach()) == "the kernel has no Landlock"
+    monkeypatch.setattr(landlock, "abi", lambda: 5)
+    assert landlock.unconfined() == ["signals: the kernel's Landlock is of ABI 5; 6 knows them (6.12)"]
+    assert landlock.confine(None) == "the kernel's Landlock knows no signals"

@@ -160,6 +160,7 @@ def status_text(report: StatusReport) -> str:
             ],
         ),
         *([f"the generation before this one drains: master {report.draining_master}"] if report.draining_master else []),
+        *(f"not confined in {line}" for line in report.unconfined),
         *_file_lines(report),
         *([f"out of rotation: {listing(report.disabled_hosts)}"] if report.disabled_hosts else []),
         *_weight_lines(report.weights),

@@ -5,8 +5,10 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
+from mosn_mp.ipc.landlock import unconfined
 from mosn_mp.ipc.plan import ListenerPlan
 from mosn_mp.ipc.report import ArenaReport, DescriptorReport, ListenerReport, ProcessReport, StatusReport
+from mosn_mp.ipc.seccomp import why_not
 from mosn_mp.master.processes.controller import ControllerProcess
 from mosn_mp.master.processes.workers import Worker, Workers
 from mosn_mp.master.state.hosts import disabled_hosts
@@ -52,6 +54,8 @@ class Status:
         self._draining_master = draining_master
         self._pid = os.getpid()
         self._started_at = time.monotonic()
+        seccomp = why_not()
+        self._unconfined = [*([f"system calls: {seccomp}"] if seccomp else []), *unconfined()]
 
     def report(self) -> StatusReport:
         """The state of the program now."""
@@ -73,6 +77,7 @@ class Status:
             draining_master=self._draining_master(),
             disabled_hosts=list(map("/".join, disabled_hosts(memory, plan))) if plan is not None and memory is not None else [],
             filed_version=self._controller.filed.version,
+            unconfined=self._unconfined,
             file_problem=self._controller.filed.problem,
             weights=plan.weights if plan is not None else {},
         )
