@@ -322,6 +322,7 @@ class Arena:
         """
         released: uint32_t = 0
         c: cython.int
+        self.segment.check_writable()
         for c in range(CLASSES):
             blocks: cython.pointer(BlockClass) = cython.address(self.classes[c])
             needed: uint32_t = blocks.recent_peak - blocks.in_use
@@ -343,6 +344,7 @@ class Arena:
         """Free all blocks of *slot*, whose process must be dead and waited for. Returns how many there were."""
         if not 0 <= slot < MASTER_SLOT or slot == self.slot:
             raise ValueError(f"reclaim of arena slot {slot} by slot {self.slot}")
+        self.segment.check_writable()
         owner: uint8_t = cython.cast(uint8_t, slot + 1)
         freed: cython.long = 0
         c: cython.int
@@ -383,6 +385,7 @@ class Arena:
 
     def take_block(self, size: int) -> int:
         """Address of a block that holds *size* bytes, with one reference; 0 if the arena is exhausted."""
+        self.segment.check_writable()
         return cython.cast(uintptr_t, self.take(size))
 
     def hold_block(self, address: int) -> None:

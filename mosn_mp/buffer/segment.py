@@ -42,13 +42,14 @@ class Segment:
     The memory stays mapped until close() or until the last object that holds the segment is gone.
     """
 
-    __slots__ = ("_memory", "fd", "shape")
+    __slots__ = ("_memory", "fd", "is_read_only", "shape")
 
-    def __init__(self, fd: int, shape: Shape) -> None:
+    def __init__(self, fd: int, shape: Shape, is_read_only: bool = False) -> None:
         """The memory behind *fd*, which the Segment owns if this succeeds. Use create() and attach()."""
-        self._memory = mmap.mmap(fd, shape.size)
+        self._memory = mmap.mmap(fd, shape.size, access=mmap.ACCESS_READ if is_read_only else mmap.ACCESS_WRITE)
         self.fd = fd
         self.shape = shape
+        self.is_read_only = is_read_only
         # A core dump would have every page of it, and make those that there are not; a huge page is more than what is used.
         for advice in (mmap.MADV_DONTDUMP, mmap.MADV_NOHUGEPAGE):
             with contextlib.suppress(OSError):  # a kernel without huge pages
@@ -59,6 +60,7 @@ class Segment:
         """A new zeroed segment; OSError, with the limit that is to blame, if there cannot be one so large."""
         fd = os.memfd_create(f"mosn_mp-{shape.kind}", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         try:
+            os.fchmod(fd, 0o600)  # who has it to look cannot open it anew to write, as another user
             os.ftruncate(fd, shape.size)
             fcntl.fcntl(fd, fcntl.F_ADD_SEALS, _SEALS)
             return cls(fd, shape)
@@ -69,7 +71,7 @@ class Segment:
             raise OSError(e.errno, f"{text}; raise {limit}" if limit else text) from e
 
     @classmethod
-    def attach(cls, fd: int, shape: Shape) -> "Segment":
+    def attach(cls, fd: int, shape: Shape, *, is_read_only: bool = False) -> "Segment":
         """The segment behind an inherited or received descriptor, which the Segment owns from now on.
 
         Raises ValueError if it is not one of that size whose size is sealed; the descriptor is then still the caller's.
@@ -83,13 +85,22 @@ class Segment:
         actual = os.fstat(fd).st_size
         if actual != shape.size or actual == 0:
             raise ValueError(f"descriptor {fd} holds {actual} bytes, not a segment '{shape.kind}' of {shape.size}")
-        return cls(fd, shape)
+        return cls(fd, shape, is_read_only)
+
+    def open_to_look(self) -> int:
+        """A descriptor of the same memory, for the caller, by which nobody can write."""
+        return os.open(f"/proc/self/fd/{self.fd}", os.O_RDONLY | os.O_CLOEXEC)
 
     def expect(self, shape: Shape) -> "Segment":
         """This segment, if it is of *shape*; else ValueError (another release made it, or descriptors were mixed up)."""
         if self.shape != shape:
             raise ValueError(f"the segment is {self.shape}, expected {shape}")
         return self
+
+    def check_writable(self) -> None:
+        """ValueError if this process has the memory to look at only: a write would end it."""
+        if self.is_read_only:
+            raise ValueError(f"the segment {self.shape.kind!r} is mapped read-only")
 
     @property
     def size(self) -> int:
@@ -98,7 +109,7 @@ class Segment:
 
     @property
     def view(self) -> memoryview:
-        """The whole mapping, writable. Release it before close()."""
+        """The whole mapping, writable unless the segment is read-only. Release it before close()."""
         return memoryview(self._memory)
 
     @property

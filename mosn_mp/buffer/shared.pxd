@@ -29,10 +29,11 @@ cdef extern from *:
 
     static inline int mosn_leading_zeros(uint64_t value) { return __builtin_clzll(value); }
 
-    /* Address of a writable buffer; it stays valid as long as the exporter lives and is not closed. NULL + exception. */
+    /* Address of a buffer, for reading if that is all it is for; valid as long as the exporter lives and is not closed. NULL +
+       exception. */
     static inline char *mosn_address_of(PyObject *exporter) {
         Py_buffer view;
-        if (PyObject_GetBuffer(exporter, &view, PyBUF_WRITABLE) < 0) return NULL;
+        if (PyObject_GetBuffer(exporter, &view, PyBUF_SIMPLE) < 0) return NULL;
         char *address = (char *)view.buf;
         PyBuffer_Release(&view);
         return address;

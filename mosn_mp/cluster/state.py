@@ -110,13 +110,13 @@ class State:
 
     # -- for the master: only pages that there are are looked at -------------------------------------------------------------
 
-    def release(self, slot: cython.int) -> int:
-        """Zero all shares of *slot*, whose process must be dead. Returns what it held."""
+    def release(self, slot: cython.int, end_cluster: uint32_t) -> int:
+        """Zero all shares of *slot*, whose process must be dead, in clusters below *end_cluster*. Returns what it held."""
         self.check(slot, 0)
         given: cython.longlong = 0
         at: cython.size_t
         group: cython.int
-        for start, end in self._used():
+        for start, end in self._used(end_cluster):
             for cluster in range(max(1, start // self.record_bytes), -(-end // self.record_bytes)):
                 for group in range(GROUPS):
                     share: cython.pointer(uint32_t) = self.shares(cluster, group) + slot
@@ -126,21 +126,21 @@ class State:
                         store_share(share, 0)
         return given
 
-    def held_clusters(self) -> set[int]:
-        """The clusters of which some slot holds anything."""
+    def held_clusters(self, end_cluster: uint32_t) -> set[int]:
+        """The clusters below *end_cluster* of which some slot holds anything."""
         used = {
             cluster
-            for start, end in self._used()
+            for start, end in self._used(end_cluster)
             for cluster in range(max(1, start // self.record_bytes), -(-end // self.record_bytes))
         }
         return {cluster for cluster in used if any(self.held(cluster, group) for group in range(GROUPS))}
 
-    def flagged_hosts(self) -> dict[int, int]:
-        """The health flags of each host that has any."""
+    def flagged_hosts(self, end_host: uint32_t) -> dict[int, int]:
+        """The health flags of each host below *end_host* that has any."""
         found = {}
         host: cython.size_t
-        for start, end in self.segment.used(self.flags_at, self.segment.size):
-            for host in range(start - self.flags_at, end - self.flags_at):
+        for start, end in self.segment.used(self.flags_at, self.flags_at + whole_pages(min(end_host, self.hosts))):
+            for host in range(start - self.flags_at, min(end - self.flags_at, end_host)):
                 if load_byte(self.flags + host):
                     found[host] = load_byte(self.flags + host)
         return found
@@ -155,14 +155,25 @@ class State:
             for first, last in self.segment.used(at // PAGE * PAGE, whole_pages(at + self.record_bytes)):
                 start, end = max(at, first), min(at + self.record_bytes, last)
                 memset(self.base + start, 0, end - start)
-        flagged = self.flagged_hosts()
-        for host in hosts:
+        gone = list(hosts)
+        flagged = self.flagged_hosts(max(gone, default=0) + 1)
+        for host in gone:
             if host in flagged:
                 self.set_health(host, 0)
 
-    def _used(self) -> list[tuple[int, int]]:
-        """Where in the records of clusters there is memory."""
-        return list(self.segment.used(0, self.flags_at))
+    def drop_behind(self, end_cluster: uint32_t, end_host: uint32_t) -> None:
+        """Give memory back that somebody took behind these clusters and hosts: they are none."""
+        used = self._records_end(end_cluster), self.flags_at + whole_pages(min(end_host, self.hosts))
+        for start, end in zip(used, (self.flags_at, self.segment.size), strict=True):
+            if start < end:
+                self.segment.drop(start, end)
+
+    def _used(self, end_cluster: uint32_t) -> list[tuple[int, int]]:
+        """Where in the records of clusters below *end_cluster* there is memory."""
+        return list(self.segment.used(0, self._records_end(end_cluster)))
+
+    def _records_end(self, end_cluster: uint32_t) -> int:
+        return min(self.flags_at, whole_pages(end_cluster * self.record_bytes))
 
     def check(self, slot: cython.int, cluster: uint32_t, host: uint32_t = 0) -> None:
         """IndexError unless *slot*, *cluster* and *host* exist."""

@@ -220,8 +220,8 @@ class ControllerProcess:
             return
         server = self._config.server
         self._logs.open(server.default_log_path, self._log_level or server.default_log_level)
-        metrics = Metrics(Segment.attach(os.dup(metrics_fd), tables.metrics))
-        arena = Arena(Segment.attach(os.dup(arena_fd), tables.arena), LOOKER_SLOT)
+        metrics = Metrics(Segment.attach(os.dup(metrics_fd), tables.metrics, is_read_only=True))
+        arena = Arena(Segment.attach(os.dup(arena_fd), tables.arena, is_read_only=True), LOOKER_SLOT)
         self._source = ControllerSource(self._config, metrics, tables, arena, self._logs)
         self._source.gates = self._gates
         self._source.file = self._file

@@ -130,7 +130,7 @@ def test_what_killed_processes_held_of_a_limit_is_free_again() -> None:
         time.sleep(chosen.random() * 0.05)  # the instant of the kill is what is random
         os.kill(victim, signal.SIGKILL)
         exit_status(victim)
-        assert 0 <= state.release(3) <= limit
+        assert 0 <= state.release(3, state.clusters) <= limit
     assert [exit_status(pid) for pid in racing] == [0] * 2, f"seed {SEED}"
     assert state.held_of(1, 0) == 0
 
@@ -186,7 +186,7 @@ def test_counts_of_a_killed_process_stay_and_its_gauges_go() -> None:
     assert os.read(read, 1) == b"x"
     os.kill(pid, signal.SIGKILL)
     exit_status(pid)
-    metrics.clear_gauges(1)
+    metrics.clear_gauges(1, {"worker": 1, "downstream": 2, "upstream": 2})
     assert (metrics.sums(total, 1), metrics.sums(active, 1)) == ([3], [0])
     assert sum(metrics.sums(time_, HISTOGRAM_CELLS)) == 701
     os.close(read)

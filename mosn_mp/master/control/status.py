@@ -3,7 +3,6 @@
 import os
 import time
 from collections.abc import Callable
-from typing import NamedTuple
 
 from mosn_mp.ipc.landlock import unconfined
 from mosn_mp.ipc.plan import ListenerPlan
@@ -11,28 +10,13 @@ from mosn_mp.ipc.report import ArenaReport, DescriptorReport, ListenerReport, Pr
 from mosn_mp.ipc.seccomp import why_not
 from mosn_mp.master.processes.controller import ControllerProcess
 from mosn_mp.master.processes.workers import Worker, Workers
+from mosn_mp.master.state.counts import NOTHING, Counts, budget_of, count_listeners, count_row
 from mosn_mp.master.state.hosts import disabled_hosts
 from mosn_mp.master.state.served import ServedState
 from mosn_mp.master.state.shared_memory import SharedMemory
 from mosn_mp.master.state.stages import Stages
-from mosn_mp.observe.metrics.cells import DOWNSTREAM, WORKER
 from mosn_mp.observe.proc import read_process
 from mosn_mp.version import VERSION
-
-_OPEN, _OPENED, _REQUESTS = (DOWNSTREAM.cell(key).at for key in ("connection_active", "connection_total", "request_total"))
-
-_BUDGET = ("fd_limit", "fd_used", "fd_reserved", "accept_paused", "accept_pauses")
-
-
-class Counts(NamedTuple):
-    """What was counted downstream: open connections, all connections, requests."""
-
-    open: int
-    opened: int
-    requests: int
-
-
-NOTHING = Counts(0, 0, 0)
 
 
 class Status:
@@ -60,7 +44,7 @@ class Status:
     def report(self) -> StatusReport:
         """The state of the program now."""
         served, memory = self._served, self._served.memory
-        counts = _count_listeners(memory)
+        counts = count_listeners(memory)
         processes = self._processes()
         plan = served.plan if served.accepted is not None else None
         return StatusReport(
@@ -96,7 +80,7 @@ class Status:
         return found + [self._empty_slot(slot) for slot in empty]
 
     def _worker(self, worker: Worker, now: float) -> ProcessReport:
-        counts = _count_row(self._served.memory, worker.row)
+        counts = count_row(self._served.memory, worker.row)
         return ProcessReport(
             role="worker",
             pid=worker.pid,
@@ -110,7 +94,7 @@ class Status:
             active=worker.active,
             connections=counts.open,
             requests=counts.requests,
-            descriptors=_budget(self._served.memory, worker.row),
+            descriptors=budget_of(self._served.memory, worker.row),
         )
 
     def _empty_slot(self, slot: int) -> ProcessReport:
@@ -127,37 +111,8 @@ def _other(role: str, pid: int, state: str, uptime_s: float, deaths: int = 0) ->
     return ProcessReport(role, pid, state, uptime_s, reading.pss_bytes, deaths=deaths, descriptors=descriptors)
 
 
-def _budget(shared: SharedMemory | None, row: int) -> DescriptorReport:
-    """What the worker of *row* says of its descriptors."""
-    if shared is None:
-        return DescriptorReport()
-    cells = shared.metrics.row(row, 0, WORKER.size)
-    limit, used, reserved, is_paused, pauses = (cells[WORKER.cell(key).at] for key in _BUDGET)
-    return DescriptorReport(limit, used, reserved, bool(is_paused), pauses)
-
-
 def _listener(plan: ListenerPlan, counts: Counts) -> ListenerReport:
     return ListenerReport(plan.name, f"{plan.host}:{plan.port}", counts.open, counts.opened, counts.requests)
-
-
-def _count_row(shared: SharedMemory | None, row: int) -> Counts:
-    """What is counted in *row* on all listeners."""
-    if shared is None:
-        return NOTHING
-    bases = [shared.metrics.base_of("downstream", number) for _, number in shared.numbering.listeners.items()]
-    rows = [shared.metrics.row(row, base, DOWNSTREAM.size) for base in bases]
-    return Counts(*(sum(row[at] for row in rows) for at in (_OPEN, _OPENED, _REQUESTS)))
-
-
-def _count_listeners(shared: SharedMemory | None) -> dict[str, Counts]:
-    """What all workers count, by listener."""
-    if shared is None:
-        return {}
-    found = {}
-    for name, number in shared.numbering.listeners.items():
-        cells = shared.metrics.sums(shared.metrics.base_of("downstream", number), DOWNSTREAM.size)
-        found[name] = Counts(cells[_OPEN], cells[_OPENED], cells[_REQUESTS])
-    return found
 
 
 def _pss_bytes(pid: int) -> int:

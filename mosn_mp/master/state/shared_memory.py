@@ -21,6 +21,7 @@ from mosn_mp.master.state.directory import Directory
 from mosn_mp.master.state.numbering import Numbering, Shapes, numbers
 from mosn_mp.observe.metrics.cells import BLOCKS, DOWNSTREAM, HISTOGRAM_CELLS, UPSTREAM, WORKER, Block, CellKind
 from mosn_mp.observe.metrics.metrics import Metrics, metrics_shape
+from mosn_mp.observe.metrics.reading import WRAP, gauge
 
 # The master's own slot in the arena: it reclaims and trims, and never takes a block.
 MASTER_SLOT = 254
@@ -69,6 +70,7 @@ class SharedMemory:
         self._arena = Arena(self.arena_segment, MASTER_SLOT)
         if before is None or not self._inherit(before, plan):
             self._create(plan)
+        self._fds = (self.arena_segment.open_to_look(), self.metrics.segment.open_to_look())
         self.rows: int = self.metrics.max_slots
         self.most_workers = self.rows - SPARE_ROWS
         if self.rebuilt and before is not None:
@@ -130,7 +132,7 @@ class SharedMemory:
                 amounts = counts.get(cell.key, [])
                 if len(amounts) == (HISTOGRAM_CELLS if cell.kind == "histogram" else 1):
                     for at, amount in enumerate(amounts):
-                        self.metrics.add(0, base + cell.at + at, amount)
+                        self.metrics.add(0, base + cell.at + at, amount if amount < WRAP // 2 else amount - WRAP)
 
     def _base(self, kind: str, labels: dict[str, str]) -> int | None:
         """The first cell of the block of *kind* with these labels; None if there is none."""
@@ -164,16 +166,16 @@ class SharedMemory:
 
     def disabled_hosts(self) -> set[int]:
         """The numbers of all hosts that set_disabled() took out."""
-        return {number for number, flags in self.state.flagged_hosts().items() if flags & DISABLED}
+        return {number for number, flags in self.state.flagged_hosts(self.numbering.hosts.end).items() if flags & DISABLED}
 
     def active_requests(self, cluster: str, address: str) -> int:
         """Requests under way at the host."""
         base = self._base("upstream", {"cluster": cluster, "host": address})
-        return int(self.metrics.sums(base + _ACTIVE_AT, 1)[0]) if base is not None else 0
+        return gauge(self.metrics.sums(base + _ACTIVE_AT, 1)[0]) if base is not None else 0
 
     def connections_of(self, row: int) -> int:
-        """How many connections of clients the worker of *row* has."""
-        return int(self.metrics.row(row, _CONNECTIONS_AT, 1)[0])
+        """How many connections of clients the worker of *row* has, as it says."""
+        return gauge(self.metrics.row(row, _CONNECTIONS_AT, 1)[0])
 
     def room_of(self, row: int) -> int:
         """How many more descriptors the worker of *row* could use for clients; -1: clients wait for want of them."""
@@ -191,7 +193,7 @@ class SharedMemory:
         if self._leaving:
             busy = {
                 "listener": set(self._counting(DOWNSTREAM, self.numbering.listeners.end)),
-                "cluster": self.state.held_clusters(),
+                "cluster": self.state.held_clusters(self.numbering.clusters.end),
                 "host": set(self._counting(UPSTREAM, self.numbering.hosts.end)),
             }
             gone = [one for one in self._leaving if one.number not in busy[one.kind]]
@@ -210,8 +212,8 @@ class SharedMemory:
                 yield number
 
     def fds(self) -> tuple[int, int]:
-        """The descriptors of what the controller reads: arena, metrics."""
-        return (self.arena_segment.fd, self.metrics.segment.fd)
+        """The descriptors of what the controller reads, by which it cannot write: arena, metrics."""
+        return self._fds
 
     def release_slot(self, slot: int) -> int:
         """Take back what the dead worker of *slot* held; returns how many arena blocks that were."""
@@ -221,8 +223,11 @@ class SharedMemory:
 
     def release_row(self, row: int) -> None:
         """Take back what the dead process of *row* held beside buffers."""
-        self.metrics.clear_gauges(row)
-        self.state.release(row)
+        ends = {WORKER.type: 1, DOWNSTREAM.type: self.numbering.listeners.end, UPSTREAM.type: self.numbering.hosts.end}
+        self.metrics.clear_gauges(row, ends)
+        self.metrics.drop_behind(ends)
+        self.state.release(row, self.numbering.clusters.end)
+        self.state.drop_behind(self.numbering.clusters.end, self.numbering.hosts.end)
 
     def arena_usage(self) -> list[ClassUsage]:
         """How full the arena is."""

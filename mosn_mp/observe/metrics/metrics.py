@@ -15,7 +15,7 @@ MOSN's own layout (a hash set of named entries behind one lock word) costs a loc
 """
 
 import mmap
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import cython
@@ -177,12 +177,14 @@ class Metrics:
 
     def add(self, slot: cython.int, cell: uint32_t, amount: cython.longlong = 1) -> None:
         """Add *amount* (may be negative) to one cell; only the process of *slot* may."""
+        self.segment.check_writable()
         self.check(slot, cython.cast(uint64_t, cell) + 1)
         at: cython.pointer(uint64_t) = self.cells(slot) + cell
         store_cell(at, load_cell(at) + cython.cast(uint64_t, amount))
 
     def put(self, slot: cython.int, cell: uint32_t, value: uint64_t) -> None:
         """Set one cell; only the process of *slot* may, or the master when it is dead."""
+        self.segment.check_writable()
         self.check(slot, cython.cast(uint64_t, cell) + 1)
         store_cell(self.cells(slot) + cell, value)
 
@@ -241,25 +243,36 @@ class Metrics:
                 seen |= value
         return [sums[i] for i in range(count)] if seen else None
 
-    def clear_gauges(self, slot: int) -> None:
-        """Zero all gauges of the row of *slot*, whose process is dead."""
+    def clear_gauges(self, slot: int, ends: Mapping[str, int]) -> None:
+        """Zero all gauges of the row of *slot*, whose process is dead, in the blocks numbered below *ends* of their type."""
         cells: cython.pointer(uint64_t)
         place: uint32_t
         gauge: uint32_t
+        self.segment.check_writable()
         for region in self.regions.values():
             gauges = region.block.gauges()
-            for page in self._pages(slot, region, region.pages * region.per_page):
+            for page in self._pages(slot, region, ends[region.block.type]):
                 cells = self.cells(slot) + cython.cast(uint32_t, region.at + page * PAGE_CELLS)
                 for place in range(0, region.per_page * region.block.size, region.block.size):
                     for gauge in gauges:
                         if load_cell(cells + place + gauge):
                             store_cell(cells + place + gauge, 0)
 
+    def drop_behind(self, ends: Mapping[str, int]) -> None:
+        """Give memory back that somebody took in any row behind the blocks numbered below *ends*: nobody counts there."""
+        for slot in range(self.max_slots):
+            for region in self.regions.values():
+                pages = min(region.pages, -(-ends[region.block.type] // region.per_page))
+                at = slot * self.stride + (region.at + pages * PAGE_CELLS) * 8
+                if pages < region.pages:
+                    self.segment.drop(at, at + (region.pages - pages) * mmap.PAGESIZE)
+
     def clear(self, type_: str, numbers: Iterable[int], has_any: Callable[[int, int], bool]) -> None:
         """Zero the blocks *numbers* in all rows: they mean nothing any more.
 
         A page goes back to the kernel if none of the numbers on it, from first up to end, is somebody's: *has_any*(first, end).
         """
+        self.segment.check_writable()
         region = self.regions[type_]
         on_page: dict[int, list[int]] = {}
         for number in numbers:

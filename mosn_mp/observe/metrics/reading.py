@@ -18,6 +18,11 @@ GLOBAL: Labels = (("proxy", "global"),)
 WRAP = 1 << 64
 
 
+def gauge(number: int) -> int:
+    """A gauge by its cells: the rows may lag behind each other by an instant, or lie, and it is never below 0."""
+    return number if 0 <= number < WRAP // 2 else 0
+
+
 class Histogram(NamedTuple):
     """A histogram: events per bucket (bounds BOUNDS_US, then +Inf), and the sum of all durations."""
 
@@ -47,11 +52,8 @@ class Reading(NamedTuple):
     cells: list[int]
 
     def value(self, cell: Cell) -> int:
-        """A counter or gauge. The rows of a gauge may lag behind each other by an instant: it is never below 0."""
-        number = self.cells[cell.at]
-        if cell.kind == "gauge" and number >= WRAP // 2:
-            return 0
-        return number
+        """A counter or gauge."""
+        return gauge(self.cells[cell.at]) if cell.kind == "gauge" else self.cells[cell.at]
 
     def histogram(self, cell: Cell) -> Histogram:
         """The histogram that begins at *cell*."""

@@ -2,6 +2,7 @@
 
 import fcntl
 import gc
+import mmap
 import os
 import resource
 import subprocess
@@ -133,3 +134,19 @@ def test_a_segment_that_cannot_be_leaves_no_descriptor() -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert os.listdir("/proc/self/fd") == before
+
+
+def test_who_only_looks_can_neither_write_nor_map_it_anew_to_write() -> None:
+    made = Segment.create(SHAPE)
+    made.view[7] = 9
+    looking = Segment.attach(made.open_to_look(), SHAPE, is_read_only=True)
+    assert looking.view[7] == 9 and looking.view.readonly
+    with pytest.raises(PermissionError):
+        mmap.mmap(looking.fd, SHAPE.size, access=mmap.ACCESS_WRITE)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.pwrite(looking.fd, b"x", 0)
+    with pytest.raises(ValueError, match="'test' is mapped read-only"):
+        looking.check_writable()
+    assert os.fstat(made.fd).st_mode & 0o777 == 0o600  # so that another user cannot open it anew either
+    looking.close()
+    made.close()

@@ -133,9 +133,23 @@ def test_room_for_a_million_hosts_takes_no_memory_and_neither_does_looking_at_th
     assert before == PAGE_CELLS * 8
     assert [number for number, _ in metrics.used("upstream", 1_000_000)] == [900_000]
     assert metrics.sums(metrics.base_of("upstream", 500_000), UPSTREAM.size) == [0] * UPSTREAM.size
-    metrics.clear_gauges(3)
+    metrics.clear_gauges(3, {"worker": 1, "downstream": 10_000, "upstream": 1_000_000})
     metrics.clear("upstream", range(1_000_000), lambda first, end: True)
     assert memory(metrics) == before
+
+
+def test_what_is_written_behind_the_numbers_in_use_is_not_looked_at_and_goes_back() -> None:
+    metrics = made(3, 1000, 100_000)
+    metrics.add(0, metrics.base_of("upstream", 5))
+    before = memory(metrics)
+    ends = {"worker": 1, "downstream": 2, "upstream": 6}
+    for slot in range(3):
+        for at in range(0, metrics.row_cells, 40 * PAGE_CELLS):
+            if at or slot:
+                metrics.put(slot, at, 1 << 63)
+    metrics.drop_behind(ends)
+    assert memory(metrics) <= before + 9 * PAGE_CELLS * 8
+    assert [number for number, _ in metrics.used("upstream", 6)] == [5]
 
 
 def test_used_blocks_are_found_with_their_sums_in_the_order_of_their_numbers() -> None:
@@ -155,7 +169,7 @@ def test_a_dead_workers_gauges_are_zeroed_and_its_counters_stay() -> None:
         for cell in block.cells:
             metrics.add(0, base + cell.at, 3)
             metrics.add(1, base + cell.at, 4)
-    metrics.clear_gauges(0)
+    metrics.clear_gauges(0, {"worker": 1, "downstream": 100, "upstream": 1000})
     for block, base in bases:
         for cell in block.cells:
             assert metrics.sums(base + cell.at, 1) == [4 if cell.kind == "gauge" else 7]
