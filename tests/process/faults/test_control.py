@@ -20,6 +20,7 @@ from tests.process.program import say, settled, wait_equal, wait_until
 from tests.process.proxy.setting import Setting
 
 PLACES = (1, 2, 3)
+SETTLE_S = 2.0  # sockets of a listener that is gone are closed after 1.5 s
 WORKER_CALLS = ("recvmsg", "sendmsg", "fcntl", "open", "epoll_ctl")
 CONTROLLER_CALLS = ("recvmsg", "sendmsg", "memfd_create", "open", "fcntl")
 MASTER_CALLS = ("recvmsg", "sendmsg", "accept4", "socket", "memfd_create", "open", "fcntl", "epoll_ctl")
@@ -105,7 +106,7 @@ def each(calls: tuple[str, ...], quick: str = "") -> pytest.MarkDecorator:
 @each(WORKER_CALLS, "recvmsg")
 def test_a_worker_lives_on(changing: Changing, call: str, first: int) -> None:
     workers = changing.pids("worker")
-    before = [changing.fds_of(pid) for pid in workers]
+    before = settled(lambda: [changing.fds_of(pid) for pid in workers], SETTLE_S)
     fail(changing, workers[0], call, first)
     assert changing.pids("worker") == workers
     wait_equal(lambda: [changing.fds_of(pid) for pid in workers], before)
@@ -122,7 +123,7 @@ def test_the_controller_lives_on_or_another_one_takes_over(changing: Changing, c
 def test_the_master_lives_on(changing: Changing, call: str, first: int) -> None:
     assert changing.master is not None
     master, workers = changing.master.pid, changing.pids("worker")
-    before = settled(lambda: changing.fds_of(master), 2.0)  # sockets of a listener that is gone are closed after 1.5 s
+    before = settled(lambda: changing.fds_of(master), SETTLE_S)
     fail(changing, master, call, first)
     assert changing.pids("master") == [master]
     assert changing.pids("worker") == workers
