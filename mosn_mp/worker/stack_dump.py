@@ -15,16 +15,18 @@ class StackDump:
 
     def __init__(self) -> None:
         self._fd = -1
+        self._path = ""
 
     def follow(self, log_path: str) -> None:
-        """Write to the log at *log_path* from now on: to stderr if it is no file that can be opened."""
-        before = self._fd
-        self._fd = -1
+        """Write to the log at *log_path* from now on: to stderr if it is no file that can be opened, to the one before if it was."""
+        before, self._fd = self._fd, -1
         if log_path not in STREAMS and not log_path.startswith("syslog"):
             try:
                 self._fd = os.open(log_path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK)
-            except OSError:
-                self._fd = -1  # the log itself says what is wrong with it
+            except OSError:  # the log itself says what is wrong with it
+                if log_path == self._path:
+                    before, self._fd = -1, before  # rotated away, and better than nothing
+        self._path = log_path
         faulthandler.register(DUMP_SIGNAL, self._fd if self._fd >= 0 else STREAMS.get(log_path, 2), all_threads=True)
         if before >= 0:
             os.close(before)
