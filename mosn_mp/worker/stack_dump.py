@@ -18,7 +18,7 @@ class StackDump:
         self._path = ""
 
     def follow(self, log_path: str) -> None:
-        """Write to the log at *log_path* from now on: to stderr if it is no file that can be opened, to the one before if it was."""
+        """Write to the log at *log_path* from now on; if it cannot be opened, to the one before it of that path, or to stderr."""
         before, self._fd = self._fd, -1
         if log_path not in STREAMS and not log_path.startswith("syslog"):
             try:

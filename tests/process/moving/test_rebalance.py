@@ -6,7 +6,7 @@ import threading
 import time
 
 from tests.process.moving.conftest import MovingSetting
-from tests.process.program import wait_until
+from tests.process.program import wait_equal, wait_until
 from tests.process.proxy.wire import ClosedError
 
 
@@ -22,7 +22,9 @@ def test_the_report_says_what_was_and_what_is(moving: MovingSetting) -> None:
     report = moving.rebalance()
     assert report["moved"] == 6
     assert report["before"] == {"0": 9, "1": 0, "2": 0}
-    assert report["after"] == {"0": 3, "1": 3, "2": 3}
+    assert report["after"].keys() == {"0", "1", "2"}
+    assert {2, 3} >= set(report["after"].values())  # who took the last one may be about to count it
+    wait_equal(moving.connections, [3, 3, 3])
     assert "6 connections moved" not in moving.run("rebalance").stdout  # it is even now
     for client in clients:
         assert client.get("/ping").status == 200
