@@ -14,7 +14,7 @@ cdef class SpokenProtocol:
     cdef readonly bytes name
     cdef readonly bytes upstream_name
     cdef readonly bint is_shared        # many streams on a connection
-    cdef readonly bint is_dated         # responses carry a Date
+    cdef readonly bint is_dated         # HTTP/1: responses carry a Date
     cdef readonly bint converts         # the two are not the same
     cdef readonly bint upstream_shared
     cdef readonly bint upstream_bound   # a connection to the host for each client

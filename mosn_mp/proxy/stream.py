@@ -167,7 +167,8 @@ class Stream(TunnelExchange):
         """The head has begun. True: there is more of it, or something else has happened; False: its beginning waits without this
         stream, or it is too late for the rest."""
         down: Connection = self.down
-        due_ms: uint64_t = self.record.start_at // 1000 + self.runtime.head_timeout_ms
+        due_ms: uint64_t = self.record.start_at // 1000
+        due_ms += self.runtime.head_timeout_ms if self.spoken.is_dated else self.runtime.first_timeout_ms
         if self.reactor.now_ms >= due_ms:
             if down.input.base == cython.NULL and down.recall_fragment(BLOCK_SMALL) and down.input.end:
                 return True  # the access log shows what there is of it
@@ -202,7 +203,8 @@ class Stream(TunnelExchange):
         except Exception as error:  # as in live()
             self.listener.log.error("stream failed: %s", error, exc_info=error)
             self.crash()
-        self.finish()
+        if self.finish():
+            self.down.linger(LINGER_MS)  # its codec would go on: it knows of no wrong
         self.clear_request()
         return False
 

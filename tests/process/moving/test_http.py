@@ -34,6 +34,19 @@ def test_idle_connections_serve_on_in_the_other_worker(moving: MovingSetting) ->
     assert moving.counts()["front.connection_parked"] == 0
 
 
+def test_half_a_head_is_read_on(moving: MovingSetting) -> None:
+    clients = [moving.connect() for _ in range(8)]
+    tally = moving.tally()
+    for client in clients:
+        client.send(b"GET /pi")
+    tally.wait("front.bytes_read_total", 8 * 7)
+    assert moving.shift() == 4
+    for client in clients:
+        client.send(b"ng HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert client.response().body == b"pong"
+        client.close()
+
+
 def test_a_connection_that_has_said_nothing_moves(moving: MovingSetting) -> None:
     clients = [moving.connect() for _ in range(4)]
     wait_until(lambda: moving.connections() == [4], "four connections")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.process.program import DEADLINE_S, ROOT, wait_until
-from tests.process.rpc.setting import RpcSetting
+from tests.process.rpc.setting import HERE, RpcSetting
 from tests.rpc.upstream import Upstream
 from tests.rpc.wire import Reader, request
 
@@ -29,7 +29,9 @@ def frame_of(listener: str) -> bytes:
 def configure(setting: RpcSetting, origin: Upstream) -> None:
     setting.server["arena_size"] = "1MB"
     example = {"type": "python", "path": str(ROOT / "docs" / "examples" / "x_example.py"), "loader_func_name": "XExample"}
-    setting.config["third_part_codec"] = {"codecs": [{"enable": True, **example}]}
+    serial = {"type": "python", "path": str(HERE / "serial.py"), "loader_func_name": "Serial"}
+    setting.config["third_part_codec"] = {"codecs": [{"enable": True, **example}, {"enable": True, **serial}]}
+    setting.add_protocol("hurried_serial", "serial", **HURRIED)
     for name, protocols in {"boltv2": "boltv2", "x_example": "x_example", "auto": "Auto"}.items():
         setting.add_protocol(name, protocols, "bolt" if name != "auto" else "")
         setting.add_protocol(f"hurried_{name}", protocols, "bolt" if name != "auto" else "", **HURRIED)
@@ -111,6 +113,17 @@ def ended(client: socket.socket) -> bool:
         return False
     except ConnectionResetError:
         return True  # closed over a byte that was on its way
+
+
+def test_a_protocol_of_one_request_at_a_time_has_the_deadline_too(setting: RpcSetting, upstream: Upstream) -> None:
+    tally = setting.tally()
+    (client,) = begun(setting, "hurried_serial", b"!q\0", 1)
+    started = time.monotonic()
+    assert client.recv(100) == b"!a\0\0", "what it has for 408"
+    assert client.recv(1) == b""
+    assert time.monotonic() - started < BODY_S
+    tally.wait("hurried_serial.timeout_header", 1)
+    client.close()
 
 
 @LISTENERS
