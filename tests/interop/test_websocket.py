@@ -32,15 +32,15 @@ class EchoServer:
         self.thread = threading.Thread(target=self.server.serve_forever)
         self.thread.start()
 
-    @staticmethod
-    def refuse(connection: ServerConnection, request: Any) -> Any:
-        """Let nobody in at /forbidden."""
-        return connection.respond(403, "not you\n") if request.path == "/forbidden" else None
+    def refuse(self, connection: ServerConnection, request: Any) -> Any:
+        """Let nobody in at /forbidden; who is let in is noted before the client hears of it."""
+        if request.path == "/forbidden":
+            return connection.respond(403, "not you\n")
+        self.paths.append(request.path)
+        return None
 
     def echo(self, connection: ServerConnection) -> None:
         """One connection."""
-        assert connection.request is not None
-        self.paths.append(connection.request.path)
         with contextlib.suppress(ConnectionClosed):  # by any code
             while True:
                 message = connection.recv()

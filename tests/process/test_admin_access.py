@@ -288,7 +288,8 @@ def test_after_an_upgrade_the_new_program_answers_at_both_addresses(fresh: Dynam
     assert done.returncode == 0, done.stderr
     wait_until(lambda: not before & set(fresh.pids("controller")), "the end of the old controller")
     wait_until(lambda: str(path) in fresh.status()["admin_address"], "the socket of the new one")
-    assert answers(path) == 200 and fresh.ask("GET", "/api/v1/version")[0] == 200
+    wait_until(lambda: answers(path) == 200, "an answer by the new socket")
+    assert fresh.ask("GET", "/api/v1/version")[0] == 200
     assert "cannot listen" not in fresh.log_text()
     assert fresh.run("stop").returncode == 0  # it is nobody's child: end() would not find it as its own
     wait_until(lambda: not fresh.family(), "the end of the new program")
