@@ -5,6 +5,8 @@ BOOTING --Prepare--> Ready | Refused --Commit--> SERVING --Drain | the master is
                                       --Abort--> as before                        Quit, in any state --> exit 0
 ```
 The master's death is end-of-file on the channel, so it is noticed at once, whatever killed it.
+
+One piece: a method for each frame of the master, and the state that all of them change.
 """
 
 import logging

@@ -4,6 +4,8 @@ What no protocol may do, whatever its wire looks like: fail otherwise than by an
 depend on how bytes arrive, write half a message, or go on after an error. A protocol in the catalogue adds its wire samples by
 having a folder tests/wire/<name in lower case>/. Those that carry many streams at a time have more to keep: ids, signals, answers
 in any order, errors of one stream.
+
+One piece: all that one codec has to keep, in one list.
 """
 
 from pathlib import Path
