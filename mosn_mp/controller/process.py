@@ -101,6 +101,8 @@ class ControllerProcess:
             pass  # without a master there is nothing to decide
         except LostFdsError as e:
             log.error("%s: another controller has to go on", e)
+        except ValueError as e:
+            log.error("controller: the master sent what is no frame: %s", str(e)[:200])
         finally:
             self._ended.set()
 

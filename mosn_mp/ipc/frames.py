@@ -20,8 +20,12 @@ One piece: it is the protocol between our processes, which is looked up from bot
 """
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
+
+from mosn_mp.ipc.decoding import decoded
 
 
 class Frame(msgspec.Struct, frozen=True, tag=True, tag_field="frame", omit_defaults=True):
@@ -120,6 +124,12 @@ class Given(Frame, frozen=True):
     count: int
 
 
+# What C fields of the receiver hold; a worker believes no number of another one.
+Word = Annotated[int, Meta(ge=0, le=(1 << 32) - 1)]
+Milliseconds = Annotated[int, Meta(ge=0, le=(1 << 31) - 1)]
+Long = Annotated[int, Meta(ge=0, le=(1 << 62) - 1)]
+
+
 class HeadState(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """A message head, for the access log of who goes on with its tunnel."""
 
@@ -127,8 +137,8 @@ class HeadState(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     path: bytes
     authority: bytes
     scheme: bytes
-    status: int
-    version: int
+    status: Annotated[int, Meta(ge=0, le=999)]
+    version: Annotated[int, Meta(ge=0, le=99)]
     fields: list[tuple[bytes, bytes]]
 
 
@@ -143,13 +153,13 @@ class TunnelState(msgspec.Struct, frozen=True, kw_only=True):
     host: str
     request: HeadState
     response: HeadState
-    times: list[int]
-    counts: list[int]
+    times: tuple[Long, Long, Long, Long]
+    counts: tuple[Long, Long, Long, Word]
     variables: bytes
     to_up: bytes
     to_down: bytes
     unread_up: bytes  # of the host's connection; that of the client's is Transfer.unread
-    pipes: tuple[int, int]
+    pipes: tuple[Word, Word]
     ended: tuple[bool, bool]  # the source of this direction (up, down) has sent its end
     shut: tuple[bool, bool]  # FIN was sent to the host, to the client
 
@@ -162,12 +172,12 @@ class Transfer(Frame, frozen=True, kw_only=True):
     serial: int
     listener: str
     protocol: str  # "": it has not said anything yet
-    word: int  # Codec.state_word()
-    requests: int  # begun on it so far
-    idle_ms: int  # what is left of its idle time
+    word: Word  # Codec.state_word()
+    requests: Word  # begun on it so far
+    idle_ms: Milliseconds  # what is left of its idle time
     unread: bytes = b""
     unsent: bytes = b""
-    waiting: list[int] = []
+    waiting: list[Annotated[int, Meta(ge=0)]] = []
     tunnel: TunnelState | None = None
 
 
@@ -460,7 +470,7 @@ def encode_frame(frame: Frame) -> bytes:
 
 def decode_frame(packed: bytes | memoryview) -> AnyFrame:
     """The frame in *packed*; ValueError (msgspec.ValidationError) if it is none."""
-    return _decoder.decode(packed)
+    return decoded(_decoder, packed)
 
 
 def chunked(names: Sequence[SocketName]) -> list[Sequence[SocketName]]:

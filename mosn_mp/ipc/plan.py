@@ -5,6 +5,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from mosn_mp.ipc.decoding import decoded
+
 # More than the master takes of each (border.plan_check), and far less than a memfd has room for: decoding costs memory, too.
 Few, Many = Meta(max_length=131_072), Meta(max_length=2_000_000)
 
@@ -67,4 +69,4 @@ def encode_plan(plan: Plan) -> bytes:
 
 def decode_plan(packed: bytes) -> Plan:
     """The plan in *packed*; ValueError if it is none."""
-    return _decoder.decode(packed)
+    return decoded(_decoder, packed)

@@ -11,6 +11,7 @@ from typing import Literal
 import msgspec
 
 from mosn_mp.buffer.segment import Shape
+from mosn_mp.ipc.decoding import decoded
 
 Kind = Literal["listener", "cluster", "host"]
 _WORD = "I"
@@ -59,4 +60,4 @@ def encode_tables(tables: Tables) -> bytes:
 
 def decode_tables(packed: bytes) -> Tables:
     """The tables in *packed*; ValueError if it is none."""
-    return _decoder.decode(packed)
+    return decoded(_decoder, packed)

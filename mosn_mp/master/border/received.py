@@ -10,6 +10,7 @@ import msgspec
 
 from mosn_mp.errors import printable
 from mosn_mp.ipc.channel import BadFrameError, Delivery
+from mosn_mp.ipc.decoding import decoded
 from mosn_mp.ipc.frames import (
     AdminUp,
     Committed,
@@ -55,6 +56,7 @@ _FDS: dict[type, int] = {
     Measure: 0,
 }
 _OF_WORKERS = (Pulse, Ready, Refused, Committed, Given, Missed)
+_changes = msgspec.msgpack.Decoder(Changes)
 
 
 def check_controller_frame(delivery: Delivery) -> None:
@@ -82,7 +84,7 @@ def plan_in(fd: int) -> Plan:
 
 def changes_in(fd: int) -> Changes:
     """The changes in *fd*."""
-    return _checked(lambda: msgspec.msgpack.decode(read_sealed(fd, MAX_CHANGES_BYTES), type=Changes))
+    return _checked(lambda: decoded(_changes, read_sealed(fd, MAX_CHANGES_BYTES)))
 
 
 def edit_in(fd: int) -> bytes:

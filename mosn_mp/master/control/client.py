@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from mosn_mp.config.problems import listing
 from mosn_mp.errors import printable
 from mosn_mp.ipc.channel import Channel, ChannelClosedError
+from mosn_mp.ipc.decoding import decoded
 from mosn_mp.ipc.frames import Answer, Ask
 from mosn_mp.ipc.memfd import MAX_CHANGES_BYTES, read_sealed
 from mosn_mp.ipc.report import (
@@ -97,20 +98,29 @@ def host_text(report: HostReport) -> str:
 
 
 def _ask(config_path: str, ask: Ask, timeout_s: float, answer: type[Report]) -> Report:
-    """The master's *answer*, fit to be shown: whatever could end a line or move a cursor is escaped."""
+    """What the master says; AskError, ConfigErrors."""
     try:
         master = find_running(config_path)
     except NotFoundError as e:
         raise AskError(str(e)) from e
     try:
-        found = ask_over(Channel(master.sock), ask, timeout_s)
-        if found.ok:
-            return msgspec.convert(_escaped(msgspec.msgpack.decode(found.body)), answer)
+        return report_over(Channel(master.sock), ask, timeout_s, answer)
     except (OSError, ChannelClosedError, ValueError) as e:  # TimeoutError is an OSError
         raise AskError(printable(f"pid {master.pid} does not answer: {e}")) from e
     finally:
         master.close()
-    raise AskError("\n".join(printable(line) for line in found.problem.split("\n")[:MAX_LINES]))
+
+
+def report_over(channel: Channel, ask: Ask, timeout_s: float, answer: type[Report]) -> Report:
+    """The *answer* to *ask*, fit to be shown: what could end a line or move a cursor is escaped; AskError: why there is none.
+
+    TimeoutError, ChannelClosedError, ValueError: who is at the other end does not say what a master says.
+    """
+    found = ask_over(channel, ask, timeout_s)
+    if not found.ok:
+        raise AskError("\n".join(printable(line) for line in found.problem.split("\n")[:MAX_LINES]))
+    report = decoded(msgspec.msgpack.Decoder(answer), found.body)
+    return msgspec.convert(_escaped(msgspec.to_builtins(report)), answer)
 
 
 def ask_over(channel: Channel, ask: Ask, timeout_s: float) -> Answer:
@@ -130,7 +140,7 @@ def _escaped(value: Any) -> Any:
     """*value* with every text in it printable."""
     if isinstance(value, str):
         return printable(value)
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [_escaped(one) for one in value]
     if isinstance(value, dict):
         return {_escaped(key): _escaped(one) for key, one in value.items()}

@@ -5,6 +5,7 @@ import typing
 from typing import Any
 
 import msgspec
+import pytest
 
 from mosn_mp.ipc import frames
 from mosn_mp.ipc.frames import AdminUp, Prepare, SocketName, Sockets, chunked, decode_frame, encode_frame
@@ -38,6 +39,17 @@ def test_socket_names_are_sent_in_pieces_that_fit() -> None:
         assert decode_frame(encode_frame(Sockets(list(piece)))) == Sockets(list(piece))
 
 
+def test_a_frame_that_is_nested_too_deeply_is_none() -> None:
+    with pytest.raises(ValueError, match="nested too deeply"):
+        decode_frame(b"\x82\xa5frame\xa4Quit\xa1x" + b"\x91" * 100_000 + b"\xc0")
+
+
+def test_numbers_of_a_transfer_are_what_their_receiver_can_hold() -> None:
+    fields = {"frame": "Transfer", "serial": 1, "listener": "l", "protocol": "", "word": 1 << 32, "requests": 0, "idle_ms": 0}
+    with pytest.raises(ValueError, match="word"):
+        decode_frame(msgspec.msgpack.encode(fields))
+
+
 SIMPLE: dict[object, object] = {int: 1, float: 1.5, str: "x", bytes: b"x", bool: True}
 
 
@@ -45,6 +57,8 @@ def _value(kind: Any) -> object:
     """Some value of the type *kind*."""
     if kind in SIMPLE:
         return SIMPLE[kind]
+    if typing.get_origin(kind) is typing.Annotated:
+        return _value(typing.get_args(kind)[0])
     arguments = [argument for argument in typing.get_args(kind) if argument is not type(None)]
     if typing.get_origin(kind) is list:
         return [_value(arguments[0])]
