@@ -46,6 +46,7 @@ cdef class Flow:
     cdef PipePool pipes
     cdef int pipe_read
     cdef int pipe_write
+    cdef bint is_pipe_foreign   # another process may have it open: no bytes of another stream may pass it
     cdef uint64_t in_pipe
 
     cdef void start(self, Connection source, Codec reader, Connection target, Codec writer) noexcept

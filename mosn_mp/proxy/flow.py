@@ -63,12 +63,13 @@ class Flow:
         self.reason = 0
         self.body_bytes = 0
         if self.pipe_read >= 0:
-            if self.in_pipe:
+            if self.in_pipe or self.is_pipe_foreign:
                 self.pipes.discard(self.pipe_read, self.pipe_write)
             else:
                 self.pipes.give_back(self.pipe_read, self.pipe_write)
             self.pipe_read = -1
             self.in_pipe = 0
+            self.is_pipe_foreign = False
 
     def pump(self) -> cython.int:
         """Move what can be moved now; the Stop that ended it."""

@@ -17,13 +17,14 @@ from collections.abc import Callable, Iterable
 import msgspec
 from gevent import socket as gevent_socket
 
-from mosn_mp.ipc.channel import Channel, ChannelClosedError, ChannelShortError, ChannelStuckError, close_fds
+from mosn_mp.ipc.channel import BadFrameError, Channel, ChannelClosedError, ChannelShortError, ChannelStuckError, close_fds
 from mosn_mp.ipc.conversation import converse
 from mosn_mp.ipc.frames import AnyFrame, Kept, Taken, Transfer
 from mosn_mp.proxy.moving.arrival import arrive
 from mosn_mp.proxy.moving.departure import Departure
 from mosn_mp.proxy.moving.giving import ask_tunnels, departures
 from mosn_mp.proxy.service import Service
+from mosn_mp.worker.transfer_check import check_transfer
 
 log = logging.getLogger("mosn_mp.worker")
 
@@ -156,6 +157,12 @@ class Receiver:
         try:
             converse(self._channel, lambda delivery: self._take(delivery.frame, delivery.fds), self._keep_away)
         except ChannelClosedError:
+            return
+        except ValueError as e:
+            log.error("the worker that gives connections sent what is no frame: %s: nothing more is taken of it", str(e)[:200])
+        except BadFrameError as e:
+            log.error("the worker that gives connections sent %s: nothing more is taken of it", e)
+        finally:
             self._channel.close()
 
     def _keep_away(self, frame: AnyFrame) -> None:
@@ -164,9 +171,13 @@ class Receiver:
             self._channel.send(Kept(frame.serial))
 
     def _take(self, frame: object, fds: list[int]) -> None:
-        if not isinstance(frame, Transfer):
+        try:
+            if not isinstance(frame, Transfer):
+                raise BadFrameError(f"{type(frame).__name__}, which is no connection")
+            check_transfer(frame, fds)
+        except BadFrameError:
             close_fds(fds)
-            return
+            raise
         service = self._find(frame.listener)
         if service is None:
             close_fds(fds)

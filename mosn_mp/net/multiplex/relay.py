@@ -88,5 +88,5 @@ def open_relay(fd: cython.int, client: ServerSession, codec: Codec, waiting: lis
     connection.open(fd, client.reactor, Between())
     relay.attach(connection, codec)
     client.relay = relay
-    client.in_flight += len(waiting)
+    client.in_flight += len(relay.waiting)  # each id once, whatever was said
     return relay

@@ -24,7 +24,7 @@ from cython.cimports.mosn_mp.net.pool.host_pool import HostPool
 from cython.cimports.mosn_mp.net.reactor.reactor import WRITE
 from cython.cimports.mosn_mp.net.reactor.stock import REQUEST_HEAD
 from cython.cimports.mosn_mp.observe.access_log.record import take_sockaddr
-from cython.cimports.mosn_mp.observe.metrics.metrics import D_CONNECTION_PARKED
+from cython.cimports.mosn_mp.observe.metrics.metrics import D_CONNECTION_DESTROY, D_CONNECTION_PARKED
 from cython.cimports.mosn_mp.proxy.service import Kind, Service
 from cython.cimports.mosn_mp.proxy.stream import Stream
 
@@ -38,12 +38,12 @@ def arrive(service: Service, clusters: object, frame: Transfer, fds: list[int]) 
     """
     kind: Kind = find_kind(service, frame.protocol)
     host: Host = None
-    if (frame.protocol and kind is None) or not service.has_room():
+    if not is_spoken(frame, kind) or not service.has_room():
         close_all(fds)
         return None
     if frame.tunnel is not None:
         host = find_host(clusters, frame.tunnel)
-        if host is None or kind.spoken.is_shared or kind.spoken.upstream_shared:
+        if host is None:
             close_all(fds)
             return None
         service.listener.pools.of(host, clusters[frame.tunnel.cluster])
@@ -58,6 +58,16 @@ def find_kind(service: Service, name: str) -> Kind:
         if item.protocol.name == name:
             return service.kind_for(item)
     return None
+
+
+@cython.cfunc
+def is_spoken(frame: object, kind: Kind = None) -> cython.bint:
+    """Whether connections of *kind* (None: it is not known before the first bytes) can be in the state that *frame* tells of."""
+    if kind is None:
+        return not frame.protocol and frame.tunnel is None and not frame.waiting
+    if frame.tunnel is not None:
+        return not kind.spoken.is_shared and not kind.spoken.upstream_shared
+    return kind.spoken.is_shared or not frame.waiting
 
 
 @cython.cfunc
@@ -92,9 +102,14 @@ class Arrival(Keeper):
         self.rank = REQUEST_HEAD
 
     def open(self, fds: list) -> cython.bint:
-        """Register the connections and give them their bytes; False: no room for it, everything is closed."""
+        """Register the connections and give them their bytes; False: no room, or no such tunnel; everything is closed."""
         state = self.frame.tunnel
         self.rest = list(fds)
+        if state is not None:
+            self.stream = self.service.take_stream(self.kind)
+            if not self.stream.restore(state):
+                close_all(self.rest)
+                return False
         self.down = self.adopt(self, self.frame.unread, self.frame.unsent if state is None else state.to_down)
         if self.down is None:
             return False
@@ -134,9 +149,17 @@ class Arrival(Keeper):
 
     def start(self) -> None:
         """Serve it."""
-        down: Connection = self.down
         service: Service = self.service
         service.listener.count(1)
+        try:
+            self.go_on()
+        except Exception:
+            service.listener.count(-1)
+            raise
+
+    def go_on(self) -> cython.int:
+        down: Connection = self.down
+        service: Service = self.service
         down.requests = self.frame.requests
         down.slot = self.frame.word
         down.keeper = service
@@ -152,6 +175,7 @@ class Arrival(Keeper):
             service.reactor.arm(down, self.frame.idle_ms or service.idle_ms(down))
             if down.input.base != cython.NULL:
                 service.reactor.serve_again(down)
+        return 0
 
     def start_session(self) -> cython.int:
         service: Service = self.service
@@ -163,13 +187,6 @@ class Arrival(Keeper):
         return service.reactor.serve_again(self.down)
 
     def start_tunnel(self) -> cython.int:
-        stream: Stream = self.service.take_stream(self.kind)
-        up: Connection = self.up
-        stream.chosen = self.host
-        stream.pool = cython.cast(HostPool, self.host.pool)
-        stream.pool.count_moved(1)
-        stream.arrive(self.down, up, self.frame, self.rest)
-        self.stream = stream
         # its greenlet starts from the hub
         self.down.keeper = self
         self.down.state = S_PARKED
@@ -178,6 +195,17 @@ class Arrival(Keeper):
     def connection_ready(self, connection: Connection) -> cython.int:
         """The hub runs: let the tunnel's stream go on."""
         stream: Stream = self.stream
+        stream.chosen = self.host
+        stream.pool = cython.cast(HostPool, self.host.pool)
+        stream.pool.count_moved(1)
+        stream.arrive(connection, self.up, self.frame, self.rest)
         connection.state = S_SERVING
         connection.keeper = self.service  # nobody else refers to this object: it is gone from here on
         return stream.reactor.spawn(stream.job)
+
+    def connection_closed(self, connection: Connection) -> cython.void:
+        """The client of a tunnel left before the hub ran: the tunnel is over."""
+        leave(self.up)
+        close_all(self.rest)
+        self.service.listener.count(-1)
+        self.service.listener.counters[D_CONNECTION_DESTROY] += 1

@@ -11,7 +11,8 @@ cdef class TunnelExchange(UnaryExchange):
     cdef TunnelDeparture depart(self)
     cdef bytes movable_variables(self)
     cdef object describe(self, bytes variables, bytes to_up, bytes to_down)
-    cdef list _times(self)
+    cdef tuple _times(self)
+    cdef bint restore(self, object state) except -1
     cdef int arrive(self, Connection down, Connection up, object frame, list fds) except -1
     cdef list filled_pipes(self)
     cdef bint move_on(self) except -1

@@ -147,7 +147,7 @@ class TunnelExchange(UnaryExchange):
             request=head_state(self.request),
             response=head_state(self.response),
             times=self._times(),
-            counts=[self.upload.body_bytes, self.download.body_bytes, self.record.stream_id, self.record.attempts],
+            counts=(self.upload.body_bytes, self.download.body_bytes, self.record.stream_id, self.record.attempts),
             variables=variables,
             to_up=to_up,
             to_down=to_down,
@@ -157,21 +157,28 @@ class TunnelExchange(UnaryExchange):
             shut=(bool(up.shut or up.shut_after_flush), bool(down.shut or down.shut_after_flush)),
         )
 
-    def _times(self) -> list:
+    def _times(self) -> tuple:
         record: Record = self.record
-        return [record.start_at, record.request_head_at, record.request_finished_at, record.response_head_at]
+        return (record.start_at, record.request_head_at, record.request_finished_at, record.response_head_at)
+
+    def restore(self, state: object) -> cython.bint:
+        """Take what stands beside a tunnel's connections; False: it is no state of one, and this stream of no use any more."""
+        self.runtime = self.listener.runtime
+        try:
+            restore_head(self.request, state.request)
+            restore_head(self.response, state.response)
+            if state.variables:
+                self.variable_values = msgspec.msgpack.decode(state.variables)
+        except (ValueError, TypeError, RecursionError):
+            return False
+        return True
 
     def arrive(self, down: Connection, up: Connection, frame: object, fds: list) -> cython.int:
-        """Become the tunnel of *frame* between the two connections; *fds* are its pipes, this stream's from now on."""
+        """Become the tunnel of *frame* between both connections, after restore(); *fds* are its pipes, this stream's now."""
         state = frame.tunnel
         self.down = down
         self.up = up
-        self.runtime = self.listener.runtime
-        restore_head(self.request, state.request)
-        restore_head(self.response, state.response)
         self.route = self.runtime.router.match(self.request)
-        if state.variables:
-            self.variable_values = msgspec.msgpack.decode(state.variables)
         record: Record = self.record
         record.start_at, record.request_head_at, record.request_finished_at, record.response_head_at = state.times
         self.record.connection_id = down.id
@@ -191,6 +198,7 @@ class TunnelExchange(UnaryExchange):
                 cython.cast(Flow, flow).in_pipe = length
                 cython.cast(Flow, flow).pipe_read = pipes.pop(0)
                 cython.cast(Flow, flow).pipe_write = pipes.pop(0)
+                cython.cast(Flow, flow).is_pipe_foreign = True
                 self.upload.pipes.adopt()
         up.shut, down.shut = state.shut
         self.awaiting_head = False
