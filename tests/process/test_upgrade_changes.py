@@ -137,7 +137,7 @@ def test_the_old_master_passes_on_what_it_hears_while_it_drains(changing: Changi
     old = changing.pid
     here = ("127.0.0.1", changing.port)
     with changing.connect_control() as early, socket.create_connection(here) as busy:
-        busy.sendall(b"GET / HTTP/1.1\r\nHost: te")
+        busy.sendall(b"GET / HTTP/1.1\r\nx: " + b"x" * 8192)  # too much of a head to be handed over
         wait_until(lambda: changing.report(), "the control socket has accepted")
         assert changing.begin_upgrade(start_program(), 0).result().ok
         assert is_alive(old)
