@@ -1,4 +1,4 @@
-"""The command `mosn_mp`: start, stop, reload, host, status, check, version (MOSN's cmd/mosn/main/control.go, mosn-reference 2).
+"""The command `mosn_mp`: start, stop, reload, host, status, check, version (MOSN's cmd/mosn/main/control.go).
 
 Each command imports what it needs when it runs: `start` must not wait for what only `status` prints with.
 """

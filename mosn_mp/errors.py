@@ -1,6 +1,6 @@
 """The three error families and the Reason table: every way a stream can fail, in one place.
 
-A Reason is a row: the HTTP status of the local reply, MOSN's response flag (pkg/types/proxy.go, mosn-reference 5.2), the short
+A Reason is a row: the HTTP status of the local reply, MOSN's response flag (pkg/types/proxy.go), the short
 name for the access log (Envoy's %RESPONSE_FLAGS% letters, extended), the body text of the reply. Codecs map it to
 their own reply.
 """

@@ -1,6 +1,6 @@
 """The admin API without its transport: method, path, query and body to an answer.
 
-Paths, texts and JSON shapes are those of MOSN's pkg/admin/server/apis.go (mosn-reference 10.3). Where MOSN answers 500 or an
+Paths, texts and JSON shapes are those of MOSN's pkg/admin/server/apis.go. Where MOSN answers 500 or an
 empty object to a question about something that does not exist, the answer here is 400 or 404 and says what there is.
 """
 

@@ -20,7 +20,7 @@ class AdminSource(Protocol):
         """The process id of the master."""
 
     def state(self) -> int:
-        """MOSN's stage number of the whole program (mosn-reference section 2)."""
+        """MOSN's stage number of the whole program (pkg/stagemanager)."""
 
     def config(self) -> dict[str, Any]:
         """The running configuration as a tree of JSON values under MOSN's keys; the API changes nothing in it."""

@@ -1,6 +1,6 @@
 """From the names of a configuration to Protocols: built in, from installed entry points, and from files of the user's.
 
-`third_part_codec` is MOSN's way to name a codec of one's own (mosn-reference 1.1); its Python form is a file beside the
+`third_part_codec` is MOSN's way to name a codec of one's own; its Python form is a file beside the
 configuration, or an extension module compiled from it, and the class or function in it that makes the protocol.
 """
 

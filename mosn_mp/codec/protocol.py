@@ -20,7 +20,7 @@ or with streams under way, at a moment when none is half read or half written. A
 whatever else a codec kept would be lost, so a protocol that keeps more is not movable. Messages in flight at that moment are
 answered by the codec they were read by, and come through one that was given the same word. A tunnel moves by resume_tunnel().
 
-Sources: MOSN api/protocol/xprotocol.go (XProtocolCodec, XProtocol), mosn-reference 4.1 to 4.10.
+Sources: MOSN api/protocol/xprotocol.go (XProtocolCodec, XProtocol) and pkg/stream/xprotocol.
 """
 
 from abc import ABC, abstractmethod

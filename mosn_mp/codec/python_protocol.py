@@ -14,7 +14,7 @@ What the user's code does wrong hurts one connection: an exception, a size that 
 whose detail names the method and the line; what encode() cannot write is UNSUPPORTED and the connection goes on. decode() gets
 bytes of its own and not a view: a view that is kept by mistake would show the traffic of others later.
 
-Source: MOSN api/protocol/xprotocol.go (XProtocol: Encode, Decode, Trigger, Reply, Hijack), mosn-reference 4.3.
+Source: MOSN api/protocol/xprotocol.go (XProtocol: Encode, Decode, Trigger, Reply, Hijack).
 """
 
 import cython

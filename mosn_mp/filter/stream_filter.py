@@ -8,7 +8,7 @@ A filter takes part in the phases whose methods it overrides; a phase that no fi
     when all is over: on_end
 
 Filters run in the order of the configuration on the way to the upstream and in the reverse order on the way back. MOSN names the
-phases BeforeRoute, AfterRoute, AfterChooseHost, BeforeSend and Log (mosn-reference 5.1).
+phases BeforeRoute, AfterRoute, AfterChooseHost, BeforeSend and Log (pkg/types/proxy.go).
 """
 
 from typing import ClassVar

@@ -1,6 +1,6 @@
 """The process log: Python's logging in MOSN's line format, into a file, a standard stream or syslog.
 
-Lines follow mosn.io/pkg/log (mosn-reference 10.5): `2006-01-02 15:04:05,000 [LEVEL] [alert-key] text`, local time. A file is
+Lines follow mosn.io/pkg/log: `2006-01-02 15:04:05,000 [LEVEL] [alert-key] text`, local time. A file is
 opened with O_APPEND and every record is one write(2), so all processes of a proxy share one file. A log that cannot be written
 counts the failure and never raises into the code that logged. It is for what happens to the process, not for requests.
 """

@@ -1,6 +1,7 @@
 """What is counted and logged of a stream: metric cells on the way, the record and the access log at its end.
 
-Counters are MOSN's (mosn-reference 10.1). Only listeners and hosts are counted; global and cluster figures are their sums.
+Counters are MOSN's (pkg/metrics/downstream.go and upstream.go). Only listeners and hosts are counted; global and cluster
+figures are their sums.
 """
 
 import cython

@@ -1,4 +1,4 @@
-"""The codec of bolt v1 and v2 (sofa-bolt; mosn-reference 4.4, 4.5, 4.10): the reading half of bolt/reader and the writing.
+"""The codec of bolt v1 and v2 (sofa-bolt, MOSN pkg/protocol/xprotocol): the reading half of bolt/reader and the writing.
 
 What this side writes of its own accord (errors, heartbeats, heads of other protocols) has the form of the connection's first
 frame, because that is the form in which SOFABolt itself answers and expects answers; an answer to a heartbeat has the heartbeat's

@@ -1,4 +1,4 @@
-"""The fixed part of bolt frames (sofa-bolt RpcProtocol, RpcProtocolV2; mosn-reference 4.4, 4.5, 4.10), big endian.
+"""The fixed part of bolt frames (sofa-bolt RpcProtocol, RpcProtocolV2), big endian.
 
     v1 request   | 1 | type | command 2 | ver2 | id 4 | codec | timeout 4 | class 2 | block 2 | content 4 |                     22
     v1 response  | 1 | type | command 2 | ver2 | id 4 | codec | status 2  | class 2 | block 2 | content 4 |                     20

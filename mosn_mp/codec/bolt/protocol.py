@@ -63,7 +63,7 @@ class Bolt(Protocol):
         return BoltCodec(role, limits, self.version)
 
     def pool_key(self, head: Head) -> bytes:
-        """Protocol code and ver1 of the request's frame (mosn-reference 4.10)."""
+        """Protocol code and ver1 of the request's frame (sofa-bolt RpcProtocolV2)."""
         form: int = pool_form(head, self.version)
         return form.to_bytes(2, "big")
 

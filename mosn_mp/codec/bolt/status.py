@@ -1,4 +1,4 @@
-"""Statuses of bolt and of HTTP, after MOSN pkg/protocol/xprotocol/bolt/mapping.go and protocol.go (mosn-reference 4.4).
+"""Statuses of bolt and of HTTP, after MOSN pkg/protocol/xprotocol/bolt/mapping.go and protocol.go.
 
     bolt read as HTTP                        HTTP written as bolt
     0 success              200               2xx        0

@@ -2,7 +2,7 @@
 
 A variable without a value shows `-`. Moments follow MOSN's RequestInfo: request_received is when the request was handed to the
 upstream, response_received when the response head came, request_finished and duration the end of the stream, process_time what
-is left of it without the upstream (mosn-reference 5.2).
+is left of it without the upstream (pkg/proxy/var.go).
 """
 
 import logging

@@ -1,7 +1,7 @@
 """The record of one request: what its access log may show, in plain C fields, and socket addresses as text.
 
 The stream fills it while the request runs and clears it before the next one; nothing is made per request. Names and meaning
-follow MOSN's RequestInfo (pkg/network/requestinfo.go) and variables (mosn-reference 5.4).
+follow MOSN's RequestInfo (pkg/network/requestinfo.go) and variables (pkg/types/variable.go).
 """
 
 import cython

@@ -1,6 +1,6 @@
 """The `%variables%` of an access log format: their names, what each shows, and how a format string becomes steps.
 
-Names are MOSN's (pkg/types/variable.go, mosn-reference 5.4). Where MOSN's own value is a slip, the useful value is shown:
+Names are MOSN's (pkg/types/variable.go). Where MOSN's own value is a slip, the useful value is shown:
 `response_flag` says whether any flag is set (MOSN asks for flag 0, which is never set), `response_flags` gives the letters of
 errors.REASONS, `upstream_transport_failure_reason` the reason in words.
 
