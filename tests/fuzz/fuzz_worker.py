@@ -40,6 +40,7 @@ from tests.fuzz.frame_inputs import Inputs, open_descriptors, send_packet  # noq
 
 READ_S = 5.0  # a worker reads what it is sent, and sees the end, within a few turns of its loop
 SETTLE_S = 90.0  # what lingers, or is a tunnel of which one side is shut, goes after a while
+MOST_GROWN_KIB = 32 * 1024  # since the first 10,000 inputs
 BATCH = 5_000  # inputs between two looks at what is taken
 VARIANTS = 1000
 SOUND: dict[str, list[Any]] = {
@@ -236,6 +237,8 @@ def fuzz(inputs: int, seed: int) -> list[str]:
         before, began = resident_kib(), time.perf_counter()
         fuzzer.run(max(inputs - 10_000, 0))
         rate = max(inputs - 10_000, 0) / (time.perf_counter() - began)
+        grown = resident_kib() - before
+        assert grown < MOST_GROWN_KIB, f"memory grew by {grown:,} KiB"
     finally:
         logging.disable(logging.NOTSET)
     ends = ", ".join(f"{kind} {count:,}" for kind, count in sorted(fuzzer.counts.items()))

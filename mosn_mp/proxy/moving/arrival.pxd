@@ -16,6 +16,7 @@ cdef class Arrival(Keeper):
 
     cdef bint open(self, list fds) except -1
     cdef Connection adopt(self, Keeper keeper, bytes unread, bytes unsent)
+    cdef bint refuse(self) except -1
     cdef int go_on(self) except -1
     cdef int start_session(self) except -1
     cdef int start_tunnel(self) except -1

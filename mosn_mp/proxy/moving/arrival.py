@@ -109,16 +109,28 @@ class Arrival(Keeper):
             self.stream = self.service.take_stream(self.kind)
             if not self.stream.restore(state):
                 close_all(self.rest)
-                return False
+                return self.refuse()
         self.down = self.adopt(self, self.frame.unread, self.frame.unsent if state is None else state.to_down)
         if self.down is None:
-            return False
+            return self.refuse()
         if state is not None:
             self.up = self.adopt(cython.cast(HostPool, self.host.pool), state.unread_up, state.to_up)
             if self.up is None:
                 leave(self.down)
-                return False
+                return self.refuse()
         return True
+
+    def refuse(self) -> cython.bint:
+        """It is not served here: the stream of a tunnel, if there is one, waits for another request. False."""
+        stream: Stream = self.stream
+        if stream is not None:
+            stream.clear_request()
+            stream.home.append(stream)
+            self.stream = None
+        if self.down is not None:
+            self.down.keeper = self.service  # else they would keep each other for ever
+            self.down = None
+        return False
 
     def adopt(self, keeper: Keeper, unread: bytes, unsent: bytes) -> Connection:
         """The next descriptor as a connection; None, and all descriptors closed, if that cannot be."""
@@ -146,6 +158,7 @@ class Arrival(Keeper):
         if self.up is not None:
             leave(self.up)
         close_all(self.rest)
+        self.refuse()
 
     def start(self) -> None:
         """Serve it."""
@@ -207,5 +220,6 @@ class Arrival(Keeper):
         """The client of a tunnel left before the hub ran: the tunnel is over."""
         leave(self.up)
         close_all(self.rest)
+        self.refuse()
         self.service.listener.count(-1)
         self.service.listener.counters[D_CONNECTION_DESTROY] += 1
