@@ -1,4 +1,4 @@
-"""What all tests share: built hot modules, a printed hypothesis seed, and the marks `slow`, `alone` and `interop`."""
+"""What all tests share: hot modules, a printed hypothesis seed, the marks `slow`, `alone`, `unsanitized` and `interop`."""
 
 import fcntl
 import importlib.util
@@ -107,6 +107,8 @@ def escaped(report: Any) -> Any:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("unsanitized") and "libasan" in os.environ.get("LD_PRELOAD", ""):
+        pytest.skip("AddressSanitizer changes what it looks at")
     for marker in item.iter_markers("interop"):
         missing = [name for name in marker.args if not is_installed(name)]
         if missing:

@@ -26,6 +26,7 @@ import cython
 from cython.cimports.libc.stdint import uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
 from cython.cimports.libc.stdlib import calloc, free
 from cython.cimports.libc.string import memchr, memmove
+from cython.cimports.mosn_mp.buffer.poison import poison, poison_free, unpoison
 from cython.cimports.mosn_mp.buffer.shared import (
     address_of,
     back_pages,
@@ -128,12 +129,15 @@ class Arena:
             blocks.magazine = cython.cast(cython.pointer(uint32_t), calloc(blocks.capacity + 1, cython.sizeof(uint32_t)))
             if blocks.refs == cython.NULL or blocks.magazine == cython.NULL:
                 raise MemoryError
+            poison_free(blocks.start, blocks.owners, blocks.count, blocks.shift)
 
     def __dealloc__(self) -> None:
         c: cython.int
         for c in range(CLASSES):
             free(self.classes[c].refs)
             free(self.classes[c].magazine)
+            if self.classes[c].start != cython.NULL:  # the addresses may soon be something else
+                unpoison(self.classes[c].start, cython.cast(cython.size_t, self.classes[c].count) << self.classes[c].shift)
 
     def take(self, size: uint32_t) -> cython.p_char:
         """The smallest free block that holds *size* bytes, with one reference; NULL if there is none."""
@@ -157,7 +161,9 @@ class Arena:
         blocks.in_use += 1
         if blocks.in_use > blocks.recent_peak:
             blocks.recent_peak = blocks.in_use
-        return blocks.start + (cython.cast(cython.size_t, index) << blocks.shift)
+        at: cython.p_char = blocks.start + (cython.cast(cython.size_t, index) << blocks.shift)
+        unpoison(at, cython.cast(cython.size_t, 1) << blocks.shift)
+        return at
 
     def take_slowly(self, blocks: cython.pointer(BlockClass)) -> cython.p_char:
         """A block of the next larger class that has one, after *blocks* was found used up; NULL if none has."""
@@ -187,6 +193,7 @@ class Arena:
             return
         blocks.refs[index] = 0
         blocks.in_use -= 1
+        poison(blocks.start + (cython.cast(cython.size_t, index) << blocks.shift), cython.cast(cython.size_t, 1) << blocks.shift)
         if blocks.held == blocks.capacity:
             self.give_back(blocks, blocks.batch)
         blocks.magazine[blocks.held] = index

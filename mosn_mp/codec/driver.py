@@ -112,7 +112,8 @@ class CodecDriver:
         if length > 0x3FFFFFF:
             raise ValueError("feed at most 64 MiB at a time")
         self._grow(cython.address(self.input), cython.cast(uint32_t, length))
-        memcpy(self.input.base + self.input.end, PyBytes_AS_STRING(data), length)
+        if length:
+            memcpy(self.input.base + self.input.end, PyBytes_AS_STRING(data), length)
         self.input.end += cython.cast(uint32_t, length)
 
     def move_input(self, gap: int) -> None:

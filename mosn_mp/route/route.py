@@ -116,5 +116,7 @@ class Route:
 
 def path_length(target: cython.p_const_char, length: cython.Py_ssize_t) -> cython.Py_ssize_t:
     """How many of the *length* bytes at *target* come before the query."""
+    if length == 0:  # *target* may be NULL then, which memchr does not take
+        return 0
     query: cython.p_const_char = cython.cast(cython.p_const_char, memchr(target, ord("?"), length))
     return length if query == cython.NULL else query - target

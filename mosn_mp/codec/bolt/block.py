@@ -164,7 +164,8 @@ def _put_pair(
     memcpy(at + 4, name, name_len)
     at += 4 + name_len
     put32(at, value_len)
-    memcpy(at + 4, value, value_len)
+    if value_len:  # *value* may be NULL otherwise
+        memcpy(at + 4, value, value_len)
     return at + 4 + value_len
 
 

@@ -47,16 +47,24 @@ def speaks(record: Record, protocol: cython.int) -> cython.bint:
     return memcmp(PyBytes_AS_STRING(name), b"Http1" if protocol == ONLY_HTTP1 else b"Http2", 5) == 0
 
 
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def span(begin: int64_t, end: int64_t) -> int64_t:
+    """From *begin* to *end*; what is no time at all wraps around, which signed numbers must not in C."""
+    return cython.cast(int64_t, cython.cast(uint64_t, end) - cython.cast(uint64_t, begin))
+
+
 def moment_us(record: Record, which: cython.int) -> int64_t:
     """The duration *which* in microseconds; negative or zero = its moment never came."""
     begin: int64_t = record.start_at
     if which == DUR_REQUEST_RECEIVED:
-        return record.request_finished_at - begin
+        return span(begin, record.request_finished_at)
     if which == DUR_RESPONSE_RECEIVED:
-        return record.response_head_at - begin
+        return span(begin, record.response_head_at)
     if which == DUR_PROCESS and record.response_head_at and record.request_finished_at:
-        return (record.request_finished_at - begin) + (record.end_at - record.response_head_at)
-    return record.end_at - begin
+        return span(span(span(begin, record.request_finished_at), record.response_head_at), record.end_at)  # the sum of two
+    return span(begin, record.end_at)
 
 
 def number_of(record: Record, which: cython.int) -> uint64_t:

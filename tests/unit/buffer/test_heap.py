@@ -8,6 +8,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from mosn_mp.buffer.heap import Heap
 
 MIB = 1 << 20
@@ -40,6 +42,7 @@ def burst() -> list[bytes]:
     return pieces[::100]
 
 
+@pytest.mark.unsanitized
 @in_a_fresh_process
 def test_what_a_burst_left_goes_back_after_a_period_in_which_nobody_wanted_it() -> None:
     heap = Heap()
@@ -51,6 +54,7 @@ def test_what_a_burst_left_goes_back_after_a_period_in_which_nobody_wanted_it() 
     assert len(left) == 41
 
 
+@pytest.mark.unsanitized
 @in_a_fresh_process
 def test_what_was_wanted_at_any_look_of_a_period_stays_for_that_long() -> None:
     heap = Heap()

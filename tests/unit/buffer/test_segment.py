@@ -102,6 +102,7 @@ def test_a_core_dump_has_none_of_it() -> None:
     segment.close()
 
 
+@pytest.mark.unsanitized
 def test_a_limit_of_the_process_is_named() -> None:
     program = (
         "import resource; from mosn_mp.buffer.segment import Segment, Shape\n"

@@ -43,10 +43,12 @@ def test_the_example_in_the_page_is_the_file() -> None:
     assert ("python", EXAMPLE) in BLOCKS
 
 
+@pytest.mark.unsanitized
 def test_the_test_of_the_page_passes(directory: Path) -> None:
     assert "1 passed" in run(directory, sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", "/dev/null", ".")
 
 
+@pytest.mark.unsanitized
 def test_the_fast_way_compiles_and_passes_the_same_test(directory: Path) -> None:
     (directory / "x_example.pxd").write_text(named("x_example.pxd"))
     (command,) = re.findall(r"^\$ (cythonize .*)$", PAGE, re.MULTILINE)

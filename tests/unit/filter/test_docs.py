@@ -53,6 +53,7 @@ def test_the_configured_filters_of_the_page_load_and_work(directory: Path, monke
         compile_filters([model.StreamFilter(type=needs.type, python_path=needs.python_path)], catalogue)
 
 
+@pytest.mark.unsanitized
 def test_the_tests_of_the_page_pass(directory: Path) -> None:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", "/dev/null", str(directory)]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=directory, env={"PYTHONPATH": str(ROOT)})
