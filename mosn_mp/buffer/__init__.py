@@ -1,1 +1,1 @@
-"""Floor 1: memory that bytes pass through - the shared arena, connection buffers, head tables."""
+"""Floor 1: memory that bytes pass through - the arena, connection buffers, head tables."""

@@ -1,19 +1,18 @@
-"""The shared-memory arena: buffers of 4, 16 and 64 KiB that all workers take from and that survive the death of any of them.
+"""The arena of buffers of 4, 16 and 64 KiB: memory that one worker alone has, within a bound for all of them together.
 
-Per class the segment holds a table of owner bytes, a table of touched bytes, and the blocks:
+Each worker makes a sealed memfd of the whole arena's size for itself (nobody else maps it or has its descriptor), in which a page
+takes memory from its first use: any worker may use all of the arena if the others do not. Nothing about the blocks is shared but
+three counts per class in the worker's row of the Holdings (holdings.py). When a worker dies the kernel takes its memory back, at
+whatever instant that is; there is nothing to walk through.
 
-    | owners 4K,16K,64K | touched 4K,16K,64K | (page) 4 KiB blocks | 16 KiB blocks | 64 KiB blocks |
-
-The owner byte is the only truth that processes share: 0 free, slot + 1 owned; it changes from 0 by compare-and-swap and back by
-its owner, or by reclaim() after the owner died. No free list, no lock, so there is no instant at which a kill -9 can break it.
-
-Each process keeps a magazine of owned, unused blocks per class (a stack: the block used last is the one still in the cache) and
-counts references in its own memory, so take and drop touch no shared cache line but the touched byte they read. Free blocks are
-looked for from the lowest address, so that low blocks are reused and high ones stay free and can lose their pages again.
+Per class there is a table of owned bytes and one of touched bytes, a magazine of owned, unused blocks (a stack: the block used
+last is the one still in the cache), and a count of references per block. take and drop touch no shared memory. Free blocks are
+looked for from the lowest address, so that low blocks are reused and high ones stay free and can lose their pages again; what all
+hold is looked at only where the magazine is empty and a block without memory would be taken.
 
     touched:  UNTOUCHED --taken: pages secured by fallocate--> TOUCHED --free at a trim()--> AGED --free at the next--> UNTOUCHED
 
-One piece: every function takes part in one protocol over shared bytes; whoever changes one has to read them all.
+One piece: every function takes part in one protocol over the same tables; whoever changes one has to read them all.
 
 Sources: Bonwick, Magazines and Vmem (USENIX 2001) for the magazines; the second-chance page replacement for ageing;
 HAProxy's buffers (doc/internals/api/buffer-api.txt, pool.c), which exist only while data is in transit.
@@ -26,46 +25,37 @@ import cython
 from cython.cimports.libc.stdint import uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
 from cython.cimports.libc.stdlib import calloc, free
 from cython.cimports.libc.string import memchr, memmove
-from cython.cimports.mosn_mp.buffer.poison import poison, poison_free, unpoison
-from cython.cimports.mosn_mp.buffer.shared import (
-    address_of,
-    back_pages,
-    claim_byte,
-    load_byte,
-    publish_byte,
-    release_pages,
-)
+from cython.cimports.mosn_mp.buffer.poison import poison, unpoison
+from cython.cimports.mosn_mp.buffer.shared import address_of, back_pages, load_share, release_pages, store_share
 
+from mosn_mp.buffer.holdings import BLOCK_SHIFTS, CLASS_CELLS, ROW_CELLS, Holdings, block_counts
 from mosn_mp.buffer.segment import Segment, Shape, whole_pages
 
 KIND = "arena"
-LAYOUT = 2
-PAGE = 4096
-MAX_SLOTS = 254  # the owner byte is slot + 1, and 255 is the master's
+LAYOUT = 3
 
-BLOCK_SHIFTS = (12, 14, 16)
-# Eighths of the arena per class. A connection lives in 16 KiB blocks (a head with its limits, a TLS record, a read that one recv
-# fills); 4 KiB serves small answers, 64 KiB bulk bodies.
-BLOCK_SHARES = (1, 5, 2)
 MAGAZINES = (64, 32, 16)
 
 UNTOUCHED = cython.declare(uint8_t, 0)
 TOUCHED = cython.declare(uint8_t, 1)
 AGED = cython.declare(uint8_t, 2)
 
+STRIDE = cython.declare(uint32_t, ROW_CELLS)
+
 # Table entries one trim() looks at per class: 8 us, and a 160 MiB arena is seen whole each time.
 EXAMINED = cython.declare(uint32_t, 8192)
+# Blocks that one trim() may take the pages of when others are short of them: 1 us each.
+RELEASED_WHEN_SHORT = cython.declare(uint32_t, 4096)
 ENOSPC = cython.declare(cython.int, errno.ENOSPC)
 ENOMEM = cython.declare(cython.int, errno.ENOMEM)
 
 
-class ClassUsage(NamedTuple):
-    """One size class as one process sees it; `total`, `free`, `owned` and `touched` are shared facts, the rest its own."""
+class OwnUsage(NamedTuple):
+    """One size class as this process uses it."""
 
     block_size: int
     total: int
-    free: int
-    owned: int  # by the slot asked about: in use or in its magazine
+    owned: int  # in use or in its magazine
     touched: int  # blocks with pages behind them
     in_use: int
     peak: int
@@ -74,66 +64,57 @@ class ClassUsage(NamedTuple):
     exhausted: int
 
 
-def block_counts(size: int) -> tuple[int, ...]:
-    """Blocks per class in a segment of *size* bytes: a pure function, so that every process comes to the same table."""
-    counts = [size * share // 8 >> shift for share, shift in zip(BLOCK_SHARES, BLOCK_SHIFTS, strict=True)]
-    while _data_at(counts) + sum(n << shift for n, shift in zip(counts, BLOCK_SHIFTS, strict=True)) > size:
-        counts[1] -= 1  # the tables take 2 bytes per block: one or two blocks of the largest share
-    if min(counts) < 1:
-        raise ValueError(f"an arena of {size} bytes has no room for one block of each class; 256 KiB is the least")
-    return tuple(counts)
-
-
-def _data_at(counts: list[int] | tuple[int, ...]) -> int:
-    return -(-2 * sum(counts) // PAGE) * PAGE
-
-
 def arena_shape(size: int) -> Shape:
     """An arena of *size* bytes, rounded up to pages."""
     return Shape(KIND, LAYOUT, whole_pages(size))
 
 
 class Arena:
-    """One process's way into the arena in *segment* (`Segment.create(arena_shape(size))`); *slot* says which process.
+    """The buffers in *segment* (`Segment.create(arena_shape(size))`), of the worker that has *slot* as its row in *holdings*.
 
-    Made after fork() by each worker; a process that only looks or reclaims uses slot 254. Not for threads.
+    Made after fork() by each worker, as is the segment. Not for threads.
     """
 
-    def __cinit__(self, segment: Segment, slot: cython.int) -> None:
+    def __cinit__(self, segment: Segment, holdings: Holdings, slot: cython.int) -> None:
         segment.expect(arena_shape(segment.size))
-        if not 0 <= slot <= MASTER_SLOT:
-            raise ValueError(f"arena slot {slot}: 0 to {MASTER_SLOT}")
+        counts = block_counts(segment.size)
+        if counts != holdings.counts:
+            raise ValueError(f"an arena of {counts} blocks; the bound of all is {holdings.counts}")
+        if not 0 <= slot < holdings.rows:
+            raise ValueError(f"arena slot {slot}: 0 to {holdings.rows - 1}")
         self.segment = segment
+        self.holdings = holdings
         self.slot = slot
-        self.owner = slot + 1
+        self.rows = holdings.rows
         self.fd = segment.fd
         self.base = address_of(segment.buffer)
-        counts = block_counts(segment.size)
-        table: cython.size_t = 0
-        data: cython.size_t = _data_at(counts)
-        total: cython.size_t = sum(counts)
+        cells: cython.pointer(uint32_t) = cython.cast(cython.pointer(uint32_t), address_of(holdings.segment.buffer))
+        data: cython.size_t = 0
         c: cython.int
         for c in range(CLASSES):
             blocks: cython.pointer(BlockClass) = cython.address(self.classes[c])
             blocks.count = blocks.trim_at = counts[c]
             blocks.shift = BLOCK_SHIFTS[c]
-            blocks.owners = cython.cast(cython.pointer(uint8_t), self.base + table)
-            blocks.touched = blocks.owners + total
             blocks.start = self.base + data
-            table += blocks.count
             data += cython.cast(cython.size_t, blocks.count) << blocks.shift
+            blocks.cells = cells + cython.cast(uint32_t, c * CLASS_CELLS)
             # A small arena gets small magazines: what one process hoards the others cannot take.
             blocks.capacity = min(MAGAZINES[c], max(2, counts[c] // 32))
             blocks.batch = max(1, blocks.capacity // 2)
+            blocks.owned = cython.cast(cython.pointer(uint8_t), calloc(blocks.count, 1))
+            blocks.touched = cython.cast(cython.pointer(uint8_t), calloc(blocks.count, 1))
             blocks.refs = cython.cast(cython.pointer(uint16_t), calloc(blocks.count, cython.sizeof(uint16_t)))
             blocks.magazine = cython.cast(cython.pointer(uint32_t), calloc(blocks.capacity + 1, cython.sizeof(uint32_t)))
-            if blocks.refs == cython.NULL or blocks.magazine == cython.NULL:
+            if not (blocks.owned and blocks.touched and blocks.refs and blocks.magazine):
                 raise MemoryError
-            poison_free(blocks.start, blocks.owners, blocks.count, blocks.shift)
+            poison(blocks.start, cython.cast(cython.size_t, blocks.count) << blocks.shift)
+            self.publish(blocks)
 
     def __dealloc__(self) -> None:
         c: cython.int
         for c in range(CLASSES):
+            free(self.classes[c].owned)
+            free(self.classes[c].touched)
             free(self.classes[c].refs)
             free(self.classes[c].magazine)
             if self.classes[c].start != cython.NULL:  # the addresses may soon be something else
@@ -230,25 +211,58 @@ class Arena:
             problem: cython.int = back_pages(self.fd, at, cython.cast(uint64_t, 1) << blocks.shift)
             if problem == ENOSPC or problem == ENOMEM:
                 return False
-        publish_byte(blocks.touched + index, TOUCHED)
+            blocks.touched_now += 1
+            self.publish(blocks)
+        blocks.touched[index] = TOUCHED
         return True
 
+    def publish(self, blocks: cython.pointer(BlockClass)) -> cython.void:
+        """Say what this process holds of the class, whatever stood there."""
+        cells: cython.pointer(uint32_t) = blocks.cells + cython.cast(uint32_t, self.slot) * STRIDE
+        store_share(cells, blocks.held_now)
+        store_share(cells + 1, blocks.owned_now)
+        store_share(cells + 2, blocks.touched_now)
+
+    def room(self, blocks: cython.pointer(BlockClass)) -> uint32_t:
+        """How many more blocks of the class may count against the arena.
+
+        Two that look at the same instant may both take what is left: a batch each. The first batch is everybody's own.
+        """
+        held: uint64_t = blocks.held_now
+        row: uint32_t
+        for row in range(self.rows):
+            if row != cython.cast(uint32_t, self.slot):
+                held += min(load_share(blocks.cells + row * STRIDE), blocks.count)
+        left: uint32_t = 0 if held >= blocks.count else cython.cast(uint32_t, blocks.count - held)
+        return max(left, blocks.batch - min(blocks.held_now, blocks.batch))
+
     def refill(self, blocks: cython.pointer(BlockClass)) -> uint32_t:
-        """Claim up to a batch of free blocks into the empty magazine; the lowest comes out first. Returns how many."""
+        """Put up to a batch of free blocks into the empty magazine; the lowest comes out first. Returns how many.
+
+        Those without memory behind them only as far as all processes together may have more.
+        """
         taken: uint32_t[64]
         found: uint32_t = 0
+        idle: uint32_t = blocks.held_now - blocks.owned_now
+        room: uint32_t = self.room(blocks)
         at: uint32_t = blocks.low
         wrapped: cython.bint = at == 0
-        while found < blocks.batch:
-            hit: cython.pointer(uint8_t) = cython.cast(cython.pointer(uint8_t), memchr(blocks.owners + at, 0, blocks.count - at))
+        while found < blocks.batch and (room > 0 or idle > 0):
+            hit: cython.pointer(uint8_t) = cython.cast(cython.pointer(uint8_t), memchr(blocks.owned + at, 0, blocks.count - at))
             if hit == cython.NULL:
                 if wrapped:
                     break
                 wrapped = True
                 at = 0
                 continue
-            at = cython.cast(uint32_t, hit - blocks.owners)
-            if claim_byte(hit, 0, self.owner):
+            at = cython.cast(uint32_t, hit - blocks.owned)
+            if blocks.touched[at] != UNTOUCHED or room > 0:
+                if blocks.touched[at] != UNTOUCHED:
+                    idle -= 1
+                else:
+                    room -= 1
+                    blocks.held_now += 1
+                hit[0] = 1
                 taken[found] = at
                 found += 1
             at += 1
@@ -257,6 +271,9 @@ class Arena:
         for i in range(found):
             blocks.magazine[i] = taken[found - 1 - i]
         blocks.held = found
+        if found:
+            blocks.owned_now += found
+            self.publish(blocks)
         return found
 
     def give_back(self, blocks: cython.pointer(BlockClass), number: uint32_t) -> cython.void:
@@ -266,19 +283,22 @@ class Arena:
             index: uint32_t = blocks.magazine[i]
             if index < blocks.low:
                 blocks.low = index
-            publish_byte(blocks.owners + index, 0)
+            blocks.owned[index] = 0
+            if blocks.touched[index] == UNTOUCHED:
+                blocks.held_now -= 1
+        blocks.owned_now -= number
+        self.publish(blocks)
         blocks.held -= number
         memmove(blocks.magazine, blocks.magazine + number, blocks.held * cython.sizeof(uint32_t))
 
-    def release_idle(self, blocks: cython.pointer(BlockClass), limit: uint32_t) -> uint32_t:
+    def release_idle(self, blocks: cython.pointer(BlockClass), limit: uint32_t, is_short: cython.bint) -> uint32_t:
         """Give the pages of at most *limit* blocks that stayed free since the last look back to the kernel, highest first.
 
-        A block is claimed like any other while its pages go, so no one else can take it, and reclaim() frees it if this process
-        is killed just then; its touched byte then says AGED for missing pages, which costs one needless call later.
+        When all are short of blocks, of those that are free just now: others wait for them.
         """
         released: uint32_t = 0
         run: uint32_t = 0
-        examined: uint32_t = min(blocks.count, EXAMINED)
+        examined: uint32_t = blocks.count if is_short else min(blocks.count, EXAMINED)
         while examined > 0 and released + run < limit:
             examined -= 1
             if blocks.trim_at == 0:
@@ -286,50 +306,44 @@ class Arena:
                 run = 0
                 blocks.trim_at = blocks.count
             blocks.trim_at -= 1
-            if self.claim_aged(blocks, blocks.trim_at):
+            if self.is_idle(blocks, blocks.trim_at, is_short):
                 run += 1
             elif run:
                 released += self.release_run(blocks, blocks.trim_at + 1, run)
                 run = 0
         return released + self.release_run(blocks, blocks.trim_at, run)
 
-    def claim_aged(self, blocks: cython.pointer(BlockClass), index: uint32_t) -> cython.bint:
-        """Whether the block was free for two looks, and is claimed now; on the first look a free touched one is marked AGED."""
-        mark: uint8_t = load_byte(blocks.touched + index)
-        if mark == UNTOUCHED or load_byte(blocks.owners + index) != 0:
+    def is_idle(self, blocks: cython.pointer(BlockClass), index: uint32_t, is_short: cython.bint) -> cython.bint:
+        """Whether the block was free for two looks, or is free and *is_short*; the first look marks a free touched one AGED."""
+        if blocks.touched[index] == UNTOUCHED or blocks.owned[index]:
             return False
-        if mark == TOUCHED:
-            claim_byte(blocks.touched + index, TOUCHED, AGED)
+        if blocks.touched[index] == TOUCHED and not is_short:
+            blocks.touched[index] = AGED
             return False
-        if not claim_byte(blocks.owners + index, 0, self.owner):
-            return False
-        if load_byte(blocks.touched + index) == AGED:
-            return True
-        publish_byte(blocks.owners + index, 0)  # someone used it, or trimmed it, between the looks
-        return False
+        return True
 
     def release_run(self, blocks: cython.pointer(BlockClass), first: uint32_t, number: uint32_t) -> uint32_t:
-        """Give the pages of *number* claimed neighbours back in one call, then free the blocks. Returns how many lost theirs."""
+        """Give the pages of *number* free neighbours back in one call. Returns how many lost theirs."""
         if number == 0:
             return 0
         at: cython.p_char = blocks.start + (cython.cast(cython.size_t, first) << blocks.shift)
-        gone: cython.bint = release_pages(at, cython.cast(uint64_t, number) << blocks.shift) == 0
+        if release_pages(at, cython.cast(uint64_t, number) << blocks.shift) != 0:
+            return 0
         index: uint32_t
         for index in range(first, first + number):
-            if gone:
-                publish_byte(blocks.touched + index, UNTOUCHED)
-            publish_byte(blocks.owners + index, 0)
-        return number if gone else 0
+            blocks.touched[index] = UNTOUCHED
+        blocks.touched_now -= number
+        blocks.held_now -= number
+        return number
 
-    def trim(self, limit: cython.int = 64) -> int:
+    def trim(self, limit: cython.int = 256) -> int:
         """Return what recent traffic did not need: surplus magazine blocks, then the pages of at most *limit* idle free blocks.
 
-        For a timer of a few seconds in every process; a block loses its pages when two calls in a row (of any process) found it
-        free. Returns the number of blocks whose pages went back to the kernel (1 us per block).
+        For a timer of half a second; a block loses its pages when two calls in a row found it free, or one while less than a
+        quarter of the arena is left to all. Returns the number of blocks whose pages went back to the kernel (1 us per block).
         """
         released: uint32_t = 0
         c: cython.int
-        self.segment.check_writable()
         for c in range(CLASSES):
             blocks: cython.pointer(BlockClass) = cython.address(self.classes[c])
             needed: uint32_t = blocks.recent_peak - blocks.in_use
@@ -338,51 +352,24 @@ class Arena:
             blocks.peak = max(blocks.peak, blocks.recent_peak)
             blocks.recent_peak = blocks.in_use
             blocks.low = 0
-            released += self.release_idle(blocks, cython.cast(uint32_t, limit) - released)
+            if blocks.held_now > blocks.owned_now and self.room(blocks) < blocks.count // 4:
+                released += self.release_idle(blocks, RELEASED_WHEN_SHORT, True)
+            elif cython.cast(uint32_t, limit) > released:
+                released += self.release_idle(blocks, cython.cast(uint32_t, limit) - released, False)
+            self.publish(blocks)
         return released
 
-    def flush_magazines(self) -> None:
-        """Free every block that nobody in this process uses: the last act of a worker that leaves."""
-        c: cython.int
-        for c in range(CLASSES):
-            self.give_back(cython.address(self.classes[c]), self.classes[c].held)
-
-    def reclaim(self, slot: cython.int) -> int:
-        """Free all blocks of *slot*, whose process must be dead and waited for. Returns how many there were."""
-        if not 0 <= slot < MASTER_SLOT or slot == self.slot:
-            raise ValueError(f"reclaim of arena slot {slot} by slot {self.slot}")
-        self.segment.check_writable()
-        owner: uint8_t = cython.cast(uint8_t, slot + 1)
-        freed: cython.long = 0
-        c: cython.int
-        i: uint32_t
-        for c in range(CLASSES):
-            for i in range(self.classes[c].count):
-                if load_byte(self.classes[c].owners + i) == owner:
-                    publish_byte(self.classes[c].owners + i, 0)
-                    freed += 1
-        return freed
-
-    def usage(self, slot: cython.int = -1) -> list[ClassUsage]:
-        """The state of each class, smallest first; `owned` is for *slot* (-1: this process's)."""
-        owner: uint8_t = cython.cast(uint8_t, (self.slot if slot < 0 else slot) + 1)
+    def usage(self) -> list[OwnUsage]:
+        """What this process has of each class, smallest first."""
         found = []
         c: cython.int
-        i: uint32_t
         for c in range(CLASSES):
             blocks: cython.pointer(BlockClass) = cython.address(self.classes[c])
-            unowned: cython.long = 0
-            owned: cython.long = 0
-            touched: cython.long = 0
-            for i in range(blocks.count):
-                unowned += blocks.owners[i] == 0
-                owned += blocks.owners[i] == owner
-                touched += blocks.touched[i] != UNTOUCHED
             given = blocks.taken - blocks.in_use
             peak = max(blocks.peak, blocks.recent_peak)
             found.append(
-                ClassUsage(
-                    1 << blocks.shift, blocks.count, unowned, owned, touched,
+                OwnUsage(
+                    1 << blocks.shift, blocks.count, blocks.owned_now, blocks.touched_now,
                     blocks.in_use, peak, blocks.taken, given, blocks.exhausted,
                 )
             )  # fmt: skip
@@ -392,7 +379,6 @@ class Arena:
 
     def take_block(self, size: int) -> int:
         """Address of a block that holds *size* bytes, with one reference; 0 if the arena is exhausted."""
-        self.segment.check_writable()
         return cython.cast(uintptr_t, self.take(size))
 
     def hold_block(self, address: int) -> None:

@@ -9,9 +9,6 @@ cdef extern from *:
     #include <stdint.h>
     #include <sys/mman.h>
 
-    static inline int mosn_claim_byte(uint8_t *at, uint8_t from, uint8_t to) {
-        return __atomic_compare_exchange_n(at, &from, to, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
-    }
     static inline uint8_t mosn_load_byte(const uint8_t *at) { return __atomic_load_n(at, __ATOMIC_RELAXED); }
     static inline void mosn_publish_byte(uint8_t *at, uint8_t value) { __atomic_store_n(at, value, __ATOMIC_RELEASE); }
 
@@ -46,7 +43,6 @@ cdef extern from *:
     }
     static inline int mosn_release_pages(char *at, uint64_t length) { return madvise(at, length, MADV_REMOVE); }
     """
-    bint claim_byte "mosn_claim_byte"(uint8_t* at, uint8_t from_, uint8_t to) noexcept nogil
     uint8_t load_byte "mosn_load_byte"(const uint8_t* at) noexcept nogil
     void publish_byte "mosn_publish_byte"(uint8_t* at, uint8_t value) noexcept nogil
     uint64_t fetch_add "mosn_fetch_add"(uint64_t* at, uint64_t n) noexcept nogil

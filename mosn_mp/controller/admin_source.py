@@ -8,7 +8,7 @@ from typing import Any
 from mosn_mp.admin.access import Access
 from mosn_mp.admin.counts import AdminCounts
 from mosn_mp.admin.source import Stats
-from mosn_mp.buffer.arena import Arena
+from mosn_mp.buffer.holdings import Holdings
 from mosn_mp.config.model import Admin, Config
 from mosn_mp.config.token import read_token
 from mosn_mp.controller.config_file import ConfigFile
@@ -32,9 +32,9 @@ log = logging.getLogger("mosn_mp.controller")
 class ControllerSource:
     """The running program as the admin API sees it; implements admin.source.AdminSource."""
 
-    def __init__(self, config: Config, metrics: Metrics, tables: Tables, arena: Arena, logs: LogFiles) -> None:
+    def __init__(self, config: Config, metrics: Metrics, tables: Tables, holdings: Holdings, logs: LogFiles) -> None:
         self._metrics = metrics
-        self._arena = arena
+        self._holdings = holdings
         self._logs = logs
         self.stage = 0
         self.gates: Mapping[str, bool] = {}
@@ -91,7 +91,7 @@ class ControllerSource:
             ("admin_dropped_connections_total", "Connections of the admin API that made room for newer ones.",
              self.counts.dropped_connections),
         )  # fmt: skip
-        return render(read_all(self._metrics, self._names()), self.measure(), self._arena.usage(), VERSION, own)
+        return render(read_all(self._metrics, self._names()), self.measure(), self._holdings.usage(), VERSION, own)
 
     def log_levels(self) -> Mapping[str, str]:
         """The level of each process log."""

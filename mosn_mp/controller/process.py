@@ -8,7 +8,7 @@ import gevent
 from gevent.event import Event
 
 from mosn_mp.admin.api import AdminApi
-from mosn_mp.buffer.arena import Arena
+from mosn_mp.buffer.holdings import Holdings
 from mosn_mp.buffer.segment import Segment
 from mosn_mp.config.decoding.features import AUTO_CONFIG, ENVIRONMENT, parse_gates
 from mosn_mp.config.model import Config
@@ -58,9 +58,6 @@ from mosn_mp.observe.stray_errors import log_stray_errors
 from mosn_mp.plugin import CATALOGUE, Edition
 
 log = logging.getLogger("mosn_mp.controller")
-
-# Only looks into the arena, as the master's slot does.
-LOOKER_SLOT = 254
 
 
 class ControllerProcess:
@@ -214,7 +211,7 @@ class ControllerProcess:
     def _show(self, fds: list[int]) -> None:
         """The master serves our snapshot: show it in the admin API, which starts with the first one."""
         assert self._config is not None
-        tables_fd, arena_fd, metrics_fd = fds
+        tables_fd, holdings_fd, metrics_fd = fds
         tables = decode_tables(read_sealed(tables_fd))
         if self._source is not None and self._admin is not None:
             self._source.take(self._config, tables)
@@ -223,8 +220,8 @@ class ControllerProcess:
         server = self._config.server
         self._logs.open(server.default_log_path, self._log_level or server.default_log_level)
         metrics = Metrics(Segment.attach(os.dup(metrics_fd), tables.metrics, is_read_only=True))
-        arena = Arena(Segment.attach(os.dup(arena_fd), tables.arena, is_read_only=True), LOOKER_SLOT)
-        self._source = ControllerSource(self._config, metrics, tables, arena, self._logs)
+        holdings = Holdings(Segment.attach(os.dup(holdings_fd), tables.arena, is_read_only=True))
+        self._source = ControllerSource(self._config, metrics, tables, holdings, self._logs)
         self._source.gates = self._gates
         self._source.file = self._file
         self._source.stage = self._stage

@@ -294,7 +294,7 @@ class Adopt(Frame, frozen=True):
 
 
 class Served(Frame, frozen=True):
-    """master -> controller: your snapshot is committed everywhere as *version*. Descriptors: tables, arena, metrics."""
+    """master -> controller: your snapshot is committed everywhere as *version*. Descriptors: tables, holdings, metrics."""
 
     version: int
 

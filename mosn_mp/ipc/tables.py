@@ -28,7 +28,7 @@ class Leaving(msgspec.Struct, frozen=True, array_like=True):
 class Tables(msgspec.Struct, frozen=True):
     """The shapes of the segments and the packed numbers of listeners, of clusters, and of the hosts of each cluster."""
 
-    arena: Shape
+    arena: Shape  # of what workers hold of it (buffer/holdings.py)
     metrics: Shape
     state: Shape
     listeners: bytes

@@ -197,7 +197,7 @@ class Master:
         """Give back what nobody uses any more."""
         served = self._served
         if served.memory is not None:
-            served.memory.trim()
+            served.memory.expect_buffers_of({worker.row for worker in self._workers.alive()})
             # Not while a version is on its way, which has numbers, nor while the generation before this one counts on.
             is_settled = not self._rollout.is_under_way() and not self._draining_master()
             if served.accepted is not None and self._stages.now is Stage.RUNNING and is_settled:
@@ -262,8 +262,10 @@ class Master:
             self._lending.missed(worker, frame.names)
 
     def _on_worker_death(self, worker: Worker, how: str) -> None:
-        # After an upgrade its row is the new master's to take back: it may have given it to a worker of its own.
-        blocks = self._served.shared().release_slot(worker.row) if self._stages.now is not Stage.UPGRADING else 0
+        blocks = self._served.shared().release_buffers(worker.row)
+        if self._stages.now is not Stage.UPGRADING:
+            # After an upgrade its row is the new master's to take back: it may have given it to a worker of its own.
+            self._served.shared().release_row(worker.row)
         self._transfers.lost(worker)
         if self._stages.is_stopping():
             self._shutdown.leave_if_alone()

@@ -12,7 +12,8 @@ import sys
 from collections.abc import Callable
 from typing import NamedTuple, NoReturn, Protocol
 
-from mosn_mp.buffer.arena import Arena
+from mosn_mp.buffer.arena import Arena, arena_shape
+from mosn_mp.buffer.holdings import Holdings
 from mosn_mp.buffer.segment import Segment
 from mosn_mp.cluster.state import State
 from mosn_mp.config.identity import Identity
@@ -39,7 +40,8 @@ TRIM_EVERY_S = 0.5
 class Shared(Protocol):
     """The shared memory as a worker uses it; made by the master before the fork."""
 
-    arena_segment: Segment
+    arena_bytes: int
+    holdings: Holdings
     metrics: Metrics
     state: State
 
@@ -79,21 +81,21 @@ def run_worker(order: WorkerOrder) -> NoReturn:
 def _serve(order: WorkerOrder) -> int:
     logs = LogFiles(f"worker {order.slot}")
     logs.open(order.log_path, order.log_level)
+    # Made here: neither the master nor a worker that it forks later has ever had it.
+    buffers = Segment.create(arena_shape(order.shared.arena_bytes))
     if order.reach is not None and (problem := confine(order.reach)):
         logging.getLogger("mosn_mp.worker").warning("worker %d: the whole file system is in reach: %s", order.slot, problem)
     if problem := forbid_system_calls():
         logging.getLogger("mosn_mp.worker").warning("worker %d: no filter of system calls: %s", order.slot, problem)
     stacks = StackDump()
     stacks.follow(order.log_path)
-    arena = Arena(order.shared.arena_segment, order.row)
+    arena = Arena(buffers, order.shared.holdings, order.row)
     plane = order.make_plane(order.row, arena, order.shared)
     vitals = Vitals(order.shared.metrics, order.row)
     process = WorkerProcess(order.channel, plane, logs, vitals, order.graceful_timeout_s)
     process.on_log_change = stacks.follow
     process.every(TRIM_EVERY_S, arena.trim)
-    status = process.wait_end()
-    arena.flush_magazines()
-    return status
+    return process.wait_end()
 
 
 def _leave_master(order: WorkerOrder) -> None:
@@ -103,7 +105,7 @@ def _leave_master(order: WorkerOrder) -> None:
     for number in MASTERS_SIGNALS:
         signal.signal(number, ignore_signal)
     order.logs.close()
-    close_all_but((0, 1, 2, order.channel.fileno(), order.shared.arena_segment.fd))  # fallocate(2) wants it
+    close_all_but((0, 1, 2, order.channel.fileno()))
     leave_terminal()
     forbid_core_dumps()
     forbid_new_privileges()

@@ -247,7 +247,7 @@ class DataPlane:
         return {key: row[WORKER.cell(key).at] for key in COUNTED}
 
     def _vitals(self) -> dict[str, int]:
-        usage = self.arena.usage(self.slot)
+        usage = self.arena.usage()
         return {
             "loops": self.reactor.batches,
             "events": self.reactor.events_seen,

@@ -144,7 +144,7 @@ def send_packet(sock: socket.socket, packet: bytes, fds: Sequence[int]) -> None:
 def release(memory: SharedMemory) -> None:
     """Close the descriptors of *memory*, which nobody uses any more."""
     close_fds(memory.fds())
-    for segment in (memory.arena_segment, memory.metrics.segment, memory.state.segment):
+    for segment in (memory.holdings.segment, memory.metrics.segment, memory.state.segment):
         close_fds([segment.fd])
         segment.fd = -1
 

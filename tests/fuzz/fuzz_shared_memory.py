@@ -1,8 +1,9 @@
 """Fuzzes what reads shared memory: `python tests/fuzz/fuzz_shared_memory.py --inputs 1000000 [--seed N]`.
 
-A worker that was taken over may write any bytes anywhere in the arena, the counters and the state. Each input is a few writes of
-that kind, mostly where something is, then one reader of the master, of the controller (through mappings that are read-only) or of
-another worker. It has to answer: with figures that fit where they go, in bounded time and memory, and without an exception.
+A worker that was taken over may write any bytes anywhere in the counters, the state and what workers hold of the arena. Each
+input is a few writes of that kind, mostly where something is, then one reader of the master, of the controller (through mappings
+that are read-only) or of another worker. It has to answer: with figures that fit where they go, in bounded time and memory, and
+without an exception.
 """
 
 import os
@@ -20,7 +21,8 @@ ROOT = Path(__file__).resolve().parents[2]
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-from mosn_mp.buffer.arena import Arena  # noqa: E402
+from mosn_mp.buffer.arena import Arena, arena_shape  # noqa: E402
+from mosn_mp.buffer.holdings import Holdings  # noqa: E402
 from mosn_mp.buffer.segment import PAGE, Segment  # noqa: E402
 from mosn_mp.cluster.state import State  # noqa: E402
 from mosn_mp.ipc.plan import ClusterPlan, ListenerPlan, Plan  # noqa: E402
@@ -66,20 +68,23 @@ class Readers:
         self.memory = memory
         self.plans = [plan_of(4, 6), plan_of(2, 3), plan_of(5, 6)]
         tables = decode_tables(memory.place(self.plans[0]))
-        arena_fd, metrics_fd = memory.fds()
+        holdings_fd, metrics_fd = memory.fds()
         self.metrics = Metrics(Segment.attach(os.dup(metrics_fd), tables.metrics, is_read_only=True))
-        self.arena = Arena(Segment.attach(os.dup(arena_fd), tables.arena, is_read_only=True), 253)
+        self.holdings = Holdings(Segment.attach(os.dup(holdings_fd), tables.arena, is_read_only=True))
         self.names = Names(
             {number: name for name, number in memory.numbering.listeners.items()},
             {number: host for host, number in memory.numbering.hosts.items()},
             ("l0", "l1"),
         )
-        self.workers = [Arena(memory.arena_segment, row) for row in range(WORKERS)]
+        self.workers = [
+            Arena(Segment.create(arena_shape(memory.arena_bytes)), memory.holdings, row) for row in range(WORKERS)
+        ]
         self.state: State = memory.state
         self.master = {
             "arena_usage": memory.arena_usage,
-            "release_slot": lambda: memory.release_slot(7),
-            "trim": memory.trim,
+            "release_buffers": lambda: memory.release_buffers(7),
+            "release_row": lambda: memory.release_row(7),
+            "expect_buffers_of": lambda: memory.expect_buffers_of({0, 1, 2}),
             "totals": memory.totals,
             "retire_unused": self.retire_unused,
             "active_requests": lambda: memory.active_requests("c1", "10.0.1.2:1"),
@@ -89,7 +94,7 @@ class Readers:
             "counts_of": lambda: (count_row(memory, 1), count_listeners(memory), budget_of(memory, 1)),
         }
         self.controller = {
-            "metrics": lambda: b"".join(render(read_all(self.metrics, self.names), {}, self.arena.usage(), "1", ())),
+            "metrics": lambda: b"".join(render(read_all(self.metrics, self.names), {}, self.holdings.usage(), "1", ())),
             "stats": lambda: stats_json(read_all(self.metrics, self.names)),
             "stats_glob": lambda: stats_glob(read_all(self.metrics, self.names)),
         }
@@ -104,7 +109,8 @@ class Readers:
     def use_buffers(self) -> int:
         """A worker takes buffers, uses them and gives them back."""
         arena = self.workers[0]
-        taken = [address for address in (arena.take_block(size) for size in (100, 4097, 16_384, 20_000)) if address]
+        taken = [arena.take_block(size) for size in (100, 4097, 20_000)]
+        assert all(taken), "the first refill is everybody's own"
         for address in taken:
             arena.block_view(address)[:8] = b"12345678"
             arena.drop_block(address)
@@ -129,11 +135,11 @@ class Enemy:
 
     def __init__(self, memory: SharedMemory, dice: random.Random) -> None:
         self.dice = dice
-        views = [memory.arena_segment.view, memory.metrics.segment.view, memory.state.segment.view]
+        views = [memory.holdings.segment.view, memory.metrics.segment.view, memory.state.segment.view]
         row_bytes = memory.metrics.segment.size // memory.rows
         flags_at = memory.state.segment.size - 2 * PAGE
         self.places = [
-            *((views[0], at, 2 * PAGE) for at in (0, PAGE)),
+            (views[0], 0, PAGE),
             *((views[1], row * row_bytes, 3 * PAGE) for row in MANY[:2] + [0, 1, 2]),
             *((views[1], row * row_bytes + at, 4 * PAGE) for row in (0, 1, 7) for at in (row_bytes // 4, row_bytes - 5 * PAGE)),
             *((views[2], at, 2 * PAGE) for at in (0, PAGE, flags_at)),

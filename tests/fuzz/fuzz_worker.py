@@ -24,7 +24,8 @@ import gevent  # noqa: E402
 import msgspec  # noqa: E402
 from msgspec import inspect  # noqa: E402
 
-from mosn_mp.buffer.arena import Arena  # noqa: E402
+from mosn_mp.buffer.arena import Arena, arena_shape  # noqa: E402
+from mosn_mp.buffer.segment import Segment  # noqa: E402
 from mosn_mp.config import snapshot  # noqa: E402
 from mosn_mp.config.load import judge  # noqa: E402
 from mosn_mp.config.problems import Findings  # noqa: E402
@@ -92,7 +93,7 @@ class Target:
         clusters = [ClusterPlan("c", ["127.0.0.1:8080"])]
         plan = Plan("/x", "/y", 1, listeners, "stderr", "ERROR", 5.0, 4 << 20, clusters)
         self.shared = SharedMemory(plan)
-        self.arena = Arena(self.shared.arena_segment, 0)
+        self.arena = Arena(Segment.create(arena_shape(self.shared.arena_bytes)), self.shared.holdings, 0)
         self.plane = make_data_plane(0, self.arena, self.shared)
         tables = self.shared.place(plan)
         self.plane.commit(self.plane.prepare(snapshot.decode(snapshot.encode(config, NO_SOURCES)), 1, {}, tables), {})

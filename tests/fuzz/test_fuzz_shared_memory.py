@@ -53,7 +53,7 @@ def test_memory_full_of_anything_is_read(kind: str, request: pytest.FixtureReque
     dice = random.Random(seed_of(request))
     words = {"ones": b"\xff", "high bits": bytes(7) + b"\x80", "counting": bytes(range(256))}
     page = words[kind] * (PAGE // len(words[kind])) if kind in words else b""
-    segments: list[Segment] = [memory.arena_segment, memory.metrics.segment, memory.state.segment]
+    segments: list[Segment] = [memory.holdings.segment, memory.metrics.segment, memory.state.segment]
     for segment in segments:
         for at in range(0, segment.size, PAGE):
             segment.view[at : at + PAGE] = page or dice.randbytes(PAGE)

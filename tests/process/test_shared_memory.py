@@ -11,6 +11,7 @@ from collections.abc import Callable
 import pytest
 
 from mosn_mp.buffer.arena import Arena, arena_shape
+from mosn_mp.buffer.holdings import Holdings, holdings_shape
 from mosn_mp.buffer.segment import Segment
 from mosn_mp.cluster.state import State, state_shape
 from mosn_mp.observe.metrics.cells import DOWNSTREAM, HISTOGRAM_CELLS
@@ -66,42 +67,49 @@ def churn(arena: Arena, slot: int, seed: int, seconds: float) -> None:
     assert arena.misused == 0
 
 
-def all_free(arena: Arena) -> bool:
-    return all(usage.free == usage.total for usage in arena.usage())
+def made(arena_bytes: int, holdings: Holdings, row: int) -> Arena:
+    """The arena of the worker of *row*, made in its process."""
+    return Arena(Segment.create(arena_shape(arena_bytes)), holdings, row)
 
 
-def test_four_processes_never_hold_the_same_block() -> None:
-    # Small enough that all run into exhaustion all the time: claims collide and trims meet takes.
-    segment = Segment.create(arena_shape(1 << 20))
+def test_four_processes_have_no_more_than_the_arena_at_any_time() -> None:
+    # Small enough that all run into exhaustion all the time: refills meet trims.
+    holdings = Holdings(Segment.create(holdings_shape(1 << 20, 4)))
+    first_refills = 4 * (4 + 16 + 64 << 10)
 
     def work(slot: int) -> None:
-        arena = Arena(segment, slot)
+        arena = made(1 << 20, holdings, slot)
         churn(arena, slot, SEED + slot, 2.0)
-        arena.flush_magazines()
+        for _ in range(4):
+            arena.trim()
 
     children = [started(lambda slot=slot: work(slot)) for slot in range(4)]  # type: ignore[misc]
+    end = time.monotonic() + 1.5
+    most = 0
+    cells = holdings.segment.view.cast("I")
+    while time.monotonic() < end:
+        most = max(most, sum(cells[row * 16 + c * 3] << shift for row in range(4) for c, shift in enumerate((12, 14, 16))))
     assert [exit_status(pid) for pid in children] == [0] * 4, f"seed {SEED}"
-    assert all_free(Arena(segment, 254))
+    assert (1 << 20) // 2 < most <= (1 << 20) + 2 * first_refills
+    assert all(usage.free == usage.total and usage.touched == 0 for usage in holdings.usage())
 
 
-def test_blocks_of_killed_processes_come_back_and_the_others_notice_nothing() -> None:
+def test_what_killed_processes_held_comes_back_and_the_others_notice_nothing() -> None:
     chosen = random.Random(SEED)
-    segment = Segment.create(arena_shape(2 << 20))
-    master = Arena(segment, 254)
-    steady = [started(lambda slot=slot: churn(Arena(segment, slot), slot, SEED + slot, 4.0)) for slot in (0, 1)]  # type: ignore[misc]
-    reclaimed = 0
+    holdings = Holdings(Segment.create(holdings_shape(2 << 20, 3)))
+    steady = [started(lambda slot=slot: churn(made(2 << 20, holdings, slot), slot, SEED + slot, 4.0)) for slot in (0, 1)]  # type: ignore[misc]
+    had = 0
     for turn in range(60):
-        victim = started(lambda turn=turn: churn(Arena(segment, 2), 2, SEED + 10 + turn, 30.0))  # type: ignore[misc]
+        victim = started(lambda turn=turn: churn(made(2 << 20, holdings, 2), 2, SEED + 10 + turn, 30.0))  # type: ignore[misc]
         time.sleep(chosen.random() * 0.05)  # the instant of the kill is what is random
         os.kill(victim, signal.SIGKILL)
         assert exit_status(victim) == -signal.SIGKILL
-        reclaimed += master.reclaim(2)
-        assert all(usage.owned == 0 for usage in master.usage(2))
+        had += holdings.owned_by(2)
+        holdings.clear(2)
     assert [exit_status(pid) for pid in steady] == [0, 0], f"seed {SEED}"
-    assert reclaimed > 0
-    for slot in (0, 1):
-        master.reclaim(slot)
-    assert all_free(master)
+    assert had > 0
+    holdings.clear_all_but(())
+    assert all(usage.free == usage.total for usage in holdings.usage())
 
 
 def test_what_killed_processes_held_of_a_limit_is_free_again() -> None:
@@ -220,10 +228,11 @@ def test_nothing_is_left_in_shared_memory_when_every_process_is_killed() -> None
 NO_MEMORY = """
 import os
 from mosn_mp.buffer.arena import Arena, arena_shape
+from mosn_mp.buffer.holdings import Holdings, holdings_shape
 from mosn_mp.buffer.segment import Segment
 file = os.open("/mnt/arena", os.O_CREAT | os.O_RDWR)
 os.ftruncate(file, 1 << 20)
-arena = Arena(Segment(file, arena_shape(1 << 20)), 0)
+arena = Arena(Segment(file, arena_shape(1 << 20)), Holdings(Segment.create(holdings_shape(1 << 20, 1))), 0)
 first = arena.take_block(16384)
 arena.block_view(first)[:] = b"x" * 16384
 ballast = os.open("/mnt/ballast", os.O_CREAT | os.O_WRONLY)

@@ -21,7 +21,7 @@ class Server(Frozen, frozen=True, kw_only=True):
     default_log_level: Annotated[str, Meta(extra={"choices": ("FATAL", "ERROR", "WARN", "INFO", "DEBUG", "TRACE")})] = "INFO"
     graceful_timeout: Seconds = 30.0
     goaway_timeout: Deadline = 5.0  # Envoy's drain_timeout; of a client that was told to go
-    processor: Annotated[int, Meta(ge=1, le=250)] | Literal["auto"] = "auto"  # workers; below 255: the owner byte of arena blocks
+    processor: Annotated[int, Meta(ge=1, le=250)] | Literal["auto"] = "auto"  # workers
     max_connections: Count = 0  # 0 = derived from RLIMIT_NOFILE
     worker_stall_timeout: Seconds = 2.0  # a worker whose loop stands still for this long is replaced; 0 = never
     rebalance_interval: Seconds = 10.0  # between looks at how evenly workers have connections; 0 = only `mosn_mp rebalance`

@@ -5,7 +5,7 @@ long ago is told to write its stacks to the log, then aborted; one that is stopp
 only waits for a CPU is not stuck: the kernel counts that time (schedstat), and it gets more. One that outgrows its memory limit
 works, so it is replaced first and drained then.
 
-Sources: gunicorn's heartbeat and SIGABRT; proc(5) for stat, schedstat, and RssAnon, which leaves the shared arena out.
+Sources: gunicorn's heartbeat and SIGABRT; proc(5) for stat, schedstat, and RssAnon, which leaves the arena out (it is a memfd).
 """
 
 import logging

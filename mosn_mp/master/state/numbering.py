@@ -14,7 +14,7 @@ Host = tuple[str, str]  # cluster, address
 class Shapes(NamedTuple):
     """Of the segments."""
 
-    arena: Shape
+    arena: Shape  # of what workers hold of it
     metrics: Shape
     state: Shape
 

@@ -1,18 +1,20 @@
 """The shared memory of the program: made by the master, mapped by whoever serves or scrapes, taken back when a worker dies.
 
+Of the arena only what workers hold of it is shared; their buffers they make for themselves.
 Counters and state have address space for far more listeners, clusters and hosts than there are; memory is taken by what is
 counted, and given back when it left the configuration.
 """
 
 import os
 import resource
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from functools import cache
 from typing import NamedTuple
 
 import msgspec
 
-from mosn_mp.buffer.arena import Arena, ClassUsage, arena_shape
+from mosn_mp.buffer.arena import arena_shape
+from mosn_mp.buffer.holdings import ClassUsage, Holdings, holdings_shape
 from mosn_mp.buffer.segment import Segment, Shape
 from mosn_mp.cluster.state import State, state_shape
 from mosn_mp.ipc.plan import Plan
@@ -23,8 +25,6 @@ from mosn_mp.observe.metrics.cells import BLOCKS, DOWNSTREAM, HISTOGRAM_CELLS, U
 from mosn_mp.observe.metrics.metrics import Metrics, metrics_shape
 from mosn_mp.observe.metrics.reading import WRAP, gauge
 
-# The master's own slot in the arena: it reclaims and trims, and never takes a block.
-MASTER_SLOT = 254
 # A reload may ask for more workers, an upgrade runs two generations side by side.
 LEAST_ROWS = 16
 # For workers that drain while their successors serve already.
@@ -66,12 +66,13 @@ class SharedMemory:
         self.rebuilt = ""
         self._leaving: list[Leaving] = []
         self._leaving_of: Plan | None = None  # which plan they are not in
-        self.arena_segment = Segment.create(arena_shape(plan.arena_bytes))
-        self._arena = Arena(self.arena_segment, MASTER_SLOT)
+        self.arena_bytes = plan.arena_bytes
+        Segment.create(arena_shape(plan.arena_bytes)).close()  # what no worker could make is said at the start
         if before is None or not self._inherit(before, plan):
             self._create(plan)
-        self._fds = (self.arena_segment.open_to_look(), self.metrics.segment.open_to_look())
         self.rows: int = self.metrics.max_slots
+        self.holdings = Holdings(Segment.create(holdings_shape(self.arena_bytes, self.rows)))
+        self._fds = (self.holdings.segment.open_to_look(), self.metrics.segment.open_to_look())
         self.most_workers = self.rows - SPARE_ROWS
         if self.rebuilt and before is not None:
             self.place(plan)
@@ -151,7 +152,8 @@ class SharedMemory:
         ValueError if there is no room.
         """
         self._leaving_of = None
-        shapes = Shapes(self.arena_segment.shape, self.metrics.segment.shape, self.state.segment.shape)
+        arena = holdings_shape(self.arena_bytes, self.metrics.max_slots)
+        shapes = Shapes(arena, self.metrics.segment.shape, self.state.segment.shape)
         return encode_tables(self.numbering.tables(plan, shapes))
 
     def set_disabled(self, cluster: str, address: str, disabled: bool) -> None:
@@ -212,13 +214,13 @@ class SharedMemory:
                 yield number
 
     def fds(self) -> tuple[int, int]:
-        """The descriptors of what the controller reads, by which it cannot write: arena, metrics."""
+        """The descriptors of what the controller reads, by which it cannot write: holdings, metrics."""
         return self._fds
 
-    def release_slot(self, slot: int) -> int:
-        """Take back what the dead worker of *slot* held; returns how many arena blocks that were."""
-        self.release_row(slot)
-        blocks: int = self._arena.reclaim(slot)
+    def release_buffers(self, row: int) -> int:
+        """The dead worker of *row* holds nothing of the arena; returns how many blocks it had, as it said."""
+        blocks = self.holdings.owned_by(row)
+        self.holdings.clear(row)
         return blocks
 
     def release_row(self, row: int) -> None:
@@ -231,11 +233,11 @@ class SharedMemory:
 
     def arena_usage(self) -> list[ClassUsage]:
         """How full the arena is."""
-        return list(self._arena.usage(MASTER_SLOT))
+        return self.holdings.usage()
 
-    def trim(self) -> None:
-        """Give pages that traffic does not need any more back to the kernel; to be called every few seconds."""
-        self._arena.trim()
+    def expect_buffers_of(self, rows: Container[int]) -> None:
+        """Nobody but the workers of *rows* holds anything of the arena, whatever one of them wrote; for every few seconds."""
+        self.holdings.clear_all_but(rows)
 
 
 def shapes_for(plan: Plan) -> tuple[Shape, Shape]:

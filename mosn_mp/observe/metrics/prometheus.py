@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from typing import NamedTuple
 
-from mosn_mp.buffer.arena import ClassUsage
+from mosn_mp.buffer.holdings import ClassUsage
 from mosn_mp.observe.metrics.cells import BLOCKS, BOUNDS_US, Cell
 from mosn_mp.observe.metrics.reading import Labels, Reading
 from mosn_mp.observe.proc import ProcessReading
@@ -114,8 +114,8 @@ def _arena(usage: Sequence[ClassUsage]) -> Iterator[str]:
     if not usage:
         return
     rows: tuple[tuple[str, str, Callable[[ClassUsage], int]], ...] = (
-        ("arena_blocks", "Buffers of the shared arena.", lambda u: u.total),
-        ("arena_blocks_free", "Buffers that no process owns.", lambda u: u.free),
+        ("arena_blocks", "Buffers that all workers together may have.", lambda u: u.total),
+        ("arena_blocks_free", "Buffers that no worker has.", lambda u: u.free),
         ("arena_blocks_touched", "Buffers with memory behind them.", lambda u: u.touched),
     )
     for name, text, value in rows:

@@ -15,9 +15,11 @@ pytestmark = pytest.mark.skipif(
 PROGRAM = """
 import ctypes
 from mosn_mp.buffer.arena import Arena, arena_shape
+from mosn_mp.buffer.holdings import Holdings, holdings_shape
 from mosn_mp.buffer.segment import Segment
 
-arena = Arena(Segment.create(arena_shape(1 << 20)), 0)
+holdings = Holdings(Segment.create(holdings_shape(1 << 20, 1)))
+arena = Arena(Segment.create(arena_shape(1 << 20)), holdings, 0)
 block = arena.take_block({size})
 ctypes.memset(block, 1, {size})
 print("filled", flush=True)

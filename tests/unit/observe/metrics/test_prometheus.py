@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from mosn_mp.buffer.arena import Arena, arena_shape
+from mosn_mp.buffer.holdings import Holdings, holdings_shape
 from mosn_mp.buffer.segment import Segment
 from mosn_mp.observe.metrics.cells import BOUNDS_US, DOWNSTREAM, UPSTREAM, WORKER
 from mosn_mp.observe.metrics.metrics import Metrics, metrics_shape, observe_into
@@ -152,8 +152,8 @@ def test_processes_are_shown_by_name() -> None:
 
 
 def test_the_arena_and_the_release_are_shown() -> None:
-    arena = Arena(Segment.create(arena_shape(1 << 20)), 254)
-    found = samples(b"".join(render([], arena=arena.usage(), version="1.2.3")).decode())
+    holdings = Holdings(Segment.create(holdings_shape(1 << 20, 2)))
+    found = samples(b"".join(render([], arena=holdings.usage(), version="1.2.3")).decode())
     assert found['mosn_mp_info{version="1.2.3"}'] == 1
     assert found['arena_blocks{size="65536"}'] == found['arena_blocks_free{size="65536"}'] == 4
 
