@@ -41,7 +41,7 @@ class UnixSocket:
         self.sock = _bound(where)
         try:
             made = os.lstat(where.path)
-            self._file = (made.st_dev, made.st_ino)
+            self._file: tuple[int, int] | None = (made.st_dev, made.st_ino)
             self._group = made.st_gid if where.mode & stat.S_IRWXG else None
             self.sock.listen(BACKLOG)
         except OSError:
@@ -56,10 +56,11 @@ class UnixSocket:
         return Caller(f"uid {uid}, pid {pid}", is_local=True, is_trusted=True)
 
     def close(self) -> None:
-        """Stop listening; the file goes, unless somebody else's is there by now."""
+        """Stop listening; the file goes, unless somebody else's is there by now: which may have the number that ours had."""
+        own, self._file = self._file, None
         with contextlib.suppress(OSError):
             named = os.lstat(self._path)
-            if (named.st_dev, named.st_ino) == self._file:
+            if (named.st_dev, named.st_ino) == own:
                 os.unlink(self._path)
         self.sock.close()
 
