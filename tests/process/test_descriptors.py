@@ -5,32 +5,16 @@ import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Self
 
 import pytest
 
 from mosn_mp.observe.proc import read_process
-from tests.process.crowd import Crowd, FarHost, QuickHost
+from tests.process.crowd import Crowd, QuickHost
 from tests.process.program import free_port, say, wait_until
 from tests.process.proxy.wire import Wire, request
 from tests.process.scarce import Scarce
 
 OK = "HTTP/1.1 200 OK"
-
-
-class Crowded(Scarce):
-    """One worker with as many descriptors as systems allow by default; started."""
-
-    descriptors = 20_000
-
-    def __enter__(self) -> Self:
-        self.server["processor"] = 1
-        self.server["arena_size"] = "512MB"
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.end()
 
 
 def cpu_s(pid: int) -> float:
@@ -66,27 +50,6 @@ def test_seven_hundred_clients_of_two_workers_with_256_descriptors_are_all_answe
     assert scarce.counts()["up.connection_con_fail"] == 0
     assert scarce.sum_of("accept_pauses") > 0
     assert [worker["pid"] for worker in scarce.workers()] == pids
-
-
-@pytest.mark.slow
-def test_more_clients_than_20_000_descriptors_can_serve_at_once_are_all_answered(tmp_path: Path) -> None:
-    least = 20_000
-    if resource.getrlimit(resource.RLIMIT_NOFILE)[1] < least:
-        pytest.skip(f"{least} descriptors are not allowed here")
-    with FarHost() as host, Crowded(tmp_path, host) as scarce:
-        (pid,) = [worker["pid"] for worker in scarce.workers()]
-        host.hold()
-        with Crowd(scarce.port, 12_000, "/up") as crowd:
-            until = time.monotonic() + 40
-            while (host.held < 8000 or scarce.sum_of("accept_paused") == 0) and time.monotonic() < until:
-                crowd.run(0.2)
-            held = host.held
-            say(f"{held} requests at the host, {scarce.sum_of('used')} descriptors, {12_000 - held} clients in the queue")
-            assert 8000 <= held < 12_000
-            host.answer()
-            assert crowd.run() == {OK: 12_000}
-        assert scarce.counts()["up.connection_con_fail"] == 0
-        assert [worker["pid"] for worker in scarce.workers()] == [pid]
 
 
 def test_what_a_filter_keeps_open_is_part_of_the_budget(scarce: Scarce) -> None:

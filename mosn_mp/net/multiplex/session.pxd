@@ -28,6 +28,7 @@ cdef class Session(Keeper):
     cdef void attach(self, Connection connection, Codec codec) noexcept
     cdef int read(self) except -1
     cdef int take_event(self) except -1
+    cdef int _take_data(self, char* piece) except -1
     cdef inline bint _has_enough(self) noexcept
     cdef bint may_read(self) noexcept
     cdef int on_message(self) except -1

@@ -123,7 +123,6 @@ class Session(Keeper):
 
     def take_event(self) -> cython.int:
         """Act on the next event; 0: the codec needs more bytes, or the connection is lost."""
-        piece: cython.p_char
         out: cython.pointer(Buf)
         connection: Connection = self.connection
         begins_at: uint32_t = connection.input.start
@@ -134,12 +133,7 @@ class Session(Keeper):
             self.message_id = self.codec.stream_id
             self.body_left = self.head.content_length if self.head.content_length > 0 else 0
         elif event == DATA:
-            piece = connection.input.base + self.codec.data_at
-            if self.body.length == 0 and self.codec.data_len == self.body_left:
-                self.body.borrow(piece, self.codec.data_len)
-            else:
-                self.body.append(piece, self.codec.data_len)
-            self.body_left -= self.codec.data_len
+            self._take_data(connection.input.base + self.codec.data_at)
         elif event == END:
             self.body_left = -1
             connection.end_fragment()
@@ -164,6 +158,15 @@ class Session(Keeper):
         if event > END:
             connection.end_fragment()
         return connection.fd >= 0
+
+    def _take_data(self, piece: cython.p_char) -> cython.int:
+        """A piece of the message's body: borrowed where it is the whole."""
+        if self.body.length == 0 and self.codec.data_len == self.body_left:
+            self.body.borrow(piece, self.codec.data_len)
+        else:
+            self.body.append(piece, self.codec.data_len)
+        self.body_left -= self.codec.data_len
+        return 0
 
     def may_read(self) -> cython.bint:
         """Do the limits allow one more message?"""
