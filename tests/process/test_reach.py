@@ -83,6 +83,28 @@ def test_nobody_keeps_a_listener_that_the_master_has_closed(program: Program, co
         end.touch()
 
 
+STOP_HEARTS = """
+import ctypes, time
+PAGE, ROWS = 4096, 16
+words = next(words for words in map(str.split, open("/proc/self/maps")) if words[-2] == "/memfd:mosn_mp-metrics")
+start, end = (int(number, 16) for number in words[0].split("-"))
+until, found = time.monotonic() + 5, 0
+while time.monotonic() < until:
+    for row in range(start, end, (end - start) // ROWS):
+        ctypes.memset(row, 0, PAGE)
+    found += 1
+    time.sleep(0.0005)
+"""
+
+
+def test_no_worker_is_taken_for_stuck_because_another_one_writes_so(program: Program) -> None:
+    program.start()
+    workers = program.pids("worker")
+    assert inside(workers[0], STOP_HEARTS) > 1000, "for more than twice the stall timeout no heart was seen to beat"
+    assert program.pids("worker") == workers
+    assert "has not turned its loop" not in program.log_text()
+
+
 SIGNAL = """
 import os, signal
 found = []

@@ -1,9 +1,10 @@
 """Looks after workers that live but do not work: stuck in a loop or a lock, stopped, or too large.
 
-Each worker writes the time into its row of shared memory whenever its loop turns (worker/vitals.py). One whose last beat is too
-long ago is told to write its stacks to the log, then aborted; one that is stopped cannot do that and is killed. A worker that
-only waits for a CPU is not stuck: the kernel counts that time (schedstat), and it gets more. One that outgrows its memory limit
-works, so it is replaced first and drained then.
+Each worker writes the time into its row of shared memory whenever its loop turns (worker/vitals.py), and says over its channel
+every second that it lives: a row can be written by any worker, a channel by its own alone. One whose last sign of either kind
+is too long ago is told to write its stacks to the log, then aborted; one that is stopped cannot do that and is killed.
+A worker that only waits for a CPU is not stuck: the kernel counts that time (schedstat), and it gets more.
+One that outgrows its memory limit works, so it is replaced first and drained then.
 
 Sources: gunicorn's heartbeat and SIGABRT; proc(5) for stat, schedstat, and RssAnon, which leaves the arena out (it is a memfd).
 """
@@ -99,7 +100,7 @@ class Watchdog:
     def _check_heartbeat(self, worker: Worker, now: float) -> None:
         assert self._metrics is not None
         beat_at = self._metrics.row(worker.row, _BEAT_AT, 1)[0] / 1000
-        silent_s = now - max(beat_at, self._trusted_from, worker.started_at)
+        silent_s = now - max(beat_at, worker.pulse_at, self._trusted_from, worker.started_at)
         if silent_s < self.stall_s / 2:
             self._doubts.pop(worker.pid, None)
             return
