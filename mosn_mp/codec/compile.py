@@ -14,6 +14,7 @@ from mosn_mp.codec.protocol import Protocol, can_go_as
 from mosn_mp.config import model
 from mosn_mp.errors import ConfigError
 from mosn_mp.plugin import CATALOGUE, Catalogue
+from mosn_mp.plugin.blame import as_problem
 
 KIND = "codec"
 
@@ -134,11 +135,12 @@ def _resolve(catalogue: Catalogue, place: str, directories: tuple[str, ...], pat
 def _made(loader: object, place: str, config: Mapping[str, Any]) -> Protocol:
     """The Protocol that *loader* is or makes."""
     try:
-        made = loader(config) if callable(loader) and config else loader() if callable(loader) else loader
-        return bridge(made, place)
-    except (TypeError, ValueError) as e:
-        raise ConfigError("", f"'{place}': {e}") from e
+        with as_problem(f"'{place}' cannot be made"):
+            made = loader(config) if callable(loader) and config else loader() if callable(loader) else loader
+            return bridge(made, place)
     except ConfigError as e:
+        if not e.path and e.__cause__ is not None:
+            raise
         raise ConfigError(f"config.{e.path}" if e.path else "config", e.problem) from e
 
 

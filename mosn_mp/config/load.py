@@ -6,6 +6,7 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from mosn_mp.config.checks.crosscheck import cross_check
+from mosn_mp.config.checks.trial import passes_trial
 from mosn_mp.config.decoding.decode import Decoder
 from mosn_mp.config.decoding.defaults import fill_defaults
 from mosn_mp.config.model import Config
@@ -14,8 +15,11 @@ from mosn_mp.config.source.read import read_source
 from mosn_mp.config.source.source import Source
 from mosn_mp.errors import ConfigError
 from mosn_mp.plugin import CATALOGUE, Catalogue
+from mosn_mp.plugin.trial import Limits
 
 Enter = Callable[[Config], None]
+
+LIMITS = Limits()
 
 
 class Report(Struct, frozen=True, kw_only=True):
@@ -24,6 +28,7 @@ class Report(Struct, frozen=True, kw_only=True):
     config: Config | None
     errors: tuple[Problem, ...] = ()
     warnings: tuple[Problem, ...] = ()
+    does_harm: bool = False  # users' Python does; another look would take as long
 
 
 def load(file: str | os.PathLike[str], catalogue: Catalogue = CATALOGUE, enter: Enter | None = None) -> Config:
@@ -34,20 +39,23 @@ def load(file: str | os.PathLike[str], catalogue: Catalogue = CATALOGUE, enter: 
     return report.config
 
 
-def check(file: str | os.PathLike[str], catalogue: Catalogue = CATALOGUE, enter: Enter | None = None) -> Report:
+def check(
+    file: str | os.PathLike[str], catalogue: Catalogue = CATALOGUE, enter: Enter | None = None, limits: Limits = LIMITS
+) -> Report:
     """What load() would make of *file*, with its warnings and without raising.
 
     Stream filters are imported from where the file says, because only they know what their configuration may be. Before that
-    *enter* is called with what the file says; its ConfigError counts as one of the file.
+    *enter* is called with what the file says; its ConfigError counts as one of the file. *limits* are those of users' Python.
     """
     try:
         source = read_source(os.fspath(file))
     except ConfigErrors as e:
         return Report(config=None, errors=e.errors)
     findings = Findings()
-    config = judge(source.value, os.fspath(file), findings, catalogue, enter)
+    config = judge(source.value, os.fspath(file), findings, catalogue, enter, limits=limits)
     errors = _place(source, findings, "errors")
-    return Report(config=config, errors=errors, warnings=_place(source, findings, "warnings"))
+    warnings = _place(source, findings, "warnings")
+    return Report(config=config, errors=errors, warnings=warnings, does_harm=findings.does_harm)
 
 
 def judge(
@@ -57,6 +65,7 @@ def judge(
     catalogue: Catalogue = CATALOGUE,
     enter: Enter | None = None,
     served: Config | None = None,
+    limits: Limits = LIMITS,
 ) -> Config | None:
     """The configuration that *value*, read from *file*, says; with an error in *findings* there is none.
 
@@ -66,7 +75,8 @@ def judge(
     with findings.bounded():
         config = fill_defaults(Decoder(findings).decode_struct(Config, value, ()), file)
         if enter is None or _enters(enter, config, findings):
-            cross_check(config, catalogue, findings, served)
+            runs_python = passes_trial(config, catalogue, findings, served, limits)
+            cross_check(config, catalogue, findings, served, runs_python)
             _check_sources(catalogue, findings)
     return None if findings.errors else config
 

@@ -3,7 +3,7 @@
 import difflib
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -75,6 +75,10 @@ class TooManyError(ConfigError):
     """So much is wrong with a configuration that nobody reads on."""
 
 
+def _nobody(_: Path) -> None:
+    pass
+
+
 class Findings:
     """The collector that every check of a configuration adds to; TooManyError after MAX_ERRORS, that no check need go on."""
 
@@ -82,6 +86,12 @@ class Findings:
         self.errors: list[Finding] = []
         self.warnings: list[Finding] = []
         self._around: set[Path] = set()  # the paths of all errors and of everything around them
+        self.does_harm = False
+        self.on_look: Callable[[Path], None] = _nobody
+
+    def look_at(self, path: Path) -> None:
+        """What comes next is about the value at *path*, and may not come back: on_look is told."""
+        self.on_look(path)
 
     @contextmanager
     def bounded(self) -> Iterator[None]:
@@ -101,6 +111,13 @@ class Findings:
     def has_error_within(self, path: Path) -> bool:
         """True if the value at *path*, or something in it, is wrong."""
         return path in self._around
+
+    def take(self, errors: Iterable[Finding], warnings: Iterable[Finding]) -> None:
+        """Add what was found elsewhere."""
+        for error in errors:
+            self._around.update(error.path[:end] for end in range(len(error.path) + 1))
+            self.errors.append(error)
+        self.warnings.extend(warnings)
 
     def warning(self, path: Path, problem: str) -> None:
         """Add a warning: served as written, but hardly what was meant."""

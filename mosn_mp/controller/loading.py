@@ -35,11 +35,11 @@ class Found(NamedTuple):
 def load_anew(wish: Load, served: Config, log_level: str) -> Found:
     """What has to change from *served* to the file that *wish* names, and users' Python as it lies there now."""
     before = CATALOGUE.sources()
-    edition = CATALOGUE.edition.look_anew()
+    edition = Edition() if CATALOGUE.edition.is_outdated() else CATALOGUE.edition.look_anew()
     origin = None if wish.is_dry_run else Origin(wish.path, stamp_of(wish.path))
     with CATALOGUE.using(edition):
         report = check(wish.path)
-    if edition.is_outdated():
+    if not report.does_harm and edition.is_outdated():  # the file names other directories, or another file was written meanwhile
         edition = Edition()
         with CATALOGUE.using(edition):
             report = check(wish.path)

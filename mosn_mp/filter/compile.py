@@ -9,6 +9,7 @@ from mosn_mp.errors import ConfigError
 from mosn_mp.filter.chain import FilterChain
 from mosn_mp.filter.stream_filter import StreamFilter
 from mosn_mp.plugin import CATALOGUE, Catalogue
+from mosn_mp.plugin.blame import as_problem
 
 
 def compile_filters(entries: Sequence[model.StreamFilter], catalogue: Catalogue = CATALOGUE) -> FilterChain:
@@ -27,11 +28,13 @@ def compile_filters(entries: Sequence[model.StreamFilter], catalogue: Catalogue 
             problem = f"{entry.type!r} is not a subclass of mosn_mp.filter.stream_filter.StreamFilter"
             raise ConfigError(f"{where}.type", problem)
         try:
-            shared = cls(config)  # a per-stream filter too: what it refuses is found now and not on a request
+            with as_problem(f"{entry.type!r} cannot be made"):
+                shared = cls(config)  # a per-stream filter too: what it refuses is found now and not on a request
+                own = (cls, config) if cls.per_stream else shared
+                FilterChain([own])  # asks it what it wants
         except ConfigError as e:
             problem = without_secrets(e.problem, config)
             raise ConfigError(f"{where}.config.{e.path}" if e.path else f"{where}.config", problem) from e
-        except (TypeError, ValueError) as e:
-            raise ConfigError(where, f"{entry.type!r} cannot be made: {without_secrets(str(e), config)}") from e
-        made.append((cls, config) if cls.per_stream else shared)
-    return FilterChain(made)
+        made.append(own)
+    with as_problem("stream_filters cannot be made"):
+        return FilterChain(made)

@@ -15,6 +15,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 
 from mosn_mp.errors import ConfigError
+from mosn_mp.plugin.blame import as_problem, where_raised
 from mosn_mp.plugin.edition import Edition
 from mosn_mp.plugin.source import Sources
 
@@ -86,6 +87,10 @@ class Catalogue:
             resolved[place] = _import(place)
         return resolved[place]
 
+    def is_users(self, kind: str, name: str) -> bool:
+        """Whether *name*, if it names anything, names users' Python."""
+        return not self._places[kind].get(name, "").startswith("mosn_mp.") and (":" in name or name in self.names(kind))
+
     def sources(self) -> Sources:
         """Users' Python as this process has it, to travel with a configuration; ConfigError if it is too much."""
         for kind in self._places:
@@ -142,35 +147,34 @@ def _import(place: str) -> object:
     """The object at `package.module:Class`."""
     module_name, _, attribute = place.partition(":")
     try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as e:
-        if e.path is not None:
-            raise ConfigError("", f"'{place}': {e}") from e
-        if e.name is not None and f"{module_name}.".startswith(f"{e.name}."):
-            raise ConfigError("", f"'{place}': there is no module '{e.name}'; is its directory in python_path?") from e
-        raise ConfigError("", f"'{place}': it imports '{e.name}', which is not installed") from e
-    except Exception as e:  # importing runs the user's code, which may raise anything: that is his to mend, not a crash of ours
-        raise ConfigError("", f"'{place}' cannot be imported: {type(e).__name__}: {e}{_raised_at(e)}") from e
+        with as_problem(f"'{place}' cannot be imported"):
+            module = importlib.import_module(module_name)
+    except ConfigError as e:
+        raise _not_found(e.__cause__, place) or e from e.__cause__
     found: object = module
     for name in attribute.split("."):
         try:
-            found = getattr(found, name)
-        except AttributeError as e:
+            with as_problem(f"'{place}'"):
+                found = getattr(found, name)
+        except ConfigError as e:
+            if not isinstance(e.__cause__, AttributeError):
+                raise
             near = difflib.get_close_matches(name, dir(found), n=1)
             hint = f"; did you mean '{near[0]}'?" if near else ""
             where = getattr(module, "__file__", None) or module_name
-            raise ConfigError("", f"'{place}': {where} has no '{name}'{hint}") from e
+            raise ConfigError("", f"'{place}': {where} has no '{name}'{hint}") from e.__cause__
     return found
 
 
-def _raised_at(error: BaseException) -> str:
-    """Where the innermost line that raised *error* is: ` (file.py:12)`."""
-    if isinstance(error, SyntaxError):
-        return ""  # its text names file and line already
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return f" ({trace.tb_frame.f_code.co_filename}:{trace.tb_lineno})" if trace is not None else ""
+def _not_found(error: BaseException | None, place: str) -> ConfigError | None:
+    """What is said of an *error* of the import of *place* that is about a module which is not there."""
+    if not isinstance(error, ModuleNotFoundError):
+        return None
+    if error.path is not None:
+        return ConfigError("", f"'{place}': {error}")
+    if error.name is not None and f"{place.partition(':')[0]}.".startswith(f"{error.name}."):
+        return ConfigError("", f"'{place}': there is no module '{error.name}'; is its directory in python_path?")
+    return ConfigError("", f"'{place}': it imports '{error.name}', which is not installed{where_raised(error)}")
 
 
 CATALOGUE = Catalogue(BUILT_IN)

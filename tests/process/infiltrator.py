@@ -4,6 +4,7 @@ import contextlib
 import os
 import socket
 import threading
+from types import BuiltinFunctionType
 
 from mosn_mp.filter.stream_filter import StreamFilter
 
@@ -31,8 +32,9 @@ class Infiltrator(StreamFilter):
     """Nothing to a request."""
 
 
-with contextlib.suppress(OSError):  # loaded again, by a reload
-    _listener = socket.socket(socket.AF_UNIX)
-    _listener.bind(address_of(os.getpid()))
-    _listener.listen()
-    threading.Thread(target=obey, args=(_listener,), daemon=True).start()
+if isinstance(os._exit, BuiltinFunctionType):  # no trial, where it would be seen to start a thread
+    with contextlib.suppress(OSError):  # loaded again, by a reload
+        _listener = socket.socket(socket.AF_UNIX)
+        _listener.bind(address_of(os.getpid()))
+        _listener.listen()
+        threading.Thread(target=obey, args=(_listener,), daemon=True).start()

@@ -24,12 +24,17 @@ from mosn_mp.errors import ConfigError
 from mosn_mp.plugin import Catalogue
 
 
-def cross_check(config: Config, catalogue: Catalogue, findings: Findings, checked: Config | None = None) -> None:
-    """Add to *findings* what is wrong with *config* as a whole; objects of *checked* are right, and not looked at again."""
+def cross_check(
+    config: Config, catalogue: Catalogue, findings: Findings, checked: Config | None = None, runs_python: bool = True
+) -> None:
+    """Add to *findings* what is wrong with *config* as a whole; objects of *checked* are right, and not looked at again.
+
+    Not *runs_python*: what check_users_python() finds was found.
+    """
     manager: Path = ("cluster_manager", "clusters")
     clusters = config.cluster_manager.clusters
     names = dict.fromkeys(cluster.name for cluster in clusters)  # found at once, and in their order
-    protocols = ProtocolCheck(config, catalogue, findings)
+    protocols = ProtocolCheck(config, catalogue, findings) if runs_python else None
     _check_unique(((cluster.name, (*manager, i, "name")) for i, cluster in enumerate(clusters)), "cluster", findings)
     known = _known(config, checked)
     for index, cluster in enumerate(clusters):
@@ -45,14 +50,22 @@ def cross_check(config: Config, catalogue: Catalogue, findings: Findings, checke
             if id(router) in known:
                 continue
             check_router(router, (*path, "routers", i), names, findings)
-            for name, at in each_upstream_protocol(router, (*path, "routers", i)):
-                protocols.check_name(name, at)
+            if protocols is not None:
+                protocols.check_names(each_upstream_protocol(router, (*path, "routers", i)))
             _compile_router(router, (*path, "routers", i), catalogue, findings)
-        routers = [router.router_config_name for router in server.routers]
-        for i, listener in enumerate(server.listeners):
-            _check_listener(listener, (*path, "listeners", i), routers, protocols, catalogue, findings)
+        if protocols is not None:
+            _check_listeners(server, path, protocols, catalogue, findings)
     _check_listening_addresses(config, findings)
     _warn_of_idle_parts(config, findings)
+
+
+def check_users_python(config: Config, catalogue: Catalogue, findings: Findings) -> None:
+    """The part of cross_check() in which users' Python runs, and little else."""
+    protocols = ProtocolCheck(config, catalogue, findings)
+    for s, server in enumerate(config.servers):
+        for i, router in enumerate(server.routers):
+            protocols.check_names(each_upstream_protocol(router, ("servers", s, "routers", i)))
+        _check_listeners(server, ("servers", s), protocols, catalogue, findings)
 
 
 def _known(config: Config, checked: Config | None) -> set[int]:
@@ -111,6 +124,12 @@ def _compile_router(router: Router, path: Path, catalogue: Catalogue, findings: 
         ask(catalogue, "router", (), findings, router, path_text(path))
 
 
+def _check_listeners(server: Server, path: Path, protocols: ProtocolCheck, catalogue: Catalogue, findings: Findings) -> None:
+    routers = [router.router_config_name for router in server.routers]
+    for i, listener in enumerate(server.listeners):
+        _check_listener(listener, (*path, "listeners", i), routers, protocols, catalogue, findings)
+
+
 def _check_listener(
     listener: Listener, path: Path, routers: list[str], protocols: ProtocolCheck, catalogue: Catalogue, findings: Findings
 ) -> None:
@@ -123,11 +142,14 @@ def _check_listener(
         at = (*path, "access_logs", index)
         _check_log_path(log.log_path, (*at, "log_path"), findings)
         if not findings.has_error_within(at):
+            findings.look_at((*at, "log_format"))
             ask(catalogue, "access_log", (), findings, log.log_path, log.log_format, path_text(at), log.python_path)
     for index, stream_filter in enumerate(listener.stream_filters):
         if stream_filter.type:
+            findings.look_at((*path, "stream_filters", index))
             _check_stream_filter(stream_filter, (*path, "stream_filters", index), protocols, catalogue, findings)
     if listener.stream_filters and not findings.has_error_within((*path, "stream_filters")):
+        findings.look_at((*path, "stream_filters"))
         ask(catalogue, "stream_filters", path, findings, listener.stream_filters)
 
 

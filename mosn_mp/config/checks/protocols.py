@@ -1,5 +1,6 @@
 """Checks of protocols: names, lists of names, and files of the user's that add a protocol."""
 
+from collections.abc import Iterable
 from typing import Protocol, cast
 
 from mosn_mp.config.checks.questions import ask
@@ -37,6 +38,7 @@ class ProtocolCheck:
                 self._check_type(codec.type, (*path, index, "type"))
         # what is wrong with a file is reported there; the names that it would have added are not missed too
         is_sound = not findings.has_error_within(path)
+        findings.look_at(path)
         files = config.third_part_codec.codecs if is_sound else ()
         self._protocols = cast(Protocols | None, ask(catalogue, "protocols", path, findings, files))
         self._is_complete = is_sound and self._protocols is not None
@@ -54,6 +56,7 @@ class ProtocolCheck:
             return
         served = self._protocols.names()
         if name in served:
+            self._findings.look_at(path)
             try:
                 self._protocols.named(name)
             except ConfigError as e:
@@ -64,6 +67,11 @@ class ProtocolCheck:
             near = nearest(name, (*served, *UNSERVED_PROTOCOLS))
             problem = f"unknown protocol {show(name)}" + ("" if near else f"; there are {', '.join(served)}")
             self._findings.error(path, problem, value=name, suggestion=near)
+
+    def check_names(self, named: Iterable[tuple[str, Path]]) -> None:
+        """Check each name, with its path."""
+        for name, path in named:
+            self.check_name(name, path)
 
     def check_proxy(self, proxy: Proxy, path: Path) -> None:
         """Check the protocols of the two sides of a proxy."""

@@ -3,11 +3,12 @@
 from msgspec import Struct
 
 from mosn_mp.config.decoding.decode import Decoder
-from mosn_mp.config.decoding.secrets import REDACTED, redacted
+from mosn_mp.config.decoding.secrets import REDACTED, redacted, without_secrets
 from mosn_mp.config.model import StreamFilter
-from mosn_mp.config.problems import Findings, Path, path_text, show
+from mosn_mp.config.problems import Findings, Path, TooManyError, path_text, show
 from mosn_mp.errors import ConfigError
 from mosn_mp.plugin import CATALOGUE, Catalogue
+from mosn_mp.plugin.blame import as_problem
 
 KIND = "stream_filter"
 
@@ -33,6 +34,17 @@ def decode_entry(entry: StreamFilter, path: Path, catalogue: Catalogue, findings
     except ConfigError as e:
         findings.error((*path, "type"), e.problem, value=entry.type)
         return None, None
+    try:
+        with as_problem(f"the filter {show(entry.type)} is broken"):
+            return _decode(bound, entry, path, findings)
+    except TooManyError:
+        raise
+    except ConfigError as e:
+        findings.error((*path, "config"), without_secrets(e.problem, entry.config))
+        return None, None
+
+
+def _decode(bound: object, entry: StreamFilter, path: Path, findings: Findings) -> tuple[type | None, Struct | None]:
     if not isinstance(bound, type):
         findings.error((*path, "type"), f"{show(entry.type)} is not a class", value=entry.type)
         return None, None

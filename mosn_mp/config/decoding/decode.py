@@ -19,6 +19,7 @@ from mosn_mp.config.decoding.units import parse_duration, parse_size
 from mosn_mp.config.decoding.unserved import UNSERVED_KEYS, asks_for_nothing, not_in_this_version
 from mosn_mp.config.problems import Findings, Path, nearest, parse_path, show
 from mosn_mp.errors import ConfigError
+from mosn_mp.plugin.blame import where_raised
 
 _EXPECTED = {str: "a text", int: "a whole number", float: "a number", bool: "true or false", dict: "an object"}
 _JSON_NAMES = {str: "a text", int: "a number", float: "a number", bool: "a boolean", dict: "an object", list: "a list"}
@@ -110,7 +111,7 @@ class Decoder:
         except ConfigError as e:  # a plug-in's Config may check itself, with paths that start at itself
             self._error((*path, *parse_path(e.path)), without_secrets(e.problem, made))
         except (TypeError, ValueError) as e:
-            self._error(path, without_secrets(str(e), made))
+            self._error(path, without_secrets(f"{e}{where_raised(e)}", made))
         return construct_unchecked(cls, made)
 
     def _decode_deciding(self, cls: type[Struct], value: dict[str, object], path: Path) -> dict[str, object]:

@@ -49,6 +49,7 @@ class ControllerProcess:
         self._channel: EventChannel | None = None
         self._respawn = Respawn()
         self.pid = 0
+        self.is_ending = False  # it was killed, and is not reaped yet
         self.started_at = 0.0
         self.filed = Filed(0)  # what it said of the configuration file
         self.admin_address = ""
@@ -63,6 +64,7 @@ class ControllerProcess:
         channel = Channel(launched.sock)
         self._channel = EventChannel(self._loop, channel, who, self._on_frame, self.kill, max_fds=CONTROLLER_FDS)
         self.pid = launched.pid
+        self.is_ending = False
         self.started_at = time.monotonic()
 
     def restart(self, how: str, on_up: Callable[[], None]) -> None:
@@ -124,6 +126,7 @@ class ControllerProcess:
     def kill(self) -> None:
         """SIGKILL it, if it runs; reaped() hears of it."""
         if self.pid:
+            self.is_ending = True
             os.kill(self.pid, signal.SIGKILL)
 
     def reaped(self, pid: int, status: int) -> bool:

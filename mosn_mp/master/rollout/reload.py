@@ -192,7 +192,7 @@ class Reloader:
             self._roll_out(delivery.take_fd(), plan, loaded_by=self._controller.pid)
 
     def _send_load(self, job: Job) -> None:
-        if not self._controller.pid:
+        if not self._controller.pid or self._controller.is_ending:
             return  # on_controller_up() will come
         request = job.request
         try:

@@ -7,11 +7,11 @@ from typing import Any
 from tests.process.program import Program
 
 CODE = """
-import json, os, sys
+import json, os, sys, types
 import msgspec
 from mosn_mp.filter.stream_filter import StreamFilter
 
-if "controller" in sys.argv[0]:
+if "controller" in sys.argv[0] and isinstance(os._exit, types.BuiltinFunctionType):  # in earnest, not in a trial
     import mosn_mp.controller.loading as loading
     import mosn_mp.controller.main as main
 

@@ -62,7 +62,7 @@ def test_a_class_that_the_module_does_not_have_names_the_nearest() -> None:
     [
         ("import no_such_thing_installed", "it imports 'no_such_thing_installed', which is not installed"),
         ("x = 1\nraise RuntimeError('nope')", "cannot be imported: RuntimeError: nope ({file}:2)"),
-        ("def f(:", "cannot be imported: SyntaxError: invalid syntax ({name}.py, line 1)"),
+        ("def f(:", "cannot be imported: SyntaxError: invalid syntax ({file}:1)"),
     ],
 )
 def test_a_users_module_that_fails_is_an_error_of_the_configuration(

@@ -186,7 +186,7 @@ def test_a_plugins_config_is_decoded_by_its_types() -> None:
         ({"pair": [1]}, ["config.pair: expected `array` of length 2, got 1"]),
         ({"kinds": [1]}, ["config.kinds[0]: expected `str`, got `int`"]),
         ({"mode": "b"}, ["config.names: mode b needs names"]),
-        ({"ratio": 2.0}, ["config: ratio is more than 1"]),
+        ({"ratio": 2.0}, [f"config: ratio is more than 1 ({__file__}:148)"]),
     ],
 )
 def test_what_is_wrong_in_a_plugins_config_has_its_path(value: object, errors: list[str]) -> None:
