@@ -85,7 +85,7 @@ def test_picks_are_spread_evenly_over_the_healthy_hosts(make: Maker, count: int,
     expected, healthy, every = 400, count - unhealthy, HostSet(hosts)
     picks = Counter(balancer.pick_from(every) for _ in range(expected * healthy))
     assert set(picks) == set(hosts[unhealthy:])
-    # chi-square, six standard deviations above its mean: a balancer may be evener than chance, not less even
+    # chi-square, ten standard deviations above its mean: a balancer may be evener than chance, not less even
     chi_square = sum((n - expected) ** 2 / expected for n in picks.values())
     assert chi_square < healthy + 10 * (2 * healthy) ** 0.5
 
