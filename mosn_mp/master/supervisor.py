@@ -7,13 +7,11 @@ INITING --Loaded--> STARTING --all committed--> RUNNING --SIGTERM--> GRACEFUL_ST
    '--Rejected---------'--refused--> STOPPING --children gone--> exit 1
 ```
 One piece: that what a signal, a frame or a death sets going can be read from top to bottom, beside the rooms that it reaches.
-
 Source: MOSN's pkg/server/keeper and pkg/stagemanager for signals and stages; gunicorn's arbiter for the loop.
 """
 
 import logging
 import os
-import resource
 import signal
 from functools import partial
 
@@ -22,7 +20,6 @@ from mosn_mp.ipc.frames import (
     AdminUp,
     Committed,
     Filed,
-    Forward,
     Given,
     Loaded,
     Measure,
@@ -50,12 +47,14 @@ from mosn_mp.master.listeners.socket_activation import Claims, Passed
 from mosn_mp.master.listeners.sockets import ListeningSockets
 from mosn_mp.master.processes.controller import ControllerProcess
 from mosn_mp.master.processes.drain import Draining
+from mosn_mp.master.processes.fd_limit import raise_fd_limit
 from mosn_mp.master.processes.figures import FigureReader
 from mosn_mp.master.processes.launch import Launched
 from mosn_mp.master.processes.rebalance import Rebalancer
 from mosn_mp.master.processes.replacement import Replacement
 from mosn_mp.master.processes.socket_lending import Lending
 from mosn_mp.master.processes.transfer import Send, Transfers
+from mosn_mp.master.processes.upkeep import Upkeep
 from mosn_mp.master.processes.watchdog import Watchdog
 from mosn_mp.master.processes.workers import Worker, Workers, WorkerState
 from mosn_mp.master.rollout.deployment import Deployments
@@ -79,10 +78,7 @@ log = logging.getLogger("mosn_mp.master")
 SIGNALS = (
     signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGCHLD,
 )  # fmt: skip
-TRIM_EVERY_S = 5.0
 HEART_STOPPED_S = PREPARE_TIMEOUT_S  # a worker whose last beat is longer ago does not work; a version may cost a few beats
-# More than any proxy needs, and what a kernel without a limit of its own (2^30 in containers) is cut to.
-MAX_FDS = 1 << 20
 
 
 class Master:
@@ -131,6 +127,7 @@ class Master:
             loop, self._workers, served, stages, self._lending, self._draining, logs, self._deployments.bring_up,
             self._is_undecided,
         )  # fmt: skip
+        self._upkeep = Upkeep(loop, served, stages, self._workers, self._is_numbering_in_use)
         self._watchdog = Watchdog(loop, self._workers, lambda _: self._lending.settle(), self._replacement.supersede)
 
     def _make_changes(self, inherited: Inherited | None) -> None:
@@ -146,7 +143,8 @@ class Master:
         if inherited is not None:
             self._new_side = NewSide(
                 loop, served, workers, controller, inherited, self._take_over, self._on_old_gone,
-                lambda frame: self._changes.take_switch(frame), self._take_forwarded,
+                lambda frame: self._changes.take_switch(frame),
+                lambda delivery, send: self._changes.take_forwarded(delivery, send, self._instance.adopt),
             )  # fmt: skip
         self._instance = Instance(loop, lambda question: self._commands.answer(question))
         self._old_side = OldSide(
@@ -166,7 +164,7 @@ class Master:
         raise_fd_limit()
         self._startup.begin()
         self._loop.call_later(0, self._reap)  # who died before the signals were caught
-        self._loop.call_later(TRIM_EVERY_S, self._trim)
+        self._upkeep.begin()
         try:
             self._loop.run()
         finally:
@@ -193,17 +191,6 @@ class Master:
             status += f" The last reload was refused: {report.problems[0]}"
         self._manager.serving(status, self._served.sockets.to_store())
 
-    def _trim(self) -> None:
-        """Give back what nobody uses any more."""
-        served = self._served
-        if served.memory is not None:
-            served.memory.expect_buffers_of({worker.row for worker in self._workers.alive()})
-            # Not while a version is on its way, which has numbers, nor while the generation before this one counts on.
-            is_settled = not self._rollout.is_under_way() and not self._draining_master()
-            if served.accepted is not None and self._stages.now is Stage.RUNNING and is_settled:
-                served.memory.retire_unused(served.plan)
-        self._loop.call_later(TRIM_EVERY_S, self._trim)
-
     def _clean_up(self) -> None:
         self._served.sockets.close()
         self._served.sockets.shut_all()
@@ -219,17 +206,13 @@ class Master:
         frame = delivery.frame
         if isinstance(frame, Loaded | Unchanged | Rejected) and frame.number:
             self._reloader.take(delivery)
-            return
-        if isinstance(frame, Loaded):
+        elif isinstance(frame, Loaded):
             self._startup.take(delivery)
-            return
-        if isinstance(frame, Propose):
-            self._changes.propose(frame, edit_in(delivery.fds[0]), self._controller.send)
-            return
-        if isinstance(frame, Rejected):
+        elif isinstance(frame, Rejected):
             self._startup.fail(problems_in(delivery.fds[0]))
-            return
-        if isinstance(frame, Filed):
+        elif isinstance(frame, Propose):
+            self._changes.propose(frame, edit_in(delivery.fds[0]), self._controller.send)
+        elif isinstance(frame, Filed):
             self._controller.filed = frame
         elif isinstance(frame, Measure):
             self._figures.answer()
@@ -281,6 +264,9 @@ class Master:
             if delay_s:
                 log.warning("slot %d: a new worker in %g s", worker.slot, delay_s)
             self._replacement.refill(worker.slot, delay_s)
+
+    def _is_numbering_in_use(self) -> bool:
+        return self._rollout.is_under_way() or self._draining_master() != 0
 
     def _is_undecided(self) -> bool:
         """Whether workers are between two versions, or a new generation is starting: what a new one serves is not clear yet."""
@@ -357,24 +343,6 @@ class Master:
             if self._new_side.is_abandoned:  # it may have been told to reload
                 self._changes.reload()
 
-    def _take_forwarded(self, delivery: Delivery) -> None:
-        """Do what was asked of the master before this one."""
-        assert self._new_side is not None
-        frame, fds = delivery
-        if isinstance(frame, Propose):
-            self._changes.propose(frame, edit_in(fds[0]), self._new_side.send)
-        elif isinstance(frame, Forward) and fds:
-            self._instance.adopt(delivery.take_fd(), frame.ask)
-        else:
-            self._changes.reload()
-
     def _on_old_gone(self) -> None:
         if self._stages.is_stopping():
             self._shutdown.leave_if_alone()
-
-
-def raise_fd_limit() -> None:
-    """Let this process and its workers open as many descriptors as they may: the soft limit is for programs that use select()."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = MAX_FDS if hard == resource.RLIM_INFINITY else min(hard, MAX_FDS)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))

@@ -6,9 +6,12 @@ What changes the configuration takes its turn (upgrade/deferral.py); a switch wo
 import contextlib
 import logging
 import os
+from collections.abc import Callable
 
+from mosn_mp.ipc.channel import Delivery
 from mosn_mp.ipc.frames import Ask, Forward, Frame, Propose, ReopenLogs, SetLogEnabled, SetLogLevel, SwitchHost
 from mosn_mp.ipc.memfd import seal_bytes
+from mosn_mp.master.border.received import edit_in
 from mosn_mp.master.events.channel import Send
 from mosn_mp.master.processes.controller import ControllerProcess
 from mosn_mp.master.processes.workers import Workers
@@ -67,6 +70,16 @@ class Changes:
                 lambda problem: conclude(proposal, self._reloader.refusal(problem), send),
             )
         )
+
+    def take_forwarded(self, delivery: Delivery, send: Send, adopt: Callable[[int, Ask], None]) -> None:
+        """Do what the master before this one was asked, and *send* it the answer; *adopt* takes clients of its control socket."""
+        frame, fds = delivery
+        if isinstance(frame, Propose):
+            self.propose(frame, edit_in(fds[0]), send)
+        elif isinstance(frame, Forward) and fds:
+            adopt(delivery.take_fd(), frame.ask)
+        else:
+            self.reload()
 
     def switch_log(self, frame: SetLogLevel | SetLogEnabled) -> None:
         """Do what the admin API was told of a log, if it is one of those that are served."""

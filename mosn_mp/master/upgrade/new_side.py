@@ -29,7 +29,7 @@ from mosn_mp.ipc.frames import (
     UpgradeReady,
 )
 from mosn_mp.ipc.plan import Plan
-from mosn_mp.master.events.channel import EventChannel
+from mosn_mp.master.events.channel import EventChannel, Send
 from mosn_mp.master.events.loop import Loop
 from mosn_mp.master.processes.controller import ControllerProcess
 from mosn_mp.master.processes.workers import Workers
@@ -53,12 +53,12 @@ class NewSide:
         take_over: Callable[[], None],
         on_old_gone: Callable[[], None],
         on_switch: Callable[[Frame], None],
-        on_forwarded: Callable[[Delivery], None],
+        on_forwarded: Callable[[Delivery, Send], None],
     ) -> None:
         """*take_over*: be the program from now on; *on_old_gone*: the old master has ended.
 
-        *on_switch* hears what operators switch while the old one is the program, *on_forwarded* what they ask for (and closes its
-        descriptors).
+        *on_switch* hears what operators switch while the old one is the program, *on_forwarded* what they ask for (it closes the
+        descriptors, and answers the old master).
         """
         self._loop = loop
         self._served = served
@@ -176,7 +176,7 @@ class NewSide:
     def _take(self, delivery: Delivery) -> None:
         frame = delivery.frame
         if isinstance(frame, Forward | Propose):
-            self._on_forwarded(delivery)
+            self._on_forwarded(delivery, self.send)
             return
         if isinstance(frame, SetLogLevel | SetLogEnabled | SwitchHost | ReopenLogs):
             if self._switched is None:
