@@ -123,6 +123,7 @@ def test_a_reload_is_not_lost_with_the_old_master(changing: Changing) -> None:
     old = changing.pid
     report = changing.begin_upgrade(start_program("time.sleep(0.5)"), 0)
     os.kill(old, signal.SIGHUP)
+    os.kill(old, signal.SIGSTOP)  # it is in the middle, however fast the new one starts
     wait_until(lambda: "start: version 2 of" in changing.log_text(), "the file was read")
     number = changing.next_number()
     os.kill(old, signal.SIGKILL)
