@@ -37,6 +37,7 @@ cdef class FilterChain:
     cdef readonly bint has_end
     cdef readonly bint changes_request_body     # a filter may change its length: forward it without Content-Length
     cdef readonly bint changes_response_body
+    cdef readonly dict failures             # by the name of a step: how often it raised
     cdef tuple factories                    # (class, config) of per-stream filters
     cdef tuple request
     cdef tuple route

@@ -4,6 +4,7 @@ The proxy tests `has_request` and so on before it calls run_request(): an empty 
 when a filter answers (stream.reply()), returns a verdict, or raises; see stream_filter.py for what filters may return.
 """
 
+import traceback
 from collections.abc import Iterable, Sequence
 
 import cython
@@ -52,6 +53,7 @@ class FilterChain:
     """`FilterChain(filters)`: for each filter the object that all streams share, or (class, config) of a per-stream one."""
 
     def __init__(self, filters: Sequence[StreamFilter | tuple[type[StreamFilter], object]] = ()) -> None:
+        self.failures = {}
         self.filters = tuple([one for one in filters if isinstance(one, StreamFilter)])
         self.factories = tuple([one for one in filters if not isinstance(one, StreamFilter)])
         slots = iter(range(len(self.factories)))
@@ -86,7 +88,7 @@ class FilterChain:
                 continue
             changes = cls.changes_request_body if method == "on_request_data" else cls.changes_response_body
             call = getattr(one if slot < 0 else cls, method)
-            steps.append(Step(call, f"{cls.__module__}.{cls.__qualname__}.{method}", changes, slot))
+            steps.append(Step(call, f"{cls.__module__}:{cls.__qualname__}.{method}", changes, slot))
         return tuple(steps)
 
     def run_request(self, stream: FilteredStream) -> cython.int:
@@ -182,6 +184,17 @@ class FilterChain:
         finally:
             self._run_end_from(stream, index + 1)
         return 0
+
+    def count_failure(self, error: BaseException) -> tuple[str, int]:
+        """The name of the step that raised *error*, and how often it did so far; ("", 0) if none did."""
+        calls = {frame.f_code for frame, _ in traceback.walk_tb(error.__traceback__)}
+        said = str(error) if type(error) in (RuntimeError, TypeError, ValueError) else ""  # we raise these, for a verdict
+        forwards = self.request + self.route + self.host + self.request_data + self.request_trailers
+        for step in forwards + self.response + self.response_data + self.response_trailers + self.end:
+            if getattr(step.call, "__code__", None) in calls or said.startswith(step.name):
+                self.failures[step.name] = self.failures.get(step.name, 0) + 1
+                return step.name, self.failures[step.name]
+        return "", 0
 
     def run(self, phase: str, stream: FilteredStream, data: bytes = b"", end: bool = False) -> int | bytes:
         """Python's side of the run_ methods, for tests of filters: *phase* is the method's name, `on_request` and so on.

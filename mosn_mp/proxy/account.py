@@ -41,6 +41,7 @@ from cython.cimports.mosn_mp.observe.metrics.metrics import (
 from cython.cimports.mosn_mp.proxy.view import StreamView
 
 from mosn_mp.errors import REASONS, Reason
+from mosn_mp.proxy.failures import tell_failure
 
 # Per Reason: the response flag, the listener cell and the host cell that count it (-1 = none).
 FLAGS = cython.declare(uint32_t[32])
@@ -175,9 +176,9 @@ def account_end(stream: StreamView) -> cython.int:
     if stream.runtime.filters.has_end:
         try:
             stream.runtime.filters.run_end(stream)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the stream is over, and what a filter raises is told
             counters[D_FILTER_ERROR] += 1
-            stream.listener.log.error("filter failed in on_end: %s", error, exc_info=error)
+            tell_failure(stream.listener.log, stream.runtime.filters, stream.runtime.name, stream.request, error)
     if stream.runtime.has_logs:
         write_logs(stream)
     return 0

@@ -35,6 +35,7 @@ from cython.cimports.mosn_mp.proxy.runtime import PARTING_MS
 from cython.cimports.mosn_mp.route.route import A_CLUSTER, A_DIRECT
 
 from mosn_mp.errors import Reason
+from mosn_mp.proxy.failures import tell_failure
 
 # Requests of one connection served before others have their turn (a client that pipelines for ever).
 SHARE_REQUESTS = cython.declare(cython.int, 32)
@@ -108,8 +109,8 @@ class Stream(TunnelExchange):
                 self.exchange()
             else:
                 self.run()
-        except Exception as error:
-            self.listener.log.error("stream failed: %s", error, exc_info=error)
+        except Exception as error:  # noqa: BLE001 - it is told and counted
+            tell_failure(self.listener.log, self.runtime.filters, self.runtime.name, self.request, error)
             self.crash()
         return 0
 
@@ -200,8 +201,8 @@ class Stream(TunnelExchange):
         account_refusal(self, reason)
         try:
             self.fail(reason)
-        except Exception as error:  # as in live()
-            self.listener.log.error("stream failed: %s", error, exc_info=error)
+        except Exception as error:  # noqa: BLE001 - as in live()
+            tell_failure(self.listener.log, self.runtime.filters, self.runtime.name, self.request, error)
             self.crash()
         if self.finish():
             self.down.linger(LINGER_MS)  # its codec would go on: it knows of no wrong

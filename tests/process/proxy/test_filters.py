@@ -125,8 +125,20 @@ def test_an_exception_before_the_response_is_500(setting: Setting, upstream: Ups
     tally.wait("front.filter_error", 3)
     tally.wait("front.request_500_total", 3)
     assert tally.of("front.request_active") == 0
-    wait_until(lambda: setting.log_text().count(f"RuntimeError: bent in {phase}\n") >= 3, "the log")
+    said = f"filter bent:Raiser.{phase} of listener front, POST /: RuntimeError: bent in {phase} ({HERE}/bent.py:"
+    wait_until(lambda: said in setting.log_text(), "the log")
     assert "Traceback (most recent call last)" in setting.log_text() and "bent.py" in setting.log_text()
+
+
+def test_a_filter_that_always_raises_does_not_flood_the_log(setting: Setting, upstream: Upstream) -> None:
+    before = setting.log_text()
+    with setting.connect() as client:
+        for _ in range(300):
+            assert client.get("/flood", "x-raise: on_route").status == 500
+    wait_until(lambda: "GET /flood: RuntimeError: bent in on_route" in setting.log_text(), "the log")
+    more = setting.log_text().removeprefix(before)
+    assert more.count("bent in on_route") <= 2 * 9 + 2  # of two workers; 256 is the 9th power
+    assert more.count("\n") < 100
 
 
 @pytest.mark.parametrize("phase", INSIDE_THE_RESPONSE)
