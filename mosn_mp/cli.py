@@ -210,14 +210,14 @@ def check(config_path: str, as_json: bool, user: str) -> None:
     """
     from mosn_mp.config.load import check as check_config
     from mosn_mp.config.summary import summary
-    from mosn_mp.ipc.privilege import become
+    from mosn_mp.ipc.confinement import go_on_as
     from mosn_mp.master.border.grant import GrantError, reader_of
 
     try:
         reader = reader_of(config_path, user)
     except GrantError as e:
         _fail(str(e))
-    report = check_config(config_path, enter=lambda _: become(reader) if reader is not None else None)
+    report = check_config(config_path, enter=lambda _: go_on_as(reader) if reader is not None else None)
     served = summary(report.config) if report.config is not None else None
     if as_json:
         import json

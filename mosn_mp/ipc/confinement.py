@@ -4,8 +4,16 @@ Sources: setsid(2), ioctl_tty(2) for TIOCSTI, which types into the controlling t
 """
 
 import contextlib
+import ctypes
 import os
 import resource
+import signal
+import sys
+
+from mosn_mp.config.identity import Identity
+from mosn_mp.ipc.privilege import become, forbid_new_privileges
+
+_PR_SET_PDEATHSIG = 1
 
 
 def forbid_core_dumps() -> None:
@@ -31,3 +39,21 @@ def leave_terminal() -> None:
                 writer = os.open(f"/proc/self/fd/{fd}", os.O_WRONLY | os.O_NOCTTY)
                 os.dup2(writer, fd)
                 os.close(writer)
+
+
+def go_on_as(identity: Identity) -> None:
+    """Return in a child that is *identity* and has no terminal; this process waits for its end, and ends as it does.
+
+    For a command of root's that is about to run what somebody else wrote.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    pid = os.fork()
+    if pid:
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        os._exit(code if code >= 0 else 128 - code)
+    leave_terminal()
+    forbid_core_dumps()
+    forbid_new_privileges()
+    become(identity)
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # ^C reaches only who waits

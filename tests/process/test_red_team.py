@@ -5,6 +5,7 @@ import fcntl
 import http.client
 import os
 import pty
+import re
 import shutil
 import stat
 import subprocess
@@ -220,3 +221,21 @@ def test_the_figures_of_all_processes_are_shown_all_the_same(program: Program) -
     for name in ("master", "controller", "worker 0", "worker 1"):
         assert f'process_proportional_memory_bytes{{process="{name}"}}' in shown
         assert f'process_open_fds{{process="{name}"}}' in shown
+
+
+def test_what_a_check_by_root_imports_has_no_terminal_of_his(program: Program) -> None:
+    mine = program.directory / "mine.py"
+    mine.write_text(f"{TYPE_AND_READ}\nimport sys\nfrom mosn_mp.filter.stream_filter import StreamFilter\n"
+                    "sys.stderr.write(f'found {found}, uid {os.geteuid()}\\n')\nclass Mine(StreamFilter):\n    pass\n")
+    program.server["listeners"][0]["stream_filters"] = [{"type": "mine:Mine", "python_path": "."}]
+    program.write()
+    keys, slave = pty.openpty()
+    command = [program.python, "-m", "mosn_mp", "check", "-c", str(program.path)]
+    done = subprocess.run(
+        command, env=program.environment, stdin=slave, stdout=slave, stderr=subprocess.PIPE, start_new_session=True, text=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0), check=False,
+    )  # fmt: skip
+    os.close(keys)
+    os.close(slave)
+    assert done.returncode == 0, done.stderr
+    assert set(re.findall(r"found .*", done.stderr)) == {f"found [], uid {FOUND.pw_uid}"}
