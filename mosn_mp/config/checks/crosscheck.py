@@ -3,6 +3,7 @@
 What is "" was reported as wrong or missing when it was decoded and is passed over here.
 """
 
+import os
 from collections.abc import Iterable
 from ipaddress import ip_network
 
@@ -43,6 +44,8 @@ def cross_check(
     for index, server in enumerate(config.servers):
         path: Path = ("servers", index)
         _check_log_path(server.default_log_path, (*path, "default_log_path"), findings)
+        for key, places in (("read_only_paths", server.read_only_paths), ("read_write_paths", server.read_write_paths)):
+            _check_places(places, (*path, key), findings)
         _check_user(server, findings)
         _check_unique(((r.router_config_name, (*path, "routers", i)) for i, r in enumerate(server.routers)), "router", findings)
         _check_unique(((one.name, (*path, "listeners", i)) for i, one in enumerate(server.listeners)), "listener", findings)
@@ -163,6 +166,13 @@ def _check_user(server: Server, findings: Findings) -> None:
 def _check_log_path(log_path: str, path: Path, findings: Findings) -> None:
     if log_path.startswith("syslog"):
         findings.error(path, not_in_this_version("logging to syslog"), value=log_path)
+
+
+def _check_places(places: tuple[str, ...], path: Path, findings: Findings) -> None:
+    """Warn of what no worker will have: rights are given to what is there when it starts."""
+    for index, place in enumerate(places):
+        if not os.path.exists(place):
+            findings.warning((*path, index), f"there is no {show(place)}: workers that start before it is made will not have it")
 
 
 def _check_proxy(proxy: Proxy, path: Path, routers: list[str], findings: Findings) -> None:

@@ -108,6 +108,14 @@ def test_what_nothing_leads_to_is_a_warning(minimal: dict[str, Any], warnings_of
     ]
 
 
+def test_a_path_that_is_not_there_is_a_warning(minimal: dict[str, Any], warnings_of: Errors) -> None:
+    minimal["servers"][0] |= {"read_only_paths": ["/"], "read_write_paths": ["/", "/nowhere/at/all"]}
+    (warning,) = [one for one in warnings_of(minimal) if "_paths" in one]
+    assert warning == (
+        'servers[0].read_write_paths[1]: there is no "/nowhere/at/all": workers that start before it is made will not have it'
+    )
+
+
 def test_a_user_and_group_that_are_there_are_accepted(minimal: dict[str, Any], errors_of: Errors) -> None:
     minimal["servers"][0] |= {"user": "nobody", "group": "daemon"}
     assert errors_of(minimal) == []
