@@ -1,40 +1,25 @@
 """A program of root's whose filter file is the enemy's: what is run inside its worker and its controller."""
 
 import ast
-import os
-import pwd
 import socket
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.process.as_user.user import interpreter
+from tests.process.as_user.user import FOUND, USER, interpreter, made_for_user
 from tests.process.infiltrator import address_of
 from tests.process.program import DEADLINE_S, HERE, Program
 
-__all__ = ["interpreter"]
-
-USER = "nobody"
-FOUND = pwd.getpwnam(USER)
-
+__all__ = ["FOUND", "USER", "interpreter"]
 
 @pytest.fixture
 def program(interpreter: tuple[str, str]) -> Iterator[Program]:
     """A program that root started for USER, and whose filter file is the enemy's."""
-    with tempfile.TemporaryDirectory() as directory:
-        os.chmod(directory, 0o755)
-        made = Program(Path(directory))
-        made.python, made.environment["PYTHONPATH"] = interpreter
-        made.server["user"] = USER
+    with made_for_user(interpreter) as made:
         made.server["listeners"][0]["stream_filters"].append({"type": "infiltrator:Infiltrator", "python_path": str(HERE)})
         made.write()
-        try:
-            yield made
-        finally:
-            made.end()
+        yield made
 
 
 def inside(pid: int, code: str) -> Any:

@@ -1,16 +1,19 @@
 """Whom the programs of these tests become, and what that costs, seen from outside, in /proc."""
 
+import contextlib
 import os
 import pwd
 import shutil
 import subprocess
 import sys
 import sysconfig
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.process.program import ROOT
+from tests.process.program import ROOT, Program
 
 USER = "nobody"
 FOUND = pwd.getpwnam(USER)
@@ -37,6 +40,20 @@ def interpreter() -> tuple[str, str]:
     if not system or not can_run(system, path):
         pytest.skip(f"'{USER}' can run neither {sys.executable} nor another Python of its version")
     return system, path
+
+
+@contextlib.contextmanager
+def made_for_user(interpreter: tuple[str, str]) -> Iterator[Program]:
+    """A program of root's for USER, in a directory where he may read (pytest's own are root's alone) and not write."""
+    with tempfile.TemporaryDirectory() as directory:
+        os.chmod(directory, 0o755)
+        made = Program(Path(directory))
+        made.python, made.environment["PYTHONPATH"] = interpreter
+        made.server["user"] = USER
+        try:
+            yield made
+        finally:
+            made.end()
 
 
 def ids(pid: int) -> dict[str, list[str]]:
